@@ -1,0 +1,26 @@
+# Who may include whom (docs/structure.md). One line a folder under src/: its name, then the folders whose headers it
+# may include beside its own. The build gives each folder just these include paths; tests/arrows.py reads this too.
+set(TENON_ARROWS
+  "base"
+  "tensor: base"
+  "ir: tensor base"
+  "ops: ir tensor base"
+  "autograd: ir tensor base"
+  "runtime: tensor base"
+  "compiler: ir runtime tensor base"
+  "backends/ref: ir runtime tensor base"
+  "backends/cpu: ir compiler runtime tensor base"
+  "eager: ir autograd runtime compiler tensor base"
+  "data: tensor base eager"
+  "formats/proto_wire: ir tensor base"
+  "formats/native: ir tensor base"
+  "formats/onnx: formats/proto_wire ir tensor base"
+  "formats/savedmodel: formats/proto_wire ir tensor base"
+  "keras: ir eager data tensor base"
+  "verify: ir runtime backends/ref tensor base"
+  "serve/core: base tensor"
+  "serve/rest: serve/core base tensor"
+  "serve/servables: serve/core api ir tensor base"
+  "api: ir ops autograd runtime compiler backends/ref backends/cpu eager data keras formats/native formats/onnx formats/savedmodel formats/proto_wire verify tensor base"
+  "tools: base tensor ir runtime compiler api verify serve/core serve/rest serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
+)
