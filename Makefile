@@ -1,25 +1,31 @@
 # The front door. `make demo` and `make test` set up, build and run; nothing else is needed on a bare Debian 12.
+# BUILD names the build folder, JOBS the parallel jobs, TENON_TEST_DATA the test data, TENON_VENV the Python environment
+# of `make interop` and `make bench-peers`.
 BUILD ?= build
 DATA := $(abspath ../shared)
 export TENON_TEST_DATA ?= $(DATA)
+TENON_VENV ?= .venv
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
 
-.PHONY: all setup setup-dev build test demo
+.PHONY: all setup setup-dev build test test-full lint tidy-all format fuzz clean
 all: build
 
-# Installs what packages.txt lists; does nothing when it is all there.
+# Installs what a list of Debian packages names; does nothing when it is all there.
+define install_packages
+@missing=$$(for p in $$(grep -v '^#' $(1)); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && \
+DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+endef
+
 setup:
-	@missing=$$(for p in $$(grep -v '^#' packages.txt); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	$(call install_packages,packages.txt)
 
 setup-dev: setup
-	@missing=$$(for p in $$(grep -v '^#' packages-dev.txt); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; fi
+	$(call install_packages,packages-dev.txt)
 
-$(BUILD)/build.ninja:
+$(BUILD)/build.ninja: | setup
 	cmake -S . -B $(BUILD) -G Ninja
 
 build: setup $(BUILD)/build.ninja
@@ -27,3 +33,28 @@ build: setup $(BUILD)/build.ninja
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+# Everything that `make test` runs, again under the sanitizers, and clang-tidy on every file. Takes long.
+test-full: test setup-dev
+	for preset in asan tsan; do \
+	  cmake --preset $$preset && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -j $(JOBS) || exit 1; \
+	done
+	tools/tidy.py --build $(BUILD) --all
+
+# The format of every file, clang-tidy on the changed ones. `make lint TIDY="--part 3/8"` adds the third of eight parts
+# of the tree, `make lint TIDY=--all` checks everything.
+lint: setup-dev $(BUILD)/build.ninja
+	tools/format.sh --check
+	tools/tidy.py --build $(BUILD) $(TIDY)
+
+format: setup-dev
+	tools/format.sh
+
+# Every parser for FUZZ_SECONDS, as many at a time as there are jobs; findings lie in out/fuzz.
+fuzz: setup-dev
+	cmake --preset fuzz
+	cmake --build --preset fuzz --target fuzzers -j $(JOBS)
+	tools/fuzz.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+clean:
+	rm -rf build build-debug build-asan build-tsan build-fuzz out

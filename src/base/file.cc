@@ -16,10 +16,14 @@ namespace {
 Status FromErrno(const std::string& path, const char* what) {
   const int error = errno;
   Code code = Code::kInternal;
-  if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
-  else if (error == EACCES || error == EPERM || error == EROFS) code = Code::kPermissionDenied;
-  else if (error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENOMEM || error == EFBIG) code = Code::kResourceExhausted;
-  else if (error == EISDIR) code = Code::kInvalidArgument;
+  if (error == ENOENT || error == ENOTDIR)
+    code = Code::kNotFound;
+  else if (error == EACCES || error == EPERM || error == EROFS)
+    code = Code::kPermissionDenied;
+  else if (error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENOMEM || error == EFBIG)
+    code = Code::kResourceExhausted;
+  else if (error == EISDIR)
+    code = Code::kInvalidArgument;
   return Status(code, path + ": cannot " + what + ": " + std::strerror(error));
 }
 
@@ -53,7 +57,7 @@ Result<std::string> ReadFile(const std::string& path) {
 Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return FromErrno(path, "open");
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     return Status(Code::kInvalidArgument, path + ": not a regular file");
@@ -177,12 +181,12 @@ Status MakeFolders(const std::string& path) {
 }
 
 bool FileExists(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0;
 }
 
 bool IsFolder(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 

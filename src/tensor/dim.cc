@@ -148,7 +148,8 @@ Dim Dim::floor_div(const Dim& a, const Dim& b) {
       if (!exact) break;
       t.coefficient /= divisor[0].coefficient;
       for (const AtomPtr& atom : divisor[0].atoms) {
-        const auto it = std::find_if(t.atoms.begin(), t.atoms.end(), [&](const AtomPtr& x) { return x->text == atom->text; });
+        const auto it =
+            std::find_if(t.atoms.begin(), t.atoms.end(), [&](const AtomPtr& x) { return x->text == atom->text; });
         if (it == t.atoms.end()) {
           exact = false;
           break;
@@ -167,8 +168,9 @@ Dim Dim::ceil_div(const Dim& a, const Dim& b) {
   const Dim exact = floor_div(a, b);
   const DimExpr* e = DimExpr::get(exact);
   const bool is_division = e && std::any_of(e->terms.begin(), e->terms.end(), [](const Term& t) {
-    return std::any_of(t.atoms.begin(), t.atoms.end(), [](const AtomPtr& x) { return x->kind == AtomKind::kFloorDiv; });
-  });
+                             return std::any_of(t.atoms.begin(), t.atoms.end(),
+                                                [](const AtomPtr& x) { return x->kind == AtomKind::kFloorDiv; });
+                           });
   return is_division ? DimExpr::atom(AtomKind::kCeilDiv, a, b) : exact;
 }
 
@@ -226,12 +228,24 @@ Dim Dim::substitute(const std::function<std::optional<Dim>(std::string_view)>& l
       }
       const Dim a = atom->a.substitute(lookup), b = atom->b.substitute(lookup);
       switch (atom->kind) {
-        case AtomKind::kFloorDiv: product = product * floor_div(a, b); break;
-        case AtomKind::kCeilDiv: product = product * ceil_div(a, b); break;
-        case AtomKind::kMod: product = product * mod(a, b); break;
-        case AtomKind::kMin: product = product * min(a, b); break;
-        case AtomKind::kMax: product = product * max(a, b); break;
-        default: product = product * broadcast(a, b); break;
+        case AtomKind::kFloorDiv:
+          product = product * floor_div(a, b);
+          break;
+        case AtomKind::kCeilDiv:
+          product = product * ceil_div(a, b);
+          break;
+        case AtomKind::kMod:
+          product = product * mod(a, b);
+          break;
+        case AtomKind::kMin:
+          product = product * min(a, b);
+          break;
+        case AtomKind::kMax:
+          product = product * max(a, b);
+          break;
+        default:
+          product = product * broadcast(a, b);
+          break;
       }
     }
     sum = sum + product;
@@ -321,8 +335,8 @@ class DimParser {
 
  private:
   [[noreturn]] void error(std::string_view expected) const {
-    fail(Code::kInvalidArgument, "Dim \"" + std::string(text_) + "\": expected " + std::string(expected) +
-                                     " at offset " + std::to_string(at_));
+    fail(Code::kInvalidArgument,
+         "Dim \"" + std::string(text_) + "\": expected " + std::string(expected) + " at offset " + std::to_string(at_));
   }
   void skip() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
@@ -337,9 +351,12 @@ class DimParser {
     if (depth > 100) error("at most 100 levels");
     Dim d = product(depth);
     for (;;) {
-      if (take('+')) d = d + product(depth);
-      else if (take('-')) d = d - product(depth);
-      else return d;
+      if (take('+'))
+        d = d + product(depth);
+      else if (take('-'))
+        d = d - product(depth);
+      else
+        return d;
     }
   }
   Dim product(int depth) {
@@ -357,7 +374,8 @@ class DimParser {
     const std::size_t start = at_;
     if (take('-')) {
       skip();
-      if (at_ < text_.size() && !std::isdigit(static_cast<unsigned char>(text_[at_]))) return Dim(-1) * factor(depth + 1);
+      if (at_ < text_.size() && !std::isdigit(static_cast<unsigned char>(text_[at_])))
+        return Dim(-1) * factor(depth + 1);
     }
     if (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) {
       std::int64_t n = 0;

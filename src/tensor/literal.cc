@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <cstdlib>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "tenon/types.h"
@@ -22,7 +22,7 @@ Buffer Buffer::allocate(std::size_t bytes, bool zero) {
 Buffer Buffer::view(const std::byte* data, std::size_t bytes, std::shared_ptr<const void> owner) {
   Buffer b;
   // Never written through: unique() is false for a view.
-  b.data_ = std::shared_ptr<std::byte>(std::move(std::const_pointer_cast<void>(owner)), const_cast<std::byte*>(data));
+  b.data_ = std::shared_ptr<std::byte>(std::const_pointer_cast<void>(std::move(owner)), const_cast<std::byte*>(data));
   b.size_ = bytes;
   return b;
 }
@@ -70,8 +70,8 @@ Result<Literal> Literal::from_buffer(DType dtype, std::vector<std::int64_t> dims
   if (!bytes.ok()) return bytes.status();
   if (*bytes != buffer.size())
     return Status(Code::kInvalidArgument, "Literal: got " + std::to_string(buffer.size()) + " bytes for " +
-                                              std::string(dtype_name(dtype)) + Shape(dims).to_string() +
-                                              ", expected " + std::to_string(*bytes));
+                                              std::string(dtype_name(dtype)) + Shape(dims).to_string() + ", expected " +
+                                              std::to_string(*bytes));
   Literal out = [] {
     static const Literal empty;
     return empty;
@@ -155,31 +155,51 @@ double Literal::at(std::int64_t i) const {
     fail(Code::kOutOfRange, "Literal: got element " + std::to_string(i) + " of " + std::to_string(size_));
   const std::byte* p = buffer_.data();
   switch (dtype_) {
-    case DType::kBool: return std::to_integer<int>(p[i]) != 0 ? 1 : 0;
-    case DType::kI8: return load<std::int8_t>(p, i);
-    case DType::kI16: return load<std::int16_t>(p, i);
-    case DType::kI32: return load<std::int32_t>(p, i);
-    case DType::kI64: return load<std::int64_t>(p, i);
-    case DType::kU8: return load<std::uint8_t>(p, i);
-    case DType::kU16: return load<std::uint16_t>(p, i);
-    case DType::kU32: return load<std::uint32_t>(p, i);
-    case DType::kU64: return load<std::uint64_t>(p, i);
-    case DType::kF16: return to_float(data<Half>()[static_cast<std::size_t>(i)]);
-    case DType::kBF16: return to_float(data<BFloat16>()[static_cast<std::size_t>(i)]);
-    case DType::kF32: return load<float>(p, i);
-    case DType::kF64: return load<double>(p, i);
-    case DType::kC64: return load<float>(p, 2 * i);
-    case DType::kC128: return load<double>(p, 2 * i);
-    case DType::kF8E4M3FN: return float8(std::to_integer<std::uint8_t>(p[i]), 3, 7, true, false);
-    case DType::kF8E4M3FNUZ: return float8(std::to_integer<std::uint8_t>(p[i]), 3, 8, true, true);
-    case DType::kF8E5M2: return float8(std::to_integer<std::uint8_t>(p[i]), 2, 15, false, false);
-    case DType::kF8E5M2FNUZ: return float8(std::to_integer<std::uint8_t>(p[i]), 2, 16, true, true);
+    case DType::kBool:
+      return std::to_integer<int>(p[i]) != 0 ? 1 : 0;
+    case DType::kI8:
+      return load<std::int8_t>(p, i);
+    case DType::kI16:
+      return load<std::int16_t>(p, i);
+    case DType::kI32:
+      return load<std::int32_t>(p, i);
+    case DType::kI64:
+      return load<std::int64_t>(p, i);
+    case DType::kU8:
+      return load<std::uint8_t>(p, i);
+    case DType::kU16:
+      return load<std::uint16_t>(p, i);
+    case DType::kU32:
+      return load<std::uint32_t>(p, i);
+    case DType::kU64:
+      return load<std::uint64_t>(p, i);
+    case DType::kF16:
+      return to_float(data<Half>()[static_cast<std::size_t>(i)]);
+    case DType::kBF16:
+      return to_float(data<BFloat16>()[static_cast<std::size_t>(i)]);
+    case DType::kF32:
+      return load<float>(p, i);
+    case DType::kF64:
+      return load<double>(p, i);
+    case DType::kC64:
+      return load<float>(p, 2 * i);
+    case DType::kC128:
+      return load<double>(p, 2 * i);
+    case DType::kF8E4M3FN:
+      return float8(std::to_integer<std::uint8_t>(p[i]), 3, 7, true, false);
+    case DType::kF8E4M3FNUZ:
+      return float8(std::to_integer<std::uint8_t>(p[i]), 3, 8, true, true);
+    case DType::kF8E5M2:
+      return float8(std::to_integer<std::uint8_t>(p[i]), 2, 15, false, false);
+    case DType::kF8E5M2FNUZ:
+      return float8(std::to_integer<std::uint8_t>(p[i]), 2, 16, true, true);
     case DType::kI4:
     case DType::kU4: {
       const int nibble = (std::to_integer<int>(p[i / 2]) >> (i % 2 * 4)) & 15;
       return dtype_ == DType::kI4 && nibble > 7 ? nibble - 16 : nibble;
     }
-    case DType::kString: break;
+    case DType::kString:
+      break;
   }
   fail(Code::kInvalidArgument, "Literal: strings have no numeric value");
 }
