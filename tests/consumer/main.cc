@@ -1,7 +1,8 @@
 // What a stranger does first: includes the public headers, makes a value, asks for something wrong.
 #include <cstdint>
 #include <iostream>
-#include <tenon/types.h>
+
+#include "tenon/types.h"
 
 int main() {
   tenon::Shape shape{2, 3};
