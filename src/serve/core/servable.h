@@ -1,0 +1,71 @@
+// Servable: a loaded version that answers signatures. It knows no protocol, and its users know no format.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tenon/types.h"
+
+namespace tenon::serve {
+
+/// The signature that a request means when it names none.
+inline constexpr std::string_view kDefaultSignature = "serving_default";
+inline constexpr std::string_view kPredictMethod = "tensorflow/serving/predict";
+inline constexpr std::string_view kClassifyMethod = "tensorflow/serving/classify";
+inline constexpr std::string_view kRegressMethod = "tensorflow/serving/regress";
+
+/// One input or output of a signature.
+struct TensorInfo {
+  std::string alias = {};        // the key in requests and replies
+  std::string tensor_name = {};  // "x:0"; shown by the metadata only
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> dims = {};  // -1: any
+  bool unknown_rank = false;            // dims is then empty
+};
+
+struct Signature {
+  std::string name = {};
+  std::string method_name = std::string(kPredictMethod);
+  std::vector<TensorInfo> inputs = {};  // aliases are unique
+  std::vector<TensorInfo> outputs = {};
+  /// The position of an input (output) of that alias; -1 when there is none.
+  int input_index(std::string_view alias) const;
+  int output_index(std::string_view alias) const;
+};
+
+using Deadline = std::chrono::steady_clock::time_point;
+inline constexpr Deadline kNoDeadline = Deadline::max();
+
+/// What a servable is made from.
+struct ServableId {
+  std::string name = {};
+  std::int64_t version = 0;
+  friend auto operator<=>(const ServableId&, const ServableId&) = default;
+  std::string to_string() const;  // "{name: half_plus_two version: 123}"
+};
+
+/// Implementations are immutable after construction as far as their callers see: all members are called from many
+/// threads at once. Destruction gives the memory back.
+class Servable {
+ public:
+  virtual ~Servable() = default;
+
+  /// Fixed for life.
+  virtual const std::vector<Signature>& signatures() const = 0;
+
+  /// Runs `signature` (a reference into signatures()). `inputs` stand in the order of signature.inputs and have their
+  /// dtypes; their shapes are unchecked. `wanted` holds positions in signature.outputs; empty means all of them, in
+  /// order. The result stands in the order asked for. Errors: kInvalidArgument for a shape that the model does not
+  /// take, kDeadlineExceeded when the deadline passed before the end; others from the model.
+  virtual Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs,
+                                           std::span<const int> wanted, Deadline deadline) = 0;
+
+  /// nullptr when there is none of that name. An empty name means kDefaultSignature.
+  const Signature* FindSignature(std::string_view name) const;
+};
+
+}  // namespace tenon::serve

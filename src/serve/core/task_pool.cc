@@ -1,0 +1,93 @@
+#include "serve/core/task_pool.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace tenon::serve {
+
+struct TaskPool::State {
+  std::mutex mutex;
+  std::condition_variable work, ended;
+  std::deque<std::function<void()>> tasks;
+  std::vector<std::thread> threads;
+  std::string name;
+  int limit = 1;
+  int running = 0;  // threads alive
+  int idle = 0;
+  bool stopping = false;
+
+  static void Run(const std::shared_ptr<State>& self) {
+    ::pthread_setname_np(::pthread_self(), self->name.c_str());
+    std::unique_lock lock(self->mutex);
+    for (;;) {
+      ++self->idle;
+      self->work.wait(lock, [&] { return self->stopping || !self->tasks.empty(); });
+      --self->idle;
+      if (self->tasks.empty()) break;
+      std::function<void()> task = std::move(self->tasks.front());
+      self->tasks.pop_front();
+      lock.unlock();
+      task();
+      task = nullptr;  // what it owns dies outside the lock
+      lock.lock();
+    }
+    --self->running;
+    self->ended.notify_all();
+  }
+};
+
+TaskPool::TaskPool(int max_threads, std::string name) : state_(std::make_shared<State>()) {
+  state_->limit = max_threads < 1 ? 1 : max_threads;
+  state_->name = std::move(name);
+  state_->name.resize(std::min<std::size_t>(state_->name.size(), 15));
+}
+
+TaskPool::~TaskPool() { Stop(); }
+
+bool TaskPool::Submit(std::function<void()> task) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->stopping) return false;
+  state_->tasks.push_back(std::move(task));
+  if (static_cast<std::size_t>(state_->idle) < state_->tasks.size() && state_->running < state_->limit) {
+    ++state_->running;
+    state_->threads.emplace_back(&State::Run, state_);
+  }
+  state_->work.notify_one();
+  return true;
+}
+
+std::size_t TaskPool::Waiting() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->tasks.size();
+}
+
+bool TaskPool::Stop(std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(state_->mutex);
+  if (state_->stopping && state_->threads.empty()) return state_->running == 0;
+  state_->stopping = true;
+  state_->work.notify_all();
+  const auto ended = [&] { return state_->running == 0; };
+  bool all = true;
+  if (until == std::chrono::steady_clock::time_point::max())
+    state_->ended.wait(lock, ended);  // wait_until(max) would overflow
+  else
+    all = state_->ended.wait_until(lock, until, ended);
+  std::vector<std::thread> threads = std::move(state_->threads);
+  state_->threads.clear();
+  lock.unlock();
+  for (std::thread& thread : threads) {
+    if (all)
+      thread.join();
+    else
+      thread.detach();
+  }
+  return all;
+}
+
+}  // namespace tenon::serve
