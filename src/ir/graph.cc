@@ -1,0 +1,104 @@
+#include "ir/graph.h"
+
+#include <algorithm>
+
+#include "ir/op_def.h"
+
+namespace tenon::ir {
+
+std::int32_t Graph::Append(Node node) {
+  const std::int32_t id = size();
+  if (node.op != nullptr && node.op->name == "input") inputs_.push_back({id, 0});
+  nodes_.push_back(std::move(node));
+  return id;
+}
+
+void Graph::Replace(const std::unordered_map<Value, Value, ValueHash>& replacements) {
+  const auto redirect = [&](Value& v) {
+    // Follow chains: a replacement may itself have been replaced.
+    for (int hops = 0; v.valid() && hops < 1000; ++hops) {
+      const auto it = replacements.find(v);
+      if (it == replacements.end() || it->second == v) return;
+      v = it->second;
+    }
+  };
+  for (Node& n : nodes_)
+    for (Value& v : n.inputs) redirect(v);
+  for (Value& v : outputs_) redirect(v);
+}
+
+std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
+  // Depth-first from the outputs with an explicit stack; inputs keep their order and come first.
+  std::vector<std::int32_t> order;
+  std::vector<std::uint8_t> state(nodes_.size(), 0);  // 0 new, 1 open, 2 done
+  for (const Value v : inputs_) {
+    state[static_cast<std::size_t>(v.node)] = 2;
+    order.push_back(v.node);
+  }
+  std::vector<std::pair<std::int32_t, std::size_t>> stack;
+  for (const Value root : outputs_) {
+    if (!root.valid() || state[static_cast<std::size_t>(root.node)] != 0) continue;
+    stack.emplace_back(root.node, 0);
+    state[static_cast<std::size_t>(root.node)] = 1;
+    while (!stack.empty()) {
+      auto& [id, next] = stack.back();
+      const Node& n = node(id);
+      if (next == n.inputs.size()) {
+        state[static_cast<std::size_t>(id)] = 2;
+        order.push_back(id);
+        stack.pop_back();
+        continue;
+      }
+      const Value v = n.inputs[next++];
+      if (!v.valid() || state[static_cast<std::size_t>(v.node)] == 2) continue;
+      if (state[static_cast<std::size_t>(v.node)] == 1) fail(Code::kInternal, "Graph: a cycle through " + std::string(node(v.node).op->name));
+      state[static_cast<std::size_t>(v.node)] = 1;
+      stack.emplace_back(v.node, 0);
+    }
+  }
+  std::vector<std::int32_t> position(nodes_.size(), -1);
+  for (std::size_t i = 0; i < order.size(); ++i)
+    position[static_cast<std::size_t>(order[i])] = static_cast<std::int32_t>(i);
+  std::unordered_map<Value, Value, ValueHash> moved;
+  std::deque<Node> kept;
+  for (const std::int32_t id : order) {
+    Node n = std::move(node(id));
+    for (Value& v : n.inputs)
+      if (v.valid()) v.node = position[static_cast<std::size_t>(v.node)];
+    for (std::size_t k = 0; k < n.outputs.size(); ++k) {
+      const auto index = static_cast<std::int32_t>(k);
+      moved[{id, index}] = {position[static_cast<std::size_t>(id)], index};
+    }
+    kept.push_back(std::move(n));
+  }
+  nodes_ = std::move(kept);
+  for (std::vector<Value>* list : {&inputs_, &outputs_})
+    for (Value& v : *list)
+      if (v.valid()) v.node = position[static_cast<std::size_t>(v.node)];
+  return moved;
+}
+
+std::vector<std::vector<int>> Graph::UseCounts() const {
+  std::vector<std::vector<int>> counts(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) counts[i].resize(nodes_[i].outputs.size());
+  const auto use = [&](Value v) {
+    if (v.valid()) ++counts[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)];
+  };
+  for (const Node& n : nodes_)
+    for (const Value v : n.inputs) use(v);
+  for (const Value v : outputs_) use(v);
+  return counts;
+}
+
+bool SameGraph(const Graph& a, const Graph& b) {
+  if (a.size() != b.size() || a.inputs() != b.inputs() || a.outputs() != b.outputs()) return false;
+  for (std::int32_t i = 0; i < a.size(); ++i) {
+    const Node &x = a.node(i), &y = b.node(i);
+    if (x.op != y.op || x.inputs != y.inputs || !(x.attrs == y.attrs) || x.outputs.size() != y.outputs.size()) return false;
+    for (std::size_t k = 0; k < x.outputs.size(); ++k)
+      if (!(x.outputs[k].type == y.outputs[k].type) || !(x.outputs[k].record == y.outputs[k].record)) return false;
+  }
+  return true;
+}
+
+}  // namespace tenon::ir
