@@ -1,7 +1,7 @@
 # The table of ops: src/ops/x.cc defines the span x_ops; this lists them all. No registrar objects, so nothing can be
 # dropped by the linker, and a file without its span fails at link time with its name in the message.
 file(GLOB op_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cc)
-list(FILTER op_files EXCLUDE REGEX "_(test|util)\\.cc$")
+list(FILTER op_files EXCLUDE REGEX "(^|_|/)(test|util)\\.cc$")
 list(SORT op_files)
 set(declarations "")
 set(entries "")
