@@ -142,21 +142,24 @@ struct DimExpr;  // a polynomial over symbols and the functions below; immutable
 /// A dimension: a number, or an expression over symbols known only at run time. Every symbol is an integer >= 0
 /// (0 and 1 included). Expressions are kept in a polynomial normal form, so equal polynomials compare equal.
 /// Converts from integers, never silently to one. A value type; any thread.
+/// Arithmetic throws kInvalidArgument on a division by 0 or a result beyond 64 bits, kResourceExhausted on an
+/// expression of more than 4096 terms or 16384 characters in one call.
 class TENON_API Dim {
  public:
   Dim() = default;
   template <std::integral T>
   Dim(T n) : n_(static_cast<std::int64_t>(n)) {}
-  /// The symbol of that name; the same name is the same symbol within one graph.
+  /// The symbol of that name (not empty); the same name is the same symbol within one graph.
   static Dim symbol(std::string name);
-  /// A fresh symbol, different from every other one of this process.
+  /// A fresh symbol, different from every other one made so far in this process.
   static Dim any();
   static Dim floor_div(const Dim& a, const Dim& b);
   static Dim ceil_div(const Dim& a, const Dim& b);
   static Dim mod(const Dim& a, const Dim& b);  // sign of the divisor, as in Python
   static Dim min(const Dim& a, const Dim& b);
   static Dim max(const Dim& a, const Dim& b);
-  /// NumPy's rule for one axis: the other one where one is 1, else both must be equal.
+  /// NumPy's rule for one axis: the other one where one is 1, else both must be equal. Throws kInvalidArgument for two
+  /// different numbers.
   static Dim broadcast(const Dim& a, const Dim& b);
 
   bool is_symbolic() const { return expr_ != nullptr; }

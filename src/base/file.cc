@@ -7,30 +7,49 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 
 namespace tenon::base {
 namespace {
 
-Status FromErrno(const std::string& path, const char* what) {
-  const int error = errno;
-  Code code = Code::kInternal;
-  if (error == ENOENT || error == ENOTDIR)
-    code = Code::kNotFound;
-  else if (error == EACCES || error == EPERM || error == EROFS)
-    code = Code::kPermissionDenied;
-  else if (error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENOMEM || error == EFBIG)
-    code = Code::kResourceExhausted;
-  else if (error == EISDIR)
-    code = Code::kInvalidArgument;
-  return Status(code, path + ": cannot " + what + ": " + std::strerror(error));
+Code CodeOf(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return Code::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Code::kPermissionDenied;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EFBIG:
+      return Code::kResourceExhausted;
+    case EISDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return Code::kInvalidArgument;
+    default:
+      return Code::kInternal;
+  }
 }
 
+Status FromErrno(const std::string& path, const char* what, int error = errno) {
+  return Status(CodeOf(error), path + ": cannot " + what + ": " + std::strerror(error));
+}
+
+// A name that an earlier process may have left behind; those who create it go on to the next one when it exists.
 std::string TemporaryName(const std::string& path) {
-  static std::atomic<int> next{0};
+  static std::atomic<unsigned> next{0};
   return path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(next++);
 }
+constexpr int kMaxTries = 1000;
+constexpr std::size_t kPendingLimit = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -85,10 +104,13 @@ MappedFile::~MappedFile() {
 Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
   auto file = std::unique_ptr<AtomicFile>(new AtomicFile());
   file->path_ = path;
-  file->temporary_ = TemporaryName(path);
-  file->fd_ = ::open(file->temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file->fd_ < 0) return FromErrno(path, "create");
-  return file;
+  for (int i = 0; i < kMaxTries; ++i) {
+    file->temporary_ = TemporaryName(path);
+    file->fd_ = ::open(file->temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file->fd_ >= 0) return file;
+    if (errno != EEXIST) break;
+  }
+  return FromErrno(path, "create");
 }
 
 AtomicFile::~AtomicFile() {
@@ -99,26 +121,33 @@ AtomicFile::~AtomicFile() {
 }
 
 Status AtomicFile::Append(std::string_view bytes) {
-  pending_.append(bytes);
+  if (!error_.ok()) return error_;
   size_ += bytes.size();
-  return pending_.size() < (1U << 20) ? Status() : Flush();
+  if (pending_.size() + bytes.size() < kPendingLimit) {
+    pending_.append(bytes);
+    return {};
+  }
+  if (error_ = Write(pending_); !error_.ok()) return error_;
+  pending_.clear();
+  return error_ = Write(bytes);
 }
 
-Status AtomicFile::Flush() {
-  std::string_view left = pending_;
+Status AtomicFile::Write(std::string_view left) {
   while (!left.empty()) {
     const ssize_t n = ::write(fd_, left.data(), left.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return FromErrno(path_, "write");
     left.remove_prefix(static_cast<std::size_t>(n));
   }
-  pending_.clear();
   return {};
 }
 
 Status AtomicFile::Commit() {
-  if (Status s = Flush(); !s.ok()) return s;
-  if (::fsync(fd_) != 0) return FromErrno(path_, "write");
+  if (fd_ < 0) return Status(Code::kFailedPrecondition, path_ + ": committed already");
+  if (!error_.ok()) return error_;
+  if (error_ = Write(pending_); !error_.ok()) return error_;
+  pending_.clear();
+  if (::fsync(fd_) != 0) return error_ = FromErrno(path_, "write");
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -143,12 +172,17 @@ Result<std::unique_ptr<AtomicFolder>> AtomicFolder::Create(const std::string& pa
   const std::filesystem::path parent = std::filesystem::path(folder->path_).parent_path();
   if (!parent.empty())
     if (Status s = MakeFolders(parent.string()); !s.ok()) return s;
-  folder->temporary_ = TemporaryName(folder->path_);
-  if (::mkdir(folder->temporary_.c_str(), 0755) != 0) {
-    folder->temporary_.clear();
-    return FromErrno(path, "create");
+  if (FileExists(folder->path_) && !IsFolder(folder->path_))
+    return Status(Code::kInvalidArgument, path + ": is a file, expected a folder or nothing");
+  for (int i = 0; i < kMaxTries; ++i) {
+    std::string name = TemporaryName(folder->path_);
+    if (::mkdir(name.c_str(), 0755) == 0) {
+      folder->temporary_ = std::move(name);
+      return folder;
+    }
+    if (errno != EEXIST) break;
   }
-  return folder;
+  return FromErrno(path, "create");
 }
 
 AtomicFolder::~AtomicFolder() {
@@ -157,6 +191,14 @@ AtomicFolder::~AtomicFolder() {
 }
 
 Status AtomicFolder::Commit() {
+  if (temporary_.empty()) return Status(Code::kFailedPrecondition, path_ + ": committed already");
+  // Exchanged in one step where the file system can; then `temporary_` names the old folder.
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) {
+    std::error_code ignored;
+    std::filesystem::remove_all(temporary_, ignored);
+    temporary_.clear();
+    return {};
+  }
   std::string aside;
   if (FileExists(path_)) {
     aside = TemporaryName(path_) + "-old";
@@ -164,7 +206,8 @@ Status AtomicFolder::Commit() {
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const Status s = FromErrno(path_, "rename into place");
-    if (!aside.empty()) ::rename(aside.c_str(), path_.c_str());
+    if (!aside.empty() && ::rename(aside.c_str(), path_.c_str()) != 0)
+      return Status(s.code(), s.message() + "; the old one is now " + aside);
     return s;
   }
   temporary_.clear();
@@ -176,7 +219,7 @@ Status AtomicFolder::Commit() {
 Status MakeFolders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) return Status(Code::kInternal, path + ": cannot create the folder: " + error.message());
+  if (error) return FromErrno(path, "create the folder", error.value());
   return {};
 }
 

@@ -30,7 +30,8 @@ class MappedFile {
 };
 
 /// A file written beside its final place and renamed over it by Commit(): a reader sees the old file or the whole new
-/// one. Without Commit() the temporary file is removed and the old one stays. Parent folders must exist.
+/// one. Without Commit(), or after a failed write, the temporary file is removed and the old one stays. Parent folders
+/// must exist. Appends below 1 MB are gathered; larger ones go straight to the file. One thread at a time.
 class AtomicFile {
  public:
   static Result<std::unique_ptr<AtomicFile>> Create(const std::string& path);
@@ -42,11 +43,12 @@ class AtomicFile {
     return Append(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   }
   std::uint64_t size() const { return size_; }
-  Status Commit();  // flush, fsync, rename
+  Status Commit();  // flush, fsync, rename; the status of the first write that failed, if one did
 
  private:
   AtomicFile() = default;
-  Status Flush();
+  Status Write(std::string_view bytes);
+  Status error_;  // of the first failed write: what follows it would leave a hole
   std::string path_, temporary_, pending_;
   int fd_ = -1;
   std::uint64_t size_ = 0;
@@ -54,8 +56,9 @@ class AtomicFile {
 
 Status WriteFile(const std::string& path, std::string_view bytes);  // atomic
 
-/// A folder filled beside its final place and renamed by Commit(). An existing folder of that name is first moved
-/// aside and then removed, so that a reader never sees a mixture.
+/// A folder filled beside its final place and renamed by Commit(); creates the parents. An existing folder of that name
+/// is exchanged with the new one in one step (moved aside first where the file system cannot) and then removed with all
+/// that it holds, so that a reader never sees a mixture. kInvalidArgument when a file is there.
 class AtomicFolder {
  public:
   static Result<std::unique_ptr<AtomicFolder>> Create(const std::string& path);

@@ -30,7 +30,13 @@ spdlog::logger& Logger() {
     auto made = std::make_shared<spdlog::logger>("tenon", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%Y-%m-%d %H:%M:%S.%e %L %v");
     const char* name = std::getenv("TENON_LOG");
-    made->set_level(name != nullptr ? spdlog::level::from_str(name) : spdlog::level::warn);
+    spdlog::level::level_enum level = name != nullptr ? spdlog::level::from_str(name) : spdlog::level::warn;
+    if (level == spdlog::level::off &&
+        std::string_view(name) != "off") {  // from_str gives off for what it does not know
+      level = spdlog::level::warn;
+      made->warn("TENON_LOG: got \"{}\", expected debug, info, warning, error or off", name);
+    }
+    made->set_level(level);
     return made;
   }();
   return *logger;

@@ -1,9 +1,12 @@
 // Dims as polynomials over atoms. An atom is a symbol or one of floor_div, ceil_div, mod, min, max, broadcast of two
 // dims. A polynomial is a sorted list of terms, each a coefficient and a sorted list of atoms (powers are repeats).
+// Division by a number c > 0 is normal when every coefficient of the dividend is in [0, c), has no divisor in common
+// with c, and the dividend is no division itself: floor_div(n - 1, 2) + 1 and ceil_div(n, 2) are floor_div(n + 1, 2),
+// floor_div(floor_div(n, 2), 2) is floor_div(n, 4).
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <cstdlib>
+#include <numeric>
 #include <ostream>
 #include <set>
 
@@ -15,9 +18,14 @@ namespace {
 enum class AtomKind : std::uint8_t { kSymbol, kFloorDiv, kCeilDiv, kMod, kMin, kMax, kBroadcast };
 constexpr std::string_view kAtomNames[] = {"", "floor_div", "ceil_div", "mod", "min", "max", "broadcast"};
 
+// Limits on what a hostile expression can make us hold.
+constexpr std::size_t kMaxTerms = 4096;
+constexpr std::size_t kMaxAtomText = 16384;
+
 struct Atom {
   AtomKind kind = AtomKind::kSymbol;
-  std::string text;  // the symbol's name, or the printed call: the sort key, equal iff the atoms are equal
+  std::string name;  // of a symbol
+  std::string text;  // as printed: the sort key, equal iff the atoms are equal
   Dim a, b;          // operands of a call
 };
 using AtomPtr = std::shared_ptr<const Atom>;
@@ -33,9 +41,43 @@ int compare_atoms(const std::vector<AtomPtr>& x, const std::vector<AtomPtr>& y) 
     if (const int c = x[i]->text.compare(y[i]->text); c != 0) return c;
   return 0;
 }
+[[noreturn]] void overflow(std::int64_t a, const char* op, std::int64_t b) {
+  fail(Code::kInvalidArgument, "Dim: " + std::to_string(a) + op + std::to_string(b) + " is beyond 64 bits");
+}
+std::int64_t add(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) overflow(a, " + ", b);
+  return sum;
+}
+std::int64_t multiply(std::int64_t a, std::int64_t b) {
+  std::int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) overflow(a, " * ", b);
+  return product;
+}
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
+  if (b == -1) return multiply(a, -1);  // the one quotient that overflows
   const std::int64_t q = a / b;
   return (a % b != 0 && ((a < 0) != (b < 0))) ? q - 1 : q;
+}
+std::int64_t floor_modulo(std::int64_t a, std::int64_t b) {
+  if (b == -1) return 0;
+  const std::int64_t r = a % b;
+  return r != 0 && ((r < 0) != (b < 0)) ? r + b : r;
+}
+bool divides(std::int64_t b, std::int64_t a) { return b == -1 || a % b == 0; }
+
+bool plain_symbol(std::string_view s) {
+  if (s.empty() || !(std::isalpha(static_cast<unsigned char>(s[0])) || s[0] == '_')) return false;
+  return std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
+}
+std::string symbol_text(const std::string& s) {
+  if (plain_symbol(s)) return s;
+  std::string out = "'";
+  for (const char c : s) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
 }
 }  // namespace
 
@@ -53,11 +95,13 @@ struct DimExpr {
     std::vector<Term> merged;
     for (Term& t : terms) {
       if (!merged.empty() && compare_atoms(merged.back().atoms, t.atoms) == 0)
-        merged.back().coefficient += t.coefficient;
+        merged.back().coefficient = add(merged.back().coefficient, t.coefficient);
       else
         merged.push_back(std::move(t));
     }
     std::erase_if(merged, [](const Term& t) { return t.coefficient == 0; });
+    if (merged.size() > kMaxTerms)
+      fail(Code::kResourceExhausted, "Dim: a sum has more than " + std::to_string(kMaxTerms) + " terms");
     if (merged.empty()) return Dim(0);
     if (merged.size() == 1 && merged[0].atoms.empty()) return Dim(merged[0].coefficient);
     Dim d;
@@ -70,24 +114,83 @@ struct DimExpr {
     made->a = a;
     made->b = b;
     made->text = std::string(kAtomNames[static_cast<int>(kind)]) + "(" + a.to_string() + ", " + b.to_string() + ")";
+    if (made->text.size() > kMaxAtomText)
+      fail(Code::kResourceExhausted,
+           "Dim: " + made->text.substr(0, 64) + "… has more than " + std::to_string(kMaxAtomText) + " characters");
     return make({Term{1, {std::move(made)}}});
   }
+  /// For the operands of a commutative call.
+  static Dim sorted_atom(AtomKind kind, const Dim& a, const Dim& b) {
+    return a.to_string() < b.to_string() ? atom(kind, a, b) : atom(kind, b, a);
+  }
   static const DimExpr* get(const Dim& d) { return d.expr_.get(); }
+  /// Nothing when a - b is beyond 64 bits.
+  static std::optional<Dim> subtract(const Dim& a, const Dim& b) {
+    try {
+      return a - b;
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+  /// Known to be a >= b.
+  static bool at_least(const Dim& a, const Dim& b) {
+    const std::optional<Dim> d = subtract(a, b);
+    return d && non_negative(*d);
+  }
+  static bool non_negative(const Dim& d);
+  static bool non_negative(const Atom& atom);
+  static Dim divide_by_number(const Dim& a, std::int64_t b);
 };
 
+// Known to be >= 0: what symbols with coefficients >= 0 can make.
+bool DimExpr::non_negative(const Atom& atom) {
+  switch (atom.kind) {
+    case AtomKind::kSymbol:
+      return true;
+    case AtomKind::kMod:
+      return !atom.b.is_symbolic() && atom.b.value() > 0;
+    case AtomKind::kMax:
+      return non_negative(atom.a) || non_negative(atom.b);
+    default:
+      return non_negative(atom.a) && non_negative(atom.b);
+  }
+}
+bool DimExpr::non_negative(const Dim& d) {
+  const std::vector<Term> terms = terms_of(d);
+  return std::all_of(terms.begin(), terms.end(), [](const Term& t) {
+    return t.coefficient >= 0 &&
+           std::all_of(t.atoms.begin(), t.atoms.end(), [](const AtomPtr& x) { return non_negative(*x); });
+  });
+}
+
+namespace {
+// Fresh symbols are d0_, d1_, …; a symbol read from a text with such a name moves the counter past it.
+std::atomic<std::int64_t> next_symbol{0};
+void reserve(std::string_view name) {
+  if (name.size() < 3 || name.front() != 'd' || name.back() != '_') return;
+  std::int64_t n = 0;
+  const char* end = name.data() + name.size() - 1;
+  const auto [at, error] = std::from_chars(name.data() + 1, end, n);
+  if (error != std::errc() || at != end || n < 0 || n >= (std::int64_t{1} << 62)) return;
+  std::int64_t next = next_symbol.load();
+  while (next <= n && !next_symbol.compare_exchange_weak(next, n + 1)) {
+  }
+}
+}  // namespace
+
 Dim Dim::symbol(std::string name) {
+  if (name.empty()) fail(Code::kInvalidArgument, "Dim: a symbol needs a name");
+  reserve(name);
   auto made = std::make_shared<Atom>();
-  made->text = std::move(name);
+  made->text = symbol_text(name);
+  made->name = std::move(name);
   return DimExpr::make({Term{1, {std::move(made)}}});
 }
 
-Dim Dim::any() {
-  static std::atomic<std::int64_t> next{0};
-  return symbol("d" + std::to_string(next++) + "_");
-}
+Dim Dim::any() { return symbol("d" + std::to_string(next_symbol++) + "_"); }
 
 Dim operator+(const Dim& a, const Dim& b) {
-  if (!a.is_symbolic() && !b.is_symbolic()) return a.n_ + b.n_;
+  if (!a.is_symbolic() && !b.is_symbolic()) return add(a.n_, b.n_);
   std::vector<Term> terms = DimExpr::terms_of(a);
   const std::vector<Term> more = DimExpr::terms_of(b);
   terms.insert(terms.end(), more.begin(), more.end());
@@ -95,11 +198,14 @@ Dim operator+(const Dim& a, const Dim& b) {
 }
 
 Dim operator*(const Dim& a, const Dim& b) {
-  if (!a.is_symbolic() && !b.is_symbolic()) return a.n_ * b.n_;
+  if (!a.is_symbolic() && !b.is_symbolic()) return multiply(a.n_, b.n_);
   std::vector<Term> terms;
-  for (const Term& x : DimExpr::terms_of(a))
-    for (const Term& y : DimExpr::terms_of(b)) {
-      Term t{x.coefficient * y.coefficient, x.atoms};
+  const std::vector<Term> left = DimExpr::terms_of(a), right = DimExpr::terms_of(b);
+  if (left.size() * right.size() > kMaxTerms)
+    fail(Code::kResourceExhausted, "Dim: a product has more than " + std::to_string(kMaxTerms) + " terms");
+  for (const Term& x : left)
+    for (const Term& y : right) {
+      Term t{multiply(x.coefficient, y.coefficient), x.atoms};
       t.atoms.insert(t.atoms.end(), y.atoms.begin(), y.atoms.end());
       std::sort(t.atoms.begin(), t.atoms.end(), atom_less);
       terms.push_back(std::move(t));
@@ -107,103 +213,135 @@ Dim operator*(const Dim& a, const Dim& b) {
   return DimExpr::make(std::move(terms));
 }
 
-Dim operator-(const Dim& a, const Dim& b) { return a + Dim(-1) * b; }
+Dim operator-(const Dim& a, const Dim& b) {
+  if (a.is_symbolic() || b.is_symbolic()) return a + Dim(-1) * b;
+  std::int64_t difference = 0;
+  if (__builtin_sub_overflow(a.n_, b.n_, &difference)) overflow(a.n_, " - ", b.n_);
+  return difference;
+}
 
 bool operator==(const Dim& a, const Dim& b) { return Dim::equal(a, b) == Truth::kYes; }
 
 Truth Dim::equal(const Dim& a, const Dim& b) {
   if (a.expr_ == b.expr_) return a.expr_ || a.n_ == b.n_ ? Truth::kYes : Truth::kNo;
-  const Dim d = a - b;
+  if (!a.expr_ && !b.expr_) return a.n_ == b.n_ ? Truth::kYes : Truth::kNo;
+  const std::optional<Dim> difference = DimExpr::subtract(a, b);
+  if (!difference) return a.to_string() == b.to_string() ? Truth::kYes : Truth::kUnknown;
+  const Dim& d = *difference;
   if (!d.is_symbolic()) return d.n_ == 0 ? Truth::kYes : Truth::kNo;
-  // Symbols and atoms are not negative where their operands are not, so a polynomial whose coefficients all have the
-  // sign of a non-zero constant term cannot be zero.
+  // A polynomial over atoms that are not negative, whose coefficients all have the sign of a constant term, is not
+  // zero.
   const std::vector<Term>& terms = DimExpr::get(d)->terms;
   if (!terms.back().atoms.empty()) return Truth::kUnknown;
   for (const Term& t : terms) {
     if ((t.coefficient < 0) != (terms.back().coefficient < 0)) return Truth::kUnknown;
     for (const AtomPtr& atom : t.atoms)
-      if (atom->kind != AtomKind::kSymbol) return Truth::kUnknown;
+      if (!DimExpr::non_negative(*atom)) return Truth::kUnknown;
   }
   return Truth::kNo;
+}
+
+// b > 0. Takes out what is divisible: floor((b*q + r) / b) = q + floor(r / b).
+Dim DimExpr::divide_by_number(const Dim& a, std::int64_t b) {
+  std::vector<Term> quotient, rest;
+  std::int64_t common = b, constant = 0;
+  for (const Term& t : terms_of(a)) {
+    const std::int64_t q = floor_divide(t.coefficient, b), r = floor_modulo(t.coefficient, b);
+    if (q != 0) quotient.push_back({q, t.atoms});
+    if (r == 0) continue;
+    if (t.atoms.empty()) {
+      constant = r;
+    } else {
+      common = std::gcd(common, r);
+      rest.push_back({r, t.atoms});
+    }
+  }
+  if (rest.empty()) return make(std::move(quotient));
+  for (Term& t : rest) t.coefficient /= common;
+  constant /= common;
+  b /= common;
+  if (rest.size() == 1 && rest[0].coefficient == 1 && rest[0].atoms.size() == 1) {
+    // floor((floor(x / c) + constant) / b) = floor((x + c*constant) / (b*c))
+    const Atom& inner = *rest[0].atoms[0];
+    if (inner.kind == AtomKind::kFloorDiv && !inner.b.is_symbolic()) {
+      const std::int64_t c = inner.b.value();
+      return make(std::move(quotient)) + Dim::floor_div(inner.a + Dim(multiply(c, constant)), multiply(b, c));
+    }
+  }
+  if (constant != 0) rest.push_back({constant, {}});
+  const Dim dividend = make(std::move(rest));
+  return make(std::move(quotient)) + (b == 1 ? dividend : atom(AtomKind::kFloorDiv, dividend, b));
 }
 
 Dim Dim::floor_div(const Dim& a, const Dim& b) {
   if (!b.is_symbolic() && b.n_ == 0) fail(Code::kInvalidArgument, "Dim: " + a.to_string() + " divided by 0");
   if (!a.is_symbolic() && !b.is_symbolic()) return floor_divide(a.n_, b.n_);
-  if (!b.is_symbolic() && b.n_ == 1) return a;
+  if (!b.is_symbolic()) return b.n_ > 0 ? DimExpr::divide_by_number(a, b.n_) : floor_div(Dim(-1) * a, Dim(-1) * b);
   if (a == b) return Dim(1);
-  std::vector<Term> terms = DimExpr::terms_of(a);
-  if (!b.is_symbolic()) {
-    bool exact = true;
-    for (const Term& t : terms) exact = exact && t.coefficient % b.n_ == 0;
-    if (exact) {
-      for (Term& t : terms) t.coefficient /= b.n_;
-      return DimExpr::make(std::move(terms));
-    }
-  } else if (const std::vector<Term>& divisor = DimExpr::get(b)->terms; divisor.size() == 1) {
+  if (const std::vector<Term>& divisor = DimExpr::get(b)->terms; divisor.size() == 1) {
     // Divide each term by a single-term divisor when it divides all of them.
-    bool exact = true;
-    for (Term& t : terms) {
-      exact = exact && t.coefficient % divisor[0].coefficient == 0;
-      if (!exact) break;
-      t.coefficient /= divisor[0].coefficient;
+    std::vector<Term> terms = DimExpr::terms_of(a);
+    const auto divide = [&](Term& t) {
+      if (!divides(divisor[0].coefficient, t.coefficient)) return false;
+      t.coefficient = floor_divide(t.coefficient, divisor[0].coefficient);
       for (const AtomPtr& atom : divisor[0].atoms) {
         const auto it =
             std::find_if(t.atoms.begin(), t.atoms.end(), [&](const AtomPtr& x) { return x->text == atom->text; });
-        if (it == t.atoms.end()) {
-          exact = false;
-          break;
-        }
+        if (it == t.atoms.end()) return false;
         t.atoms.erase(it);
       }
-    }
-    if (exact) return DimExpr::make(std::move(terms));
+      return true;
+    };
+    if (std::all_of(terms.begin(), terms.end(), divide)) return DimExpr::make(std::move(terms));
   }
   return DimExpr::atom(AtomKind::kFloorDiv, a, b);
 }
 
 Dim Dim::ceil_div(const Dim& a, const Dim& b) {
-  if (!b.is_symbolic() && b.n_ == 0) fail(Code::kInvalidArgument, "Dim: " + a.to_string() + " divided by 0");
-  if (!a.is_symbolic() && !b.is_symbolic()) return -floor_divide(-a.n_, b.n_);
+  if (!b.is_symbolic() && b.n_ < 0) return ceil_div(Dim(-1) * a, Dim(-1) * b);
+  if (!b.is_symbolic()) return floor_div(a + Dim(b.n_ == 0 ? 0 : b.n_ - 1), b);
   const Dim exact = floor_div(a, b);
-  const DimExpr* e = DimExpr::get(exact);
-  const bool is_division = e && std::any_of(e->terms.begin(), e->terms.end(), [](const Term& t) {
-                             return std::any_of(t.atoms.begin(), t.atoms.end(),
-                                                [](const AtomPtr& x) { return x->kind == AtomKind::kFloorDiv; });
-                           });
+  const std::vector<Term> terms = DimExpr::terms_of(exact);
+  const bool is_division = terms.size() == 1 && terms[0].atoms.size() == 1 &&
+                           terms[0].atoms[0]->kind == AtomKind::kFloorDiv && terms[0].atoms[0]->b == b;
   return is_division ? DimExpr::atom(AtomKind::kCeilDiv, a, b) : exact;
 }
 
 Dim Dim::mod(const Dim& a, const Dim& b) {
   if (!b.is_symbolic() && b.n_ == 0) fail(Code::kInvalidArgument, "Dim: " + a.to_string() + " modulo 0");
-  if (!a.is_symbolic() && !b.is_symbolic()) return a.n_ - b.n_ * floor_divide(a.n_, b.n_);
-  if (a == b || (!b.is_symbolic() && b.n_ == 1)) return Dim(0);
-  return DimExpr::atom(AtomKind::kMod, a, b);
+  if (!a.is_symbolic() && !b.is_symbolic()) return floor_modulo(a.n_, b.n_);
+  if (a == b) return Dim(0);
+  if (b.is_symbolic()) return DimExpr::atom(AtomKind::kMod, a, b);
+  if (b.n_ < 0) return Dim(-1) * mod(Dim(-1) * a, Dim(-1) * b);
+  std::vector<Term> rest = DimExpr::terms_of(a);
+  for (Term& t : rest) t.coefficient = floor_modulo(t.coefficient, b.n_);
+  const Dim reduced = DimExpr::make(std::move(rest));
+  return reduced.is_symbolic() ? DimExpr::atom(AtomKind::kMod, reduced, b) : reduced;
 }
 
 Dim Dim::min(const Dim& a, const Dim& b) {
   if (!a.is_symbolic() && !b.is_symbolic()) return std::min(a.n_, b.n_);
-  if (a == b) return a;
-  return a.to_string() < b.to_string() ? DimExpr::atom(AtomKind::kMin, a, b) : DimExpr::atom(AtomKind::kMin, b, a);
+  if (DimExpr::at_least(a, b)) return b;
+  if (DimExpr::at_least(b, a)) return a;
+  return DimExpr::sorted_atom(AtomKind::kMin, a, b);
 }
 
 Dim Dim::max(const Dim& a, const Dim& b) {
   if (!a.is_symbolic() && !b.is_symbolic()) return std::max(a.n_, b.n_);
-  if (a == b) return a;
-  // A lone symbol is never below 0.
-  if (!a.symbol_name().empty() && !b.is_symbolic() && b.n_ <= 0) return a;
-  if (!b.symbol_name().empty() && !a.is_symbolic() && a.n_ <= 0) return b;
-  return a.to_string() < b.to_string() ? DimExpr::atom(AtomKind::kMax, a, b) : DimExpr::atom(AtomKind::kMax, b, a);
+  if (DimExpr::at_least(a, b)) return a;
+  if (DimExpr::at_least(b, a)) return b;
+  return DimExpr::sorted_atom(AtomKind::kMax, a, b);
 }
 
 Dim Dim::broadcast(const Dim& a, const Dim& b) {
   if (a == b) return a;
   if (!a.is_symbolic() && a.n_ == 1) return b;
   if (!b.is_symbolic() && b.n_ == 1) return a;
+  if (!a.is_symbolic() && !b.is_symbolic())
+    fail(Code::kInvalidArgument, "Dim: cannot broadcast " + a.to_string() + " with " + b.to_string());
   if (!a.is_symbolic()) return a;  // a > 1 or 0: b is 1 or equal, checked at run time
   if (!b.is_symbolic()) return b;
-  return a.to_string() < b.to_string() ? DimExpr::atom(AtomKind::kBroadcast, a, b)
-                                       : DimExpr::atom(AtomKind::kBroadcast, b, a);
+  return DimExpr::sorted_atom(AtomKind::kBroadcast, a, b);
 }
 
 std::int64_t Dim::value() const {
@@ -223,7 +361,8 @@ Dim Dim::substitute(const std::function<std::optional<Dim>(std::string_view)>& l
     Dim product = t.coefficient;
     for (const AtomPtr& atom : t.atoms) {
       if (atom->kind == AtomKind::kSymbol) {
-        product = product * lookup(atom->text).value_or(Dim::symbol(atom->text));
+        const std::optional<Dim> other = lookup(atom->name);
+        product = product * (other ? *other : Dim::symbol(atom->name));
         continue;
       }
       const Dim a = atom->a.substitute(lookup), b = atom->b.substitute(lookup);
@@ -276,7 +415,7 @@ std::vector<std::string> Dim::symbols() const {
     for (const Term& t : expr_->terms)
       for (const AtomPtr& atom : t.atoms) {
         if (atom->kind == AtomKind::kSymbol) {
-          names.insert(atom->text);
+          names.insert(atom->name);
         } else {
           for (const Dim* d : {&atom->a, &atom->b})
             for (std::string& s : d->symbols()) names.insert(std::move(s));
@@ -289,137 +428,28 @@ std::string_view Dim::symbol_name() const {
   if (!expr_ || expr_->terms.size() != 1) return {};
   const Term& t = expr_->terms[0];
   if (t.coefficient != 1 || t.atoms.size() != 1 || t.atoms[0]->kind != AtomKind::kSymbol) return {};
-  return t.atoms[0]->text;
+  return t.atoms[0]->name;
 }
-
-namespace {
-bool plain_symbol(std::string_view s) {
-  if (s.empty() || !(std::isalpha(static_cast<unsigned char>(s[0])) || s[0] == '_')) return false;
-  return std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
-}
-std::string symbol_text(const std::string& s) { return plain_symbol(s) ? s : "'" + s + "'"; }
-}  // namespace
 
 std::string Dim::to_string() const {
   if (!expr_) return std::to_string(n_);
   std::string out;
   for (const Term& t : expr_->terms) {
-    std::int64_t c = t.coefficient;
-    if (!out.empty()) {
-      out += c < 0 ? " - " : " + ";
-      c = std::abs(c);
-    }
     std::string product;
-    if (t.atoms.empty() || c != 1) product = std::to_string(c);
+    if (t.atoms.empty() || t.coefficient != 1) product = std::to_string(t.coefficient);
+    if (!out.empty()) {
+      const bool negative = t.coefficient < 0;
+      out += negative ? " - " : " + ";
+      if (negative) product.erase(0, 1);
+      if (product == "1" && !t.atoms.empty()) product.clear();
+    }
     for (const AtomPtr& atom : t.atoms) {
       if (!product.empty()) product += "*";
-      product += atom->kind == AtomKind::kSymbol ? symbol_text(atom->text) : atom->text;
+      product += atom->text;
     }
     out += product;
   }
   return out;
-}
-
-namespace {
-// sum := product (('+'|'-') product)*, product := factor ('*' factor)*,
-// factor := number | name | 'quoted name' | function(sum, sum) | (sum)
-class DimParser {
- public:
-  explicit DimParser(std::string_view text) : text_(text) {}
-  Dim parse() {
-    Dim d = sum(0);
-    skip();
-    if (at_ != text_.size()) error("end");
-    return d;
-  }
-
- private:
-  [[noreturn]] void error(std::string_view expected) const {
-    fail(Code::kInvalidArgument,
-         "Dim \"" + std::string(text_) + "\": expected " + std::string(expected) + " at offset " + std::to_string(at_));
-  }
-  void skip() {
-    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
-  }
-  bool take(char c) {
-    skip();
-    if (at_ >= text_.size() || text_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
-  Dim sum(int depth) {
-    if (depth > 100) error("at most 100 levels");
-    Dim d = product(depth);
-    for (;;) {
-      if (take('+'))
-        d = d + product(depth);
-      else if (take('-'))
-        d = d - product(depth);
-      else
-        return d;
-    }
-  }
-  Dim product(int depth) {
-    Dim d = factor(depth);
-    while (take('*')) d = d * factor(depth);
-    return d;
-  }
-  Dim factor(int depth) {
-    if (take('(')) {
-      Dim d = sum(depth + 1);
-      if (!take(')')) error(")");
-      return d;
-    }
-    skip();
-    const std::size_t start = at_;
-    if (take('-')) {
-      skip();
-      if (at_ < text_.size() && !std::isdigit(static_cast<unsigned char>(text_[at_])))
-        return Dim(-1) * factor(depth + 1);
-    }
-    if (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) {
-      std::int64_t n = 0;
-      const auto [end, ec] = std::from_chars(text_.data() + start, text_.data() + text_.size(), n);
-      if (ec != std::errc()) error("a 64-bit number");
-      at_ = static_cast<std::size_t>(end - text_.data());
-      return n;
-    }
-    if (take('\'')) {
-      const std::size_t end = text_.find('\'', at_);
-      if (end == std::string_view::npos) error("'");
-      std::string name(text_.substr(at_, end - at_));
-      at_ = end + 1;
-      return Dim::symbol(std::move(name));
-    }
-    std::size_t end = at_;
-    while (end < text_.size() && plain_symbol(text_.substr(at_, end - at_ + 1))) ++end;
-    if (end == at_) error("a number, a name or (");
-    std::string name(text_.substr(at_, end - at_));
-    at_ = end;
-    if (!take('(')) return Dim::symbol(std::move(name));
-    const Dim a = sum(depth + 1);
-    if (!take(',')) error(",");
-    const Dim b = sum(depth + 1);
-    if (!take(')')) error(")");
-    if (name == "floor_div") return Dim::floor_div(a, b);
-    if (name == "ceil_div") return Dim::ceil_div(a, b);
-    if (name == "mod") return Dim::mod(a, b);
-    if (name == "min") return Dim::min(a, b);
-    if (name == "max") return Dim::max(a, b);
-    if (name == "broadcast") return Dim::broadcast(a, b);
-    error("floor_div, ceil_div, mod, min, max or broadcast before (");
-  }
-  std::string_view text_;
-  std::size_t at_ = 0;
-};
-}  // namespace
-
-Result<Dim> Dim::parse(std::string_view text) {
-  try {
-    return DimParser(text).parse();
-  } catch (const Error& e) {
-    return e.status();
-  }
 }
 
 std::ostream& operator<<(std::ostream& out, const Dim& dim) { return out << dim.to_string(); }
