@@ -115,9 +115,9 @@ struct FormatNames {
 struct OpDef {
   std::string_view name;     // snake_case, a valid C++ identifier
   std::string_view summary;  // one line; formulas welcome
-  FixedList<Port, 12> inputs;
-  FixedList<Port, 8> outputs;
-  FixedList<AttrSpec, 14> attrs;
+  FixedList<Port, 12> inputs = {};
+  FixedList<Port, 8> outputs = {};
+  FixedList<AttrSpec, 14> attrs = {};
   std::uint32_t traits = kNoTraits;
   /// Output types and symbolic values from input types, symbolic values and attributes. Required unless the outputs are
   /// those of the lowering. Errors carry a numbered constraint: ctx.Fail(1, …) reads "softmax_c1: …".
