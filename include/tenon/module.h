@@ -1,4 +1,5 @@
-// Module: named functions, Variables, assets and metadata: what load() gives and save(), compile(), verify and serve take.
+// Module: named functions, Variables, assets and metadata: what load() gives and save(), compile(), verify and serve
+// take.
 #pragma once
 #include <map>
 #include <memory>

@@ -15,7 +15,8 @@ using ir::Graph;
 using ir::Value;
 
 bool Differentiable(const ir::Type& t) {
-  if (t.kind() == ir::Type::Kind::kSequence || t.kind() == ir::Type::Kind::kOptional) return Differentiable(t.element());
+  if (t.kind() == ir::Type::Kind::kSequence || t.kind() == ir::Type::Kind::kOptional)
+    return Differentiable(t.element());
   return t.is_tensor() && (is_float(t.dtype()) || is_complex(t.dtype()));
 }
 
@@ -31,7 +32,8 @@ class Reverse {
   Reverse(Builder& b, std::span<const Value> sources, const GradientOptions& options)
       : b_(b), sources_(sources.begin(), sources.end()), options_(options) {}
 
-  Result<std::vector<Value>> Run(std::span<const Value> targets, std::span<const Value> cotangents, std::span<const Value> order) {
+  Result<std::vector<Value>> Run(std::span<const Value> targets, std::span<const Value> cotangents,
+                                 std::span<const Value> order) {
     MarkDependent(targets);
     for (std::size_t i = 0; i < targets.size(); ++i) {
       if (!targets[i].valid() || !Differentiable(b_.type(targets[i])) || !Depends(targets[i])) continue;
@@ -92,7 +94,8 @@ class Reverse {
     std::vector<bool> wanted(inputs.size());
     bool wants = false;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      wanted[i] = inputs[i].valid() && Differentiable(b_.type(inputs[i])) && Depends(inputs[i]) && PortDifferentiable(op, i);
+      wanted[i] =
+          inputs[i].valid() && Differentiable(b_.type(inputs[i])) && Depends(inputs[i]) && PortDifferentiable(op, i);
       wants = wants || wanted[i];
     }
     if (!wants) return {};
@@ -106,7 +109,8 @@ class Reverse {
       TENON_ASSIGN_OR_RETURN(const std::vector<Value> lowered, ir::Lower(b_, op, inputs, attrs));
       std::vector<Value> wanted_inputs;
       for (std::size_t i = 0; i < inputs.size(); ++i)
-        if (wanted[i] && std::find(wanted_inputs.begin(), wanted_inputs.end(), inputs[i]) == wanted_inputs.end()) wanted_inputs.push_back(inputs[i]);
+        if (wanted[i] && std::find(wanted_inputs.begin(), wanted_inputs.end(), inputs[i]) == wanted_inputs.end())
+          wanted_inputs.push_back(inputs[i]);
       std::vector<Value> targets, given;
       for (std::size_t k = 0; k < outputs; ++k)
         if (cotangents[k].valid()) {

@@ -40,13 +40,14 @@ Status Module::AddVariable(VariablePtr cell) {
 Result<std::vector<Literal>> RunFunction(const Module& module, const Function& function, std::vector<Literal> inputs,
                                          const RunOptions& options) {
   if (inputs.size() != function.num_inputs())
-    return Status(Code::kInvalidArgument, function.name + ": got " + std::to_string(inputs.size()) + " inputs, expected " +
-                                              std::to_string(function.num_inputs()));
+    return Status(Code::kInvalidArgument, function.name + ": got " + std::to_string(inputs.size()) +
+                                              " inputs, expected " + std::to_string(function.num_inputs()));
   std::vector<Datum> args;
   for (Literal& l : inputs) args.emplace_back(std::move(l));
   for (const std::string& path : function.reads) {
     const VariablePtr cell = module.FindVariable(path);
-    if (cell == nullptr) return Status(Code::kInternal, function.name + ": reads variable \"" + path + "\", which the module lacks");
+    if (cell == nullptr)
+      return Status(Code::kInternal, function.name + ": reads variable \"" + path + "\", which the module lacks");
     args.emplace_back(cell->Read());
   }
   EvalOptions eval;
@@ -55,13 +56,16 @@ Result<std::vector<Literal>> RunFunction(const Module& module, const Function& f
   std::vector<Literal> out;
   for (std::size_t i = 0; i < function.num_outputs(); ++i) {
     if (results[i].kind != Type::Kind::kTensor)
-      return Status(Code::kUnimplemented, function.name + ": output \"" + function.output_names[i] + "\" is a " + results[i].type().to_string() + ", expected a tensor");
+      return Status(Code::kUnimplemented, function.name + ": output \"" + function.output_names[i] + "\" is a " +
+                                              results[i].type().to_string() + ", expected a tensor");
     out.push_back(*std::move(results[i].tensor));
   }
   if (options.update && !options.float64)
     for (std::size_t i = 0; i < function.writes.size(); ++i) {
       const VariablePtr cell = module.FindVariable(function.writes[i]);
-      if (cell == nullptr) return Status(Code::kInternal, function.name + ": writes variable \"" + function.writes[i] + "\", which the module lacks");
+      if (cell == nullptr)
+        return Status(Code::kInternal,
+                      function.name + ": writes variable \"" + function.writes[i] + "\", which the module lacks");
       TENON_RETURN_IF_ERROR(cell->Assign(results[function.num_outputs() + i].literal()));
     }
   return out;

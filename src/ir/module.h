@@ -14,7 +14,7 @@ namespace tenon::ir {
 /// A named function, which is also a signature. The graph's inputs are the user's inputs in order, then one for each
 /// variable that it reads; its outputs are the user's outputs, then one new value for each variable that it writes.
 struct Function {
-  std::string name;                       // "serving_default"
+  std::string name;  // "serving_default"
   Graph graph;
   std::vector<std::string> input_names;   // of the user's inputs: unique, as the source format spells them
   std::vector<std::string> output_names;  // of the user's outputs
@@ -36,10 +36,10 @@ struct Function {
 /// A value type with shared variables: copying copies the functions and shares the cells.
 class Module {
  public:
-  std::vector<Function> functions;                     // in order; names unique
-  std::vector<VariablePtr> variables;                  // in order of creation; paths unique
-  std::map<std::string, std::string> assets;           // name -> bytes
-  std::map<std::string, std::string> metadata;         // "producer", "format", "onnx.opset", …
+  std::vector<Function> functions;              // in order; names unique
+  std::vector<VariablePtr> variables;           // in order of creation; paths unique
+  std::map<std::string, std::string> assets;    // name -> bytes
+  std::map<std::string, std::string> metadata;  // "producer", "format", "onnx.opset", …
 
   const Function* FindFunction(std::string_view name) const;
   Function* FindFunction(std::string_view name);

@@ -27,7 +27,8 @@ Result<SignatureSpec> Module::signature(const std::string& name) const {
   TENON_ASSIGN_OR_RETURN(const ir::Function* f, module_->Signature(name));
   SignatureSpec spec{.name = f->name, .inputs = {}, .outputs = {}};
   for (std::size_t i = 0; i < f->num_inputs(); ++i) spec.inputs.push_back(SpecOf(f->input_names[i], f->input_type(i)));
-  for (std::size_t i = 0; i < f->num_outputs(); ++i) spec.outputs.push_back(SpecOf(f->output_names[i], f->output_type(i)));
+  for (std::size_t i = 0; i < f->num_outputs(); ++i)
+    spec.outputs.push_back(SpecOf(f->output_names[i], f->output_type(i)));
   return spec;
 }
 
@@ -48,7 +49,8 @@ std::map<std::string, std::string> Module::metadata() const { return module_->me
 
 std::string Module::to_string() const { return ir::PrintModule(*module_); }
 
-Result<std::map<std::string, Literal>> Module::run(const std::map<std::string, Literal>& inputs, const std::string& signature) const {
+Result<std::map<std::string, Literal>> Module::run(const std::map<std::string, Literal>& inputs,
+                                                   const std::string& signature) const {
   TENON_ASSIGN_OR_RETURN(const ir::Function* f, module_->Signature(signature));
   std::vector<Literal> args;
   for (const std::string& name : f->input_names) {
@@ -57,7 +59,8 @@ Result<std::map<std::string, Literal>> Module::run(const std::map<std::string, L
     args.push_back(it->second);
   }
   if (inputs.size() != args.size())
-    return Status(Code::kInvalidArgument, f->name + ": got " + std::to_string(inputs.size()) + " inputs, expected " + std::to_string(args.size()));
+    return Status(Code::kInvalidArgument, f->name + ": got " + std::to_string(inputs.size()) + " inputs, expected " +
+                                              std::to_string(args.size()));
   TENON_ASSIGN_OR_RETURN(std::vector<Literal> results, ir::RunFunction(*module_, *f, std::move(args)));
   std::map<std::string, Literal> out;
   for (std::size_t i = 0; i < results.size(); ++i) out.emplace(f->output_names[i], std::move(results[i]));

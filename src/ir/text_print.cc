@@ -14,10 +14,14 @@ std::string Quote(std::string_view s) {
   std::string out = "\"";
   for (const char c : s) {
     const auto u = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') out += {'\\', c};
-    else if (c == '\n') out += "\\n";
-    else if (u < 0x20) out += {'\\', 'x', kHex[u >> 4], kHex[u & 15]};
-    else out += c;
+    if (c == '"' || c == '\\')
+      out += {'\\', c};
+    else if (c == '\n')
+      out += "\\n";
+    else if (u < 0x20)
+      out += {'\\', 'x', kHex[u >> 4], kHex[u & 15]};
+    else
+      out += c;
   }
   return out + "\"";
 }
@@ -82,10 +86,12 @@ class Printer {
     } else if (is_integer(l.dtype()) || l.dtype() == DType::kBool) {
       const std::vector<std::int64_t> v = ToInts(l);
       for (std::size_t i = 0; i < v.size(); ++i)
-        out += (i ? ", " : "") + (l.dtype() == DType::kU64 ? std::to_string(static_cast<std::uint64_t>(v[i])) : std::to_string(v[i]));
+        out += (i ? ", " : "") +
+               (l.dtype() == DType::kU64 ? std::to_string(static_cast<std::uint64_t>(v[i])) : std::to_string(v[i]));
     } else if (is_complex(l.dtype())) {
       const std::vector<std::complex<double>> v = ToComplex(l);
-      for (std::size_t i = 0; i < v.size(); ++i) out += (i ? ", (" : "(") + Number(v[i].real()) + ", " + Number(v[i].imag()) + ")";
+      for (std::size_t i = 0; i < v.size(); ++i)
+        out += (i ? ", (" : "(") + Number(v[i].real()) + ", " + Number(v[i].imag()) + ")";
     } else {
       const std::vector<double> v = ToDoubles(l);
       for (std::size_t i = 0; i < v.size(); ++i) {
@@ -121,7 +127,8 @@ class Printer {
     std::string out;
     if (!r.name.empty()) out += " " + Quote(r.name);
     if (!r.axis_roles.empty()) out += " axes=" + Quote(r.axis_roles);
-    for (const Provenance& p : r.provenance) out += " from=(" + Quote(p.format) + ", " + Quote(p.node) + ", " + Quote(p.name) + ")";
+    for (const Provenance& p : r.provenance)
+      out += " from=(" + Quote(p.format) + ", " + Quote(p.node) + ", " + Quote(p.name) + ")";
     if (r.quantization) {
       out += " quant=(" + List(r.quantization->scale, Number) + ", " +
              List(r.quantization->zero_point, [](std::int64_t v) { return std::to_string(v); }) + ", " +
@@ -139,20 +146,33 @@ class Printer {
 
   std::string AttrText(const Attr& a, int indent) {
     switch (KindOf(a)) {
-      case AttrKind::kBool: return std::get<bool>(a) ? "true" : "false";
-      case AttrKind::kInt: return std::to_string(std::get<std::int64_t>(a));
-      case AttrKind::kFloat: return Number(std::get<double>(a));
-      case AttrKind::kString: return Quote(std::get<std::string>(a));
-      case AttrKind::kDType: return std::string(dtype_name(std::get<DType>(a)));
-      case AttrKind::kDims: return "dims" + std::get<Shape>(a).to_string();
-      case AttrKind::kLiteral: return LiteralText(std::get<Literal>(a));
-      case AttrKind::kGraph: return "graph" + GraphBody(*std::get<GraphPtr>(a), indent);
-      case AttrKind::kInts: return "ints" + List(std::get<std::vector<std::int64_t>>(a), [](std::int64_t v) { return std::to_string(v); });
-      case AttrKind::kFloats: return "floats" + List(std::get<std::vector<double>>(a), Number);
-      case AttrKind::kStrings: return "strings" + List(std::get<std::vector<std::string>>(a), Quote);
-      case AttrKind::kDTypes: return "dtypes" + List(std::get<std::vector<DType>>(a), [](DType t) { return std::string(dtype_name(t)); });
+      case AttrKind::kBool:
+        return std::get<bool>(a) ? "true" : "false";
+      case AttrKind::kInt:
+        return std::to_string(std::get<std::int64_t>(a));
+      case AttrKind::kFloat:
+        return Number(std::get<double>(a));
+      case AttrKind::kString:
+        return Quote(std::get<std::string>(a));
+      case AttrKind::kDType:
+        return std::string(dtype_name(std::get<DType>(a)));
+      case AttrKind::kDims:
+        return "dims" + std::get<Shape>(a).to_string();
+      case AttrKind::kLiteral:
+        return LiteralText(std::get<Literal>(a));
+      case AttrKind::kGraph:
+        return "graph" + GraphBody(*std::get<GraphPtr>(a), indent);
+      case AttrKind::kInts:
+        return "ints" + List(std::get<std::vector<std::int64_t>>(a), [](std::int64_t v) { return std::to_string(v); });
+      case AttrKind::kFloats:
+        return "floats" + List(std::get<std::vector<double>>(a), Number);
+      case AttrKind::kStrings:
+        return "strings" + List(std::get<std::vector<std::string>>(a), Quote);
+      case AttrKind::kDTypes:
+        return "dtypes" + List(std::get<std::vector<DType>>(a), [](DType t) { return std::string(dtype_name(t)); });
       case AttrKind::kGraphs:
-        return "graphs" + List(std::get<std::vector<GraphPtr>>(a), [&](const GraphPtr& g) { return "graph" + GraphBody(*g, indent); });
+        return "graphs" + List(std::get<std::vector<GraphPtr>>(a),
+                               [&](const GraphPtr& g) { return "graph" + GraphBody(*g, indent); });
     }
     return "?";
   }
@@ -173,15 +193,20 @@ std::string PrintGraph(const Graph& graph, Blobs* blobs) { return "graph" + Prin
 std::string PrintModule(const Module& module, Blobs* blobs) {
   Printer printer(blobs);
   std::string out = "module {\n";
-  for (const auto& [key, value] : module.metadata) out += "  metadata " + Printer::Quoted(key) + " = " + Printer::Quoted(value) + "\n";
-  for (const auto& [key, value] : module.assets) out += "  asset " + Printer::Quoted(key) + " = " + Printer::Quoted(value) + "\n";
+  for (const auto& [key, value] : module.metadata)
+    out += "  metadata " + Printer::Quoted(key) + " = " + Printer::Quoted(value) + "\n";
+  for (const auto& [key, value] : module.assets)
+    out += "  asset " + Printer::Quoted(key) + " = " + Printer::Quoted(value) + "\n";
   for (const VariablePtr& v : module.variables)
     out += "  variable " + Printer::Quoted(v->path()) + (v->trainable() ? " trainable" : "") +
-           (v->initializer().empty() ? "" : " init=" + Printer::Quoted(v->initializer())) + " = " + printer.LiteralText(v->Read()) + "\n";
+           (v->initializer().empty() ? "" : " init=" + Printer::Quoted(v->initializer())) + " = " +
+           printer.LiteralText(v->Read()) + "\n";
   for (const Function& f : module.functions) {
-    out += "  function " + Printer::Quoted(f.name) + " inputs=" + Printer::Names(f.input_names) + " outputs=" +
-           Printer::Names(f.output_names) + " reads=" + Printer::Names(f.reads) + " writes=" + Printer::Names(f.writes);
-    for (const auto& [key, value] : f.metadata) out += " metadata(" + Printer::Quoted(key) + " = " + Printer::Quoted(value) + ")";
+    out += "  function " + Printer::Quoted(f.name) + " inputs=" + Printer::Names(f.input_names) +
+           " outputs=" + Printer::Names(f.output_names) + " reads=" + Printer::Names(f.reads) +
+           " writes=" + Printer::Names(f.writes);
+    for (const auto& [key, value] : f.metadata)
+      out += " metadata(" + Printer::Quoted(key) + " = " + Printer::Quoted(value) + ")";
     out += " graph" + printer.GraphBody(f.graph, 2) + "\n";
   }
   return out + "}\n";

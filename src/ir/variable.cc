@@ -9,7 +9,8 @@ Literal VariableCell::Read() const {
 
 Status VariableCell::Assign(Literal value) {
   if (value.dtype() != dtype_ || value.shape() != shape_)
-    return Status(Code::kInvalidArgument, "variable \"" + path_ + "\": got " + Type::Of(value).to_string() + ", expected " + type().to_string());
+    return Status(Code::kInvalidArgument, "variable \"" + path_ + "\": got " + Type::Of(value).to_string() +
+                                              ", expected " + type().to_string());
   const std::lock_guard lock(mutex_);
   value_ = std::move(value);
   ++version_;

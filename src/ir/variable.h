@@ -11,13 +11,17 @@
 
 namespace tenon::ir {
 
-/// Shared by handle; any thread. Reading takes a snapshot that shares the storage; an executable that updates the cell in
-/// place takes the storage out for the run and writes into it only when nobody else holds it (else it copies first).
+/// Shared by handle; any thread. Reading takes a snapshot that shares the storage; an executable that updates the cell
+/// in place takes the storage out for the run and writes into it only when nobody else holds it (else it copies first).
 class VariableCell {
  public:
   VariableCell(std::string path, Literal value, bool trainable, std::string initializer = {})
-      : dtype_(value.dtype()), shape_(value.shape()), initializer_(std::move(initializer)), path_(std::move(path)),
-        trainable_(trainable), value_(std::move(value)) {}
+      : dtype_(value.dtype()),
+        shape_(value.shape()),
+        initializer_(std::move(initializer)),
+        path_(std::move(path)),
+        trainable_(trainable),
+        value_(std::move(value)) {}
   VariableCell(const VariableCell&) = delete;
   VariableCell& operator=(const VariableCell&) = delete;
 
