@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 
-.PHONY: all setup setup-dev build test test-full lint tidy-all format fuzz clean
+.PHONY: all setup setup-dev build test test-full lint format fuzz interop bench-peers clean
 all: build
 
 # Installs what a list of Debian packages names; does nothing when it is all there.
@@ -55,6 +55,15 @@ fuzz: setup-dev
 	cmake --preset fuzz
 	cmake --build --preset fuzz --target fuzzers -j $(JOBS)
 	tools/fuzz.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
+# Our files in the real frameworks and theirs in ours; needs about 4 GB for the Python environment.
+interop: build setup-dev
+	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && \
+	TENON_BUILD=$(abspath $(BUILD)) $$python -m pytest -q tests/interop
+
+# The peers' figures on this machine, without ours.
+bench-peers: setup-dev
+	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && bench/run.py --python $$python --only-peers
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz out

@@ -48,8 +48,10 @@ const Attr* Attrs::Find(std::string_view name) const {
 
 void Attrs::Set(std::string_view name, Attr value) {
   const auto it = Position(items_, name);
-  if (it != items_.end() && it->first == name) it->second = std::move(value);
-  else items_.emplace(it, std::string(name), std::move(value));
+  if (it != items_.end() && it->first == name)
+    it->second = std::move(value);
+  else
+    items_.emplace(it, std::string(name), std::move(value));
 }
 
 void Attrs::Erase(std::string_view name) {
@@ -63,7 +65,8 @@ bool operator==(const Attrs& a, const Attrs& b) {
 }
 
 void Attrs::Missing(std::string_view name) {
-  fail(Code::kInternal, "Attrs: no attribute \"" + std::string(name) + "\" of the asked kind; the op's record must declare it");
+  fail(Code::kInternal,
+       "Attrs: no attribute \"" + std::string(name) + "\" of the asked kind; the op's record must declare it");
 }
 
 }  // namespace tenon::ir

@@ -15,14 +15,26 @@ class Graph;
 using GraphPtr = std::shared_ptr<const Graph>;  // a closed sub-graph
 
 enum class AttrKind : std::uint8_t {
-  kBool, kInt, kFloat, kString, kDType, kDims, kLiteral, kGraph, kInts, kFloats, kStrings, kDTypes, kGraphs,
+  kBool,
+  kInt,
+  kFloat,
+  kString,
+  kDType,
+  kDims,
+  kLiteral,
+  kGraph,
+  kInts,
+  kFloats,
+  kStrings,
+  kDTypes,
+  kGraphs,
 };
 std::string_view AttrKindName(AttrKind kind);
 
 /// The alternatives stand in the order of AttrKind. kDims may hold symbols of the graph; kInts are plain numbers.
-using Attr = std::variant<bool, std::int64_t, double, std::string, DType, Shape, Literal, GraphPtr,
-                          std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>, std::vector<DType>,
-                          std::vector<GraphPtr>>;
+using Attr =
+    std::variant<bool, std::int64_t, double, std::string, DType, Shape, Literal, GraphPtr, std::vector<std::int64_t>,
+                 std::vector<double>, std::vector<std::string>, std::vector<DType>, std::vector<GraphPtr>>;
 inline AttrKind KindOf(const Attr& attr) { return static_cast<AttrKind>(attr.index()); }
 /// Same kind and same value (literals bit for bit, graphs by structure).
 bool SameAttr(const Attr& a, const Attr& b);

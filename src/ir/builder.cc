@@ -111,7 +111,8 @@ Ex GradContext::d(int i) const {
 }
 
 Result<std::vector<Value>> Lower(Builder& b, const OpDef& op, std::span<const Value> inputs, const Attrs& attrs) {
-  if (op.lower == nullptr) return Status(Code::kInternal, std::string(op.name) + ": is a primitive, it has no lowering");
+  if (op.lower == nullptr)
+    return Status(Code::kInternal, std::string(op.name) + ": is a primitive, it has no lowering");
   LowerContext ctx(b, inputs, attrs);
   TENON_RETURN_IF_ERROR(op.lower(ctx));
   TENON_RETURN_IF_ERROR(b.status());

@@ -13,8 +13,8 @@ namespace tenon::ir {
 
 class Ex;
 
-/// Appends to one graph, with inference. The first error sticks: later calls do nothing and give invalid values, so that
-/// a chain of calls is checked once, by status(). Not thread-safe.
+/// Appends to one graph, with inference. The first error sticks: later calls do nothing and give invalid values, so
+/// that a chain of calls is checked once, by status(). Not thread-safe.
 class Builder {
  public:
   explicit Builder(Graph* graph) : graph_(graph) {}
@@ -41,7 +41,7 @@ class Builder {
   bool ranked(Value v) const { return type(v).has_rank(); }
 
   // The handful that every gradient needs.
-  Value Cast(Value x, DType dtype);                            // nothing when it has that dtype
+  Value Cast(Value x, DType dtype);  // nothing when it has that dtype
   Value ZerosLike(Value x);
   Value OnesLike(Value x);
   Value Reshape(Value x, Shape dims);
@@ -88,7 +88,8 @@ Ex Select(Ex condition, Ex x, Ex y);
 /// What OpDef::lower sees: inputs as values of the builder's graph; fills in the outputs.
 class LowerContext {
  public:
-  LowerContext(Builder& builder, std::span<const Value> inputs, const Attrs& attribs) : b(builder), inputs_(inputs), attrs_(attribs) {}
+  LowerContext(Builder& builder, std::span<const Value> inputs, const Attrs& attribs)
+      : b(builder), inputs_(inputs), attrs_(attribs) {}
   Builder& b;
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   bool has(int i) const { return i < num_inputs() && inputs_[static_cast<std::size_t>(i)].valid(); }
@@ -116,10 +117,17 @@ class GradContext {
   /// differentiable outputs, and whose outputs are the gradients of its inputs (invalid where none). For control flow.
   using DifferentiateFn = Result<GraphPtr> (*)(const Graph& body, std::vector<bool>* input_has_gradient);
 
-  GradContext(Builder& builder, std::span<const Value> inputs, std::span<const Value> outs, std::span<const Value> cotangents,
-              const Attrs& attribs, std::vector<bool> wanted, DifferentiateFn differentiate_body)
-      : b(builder), inputs_(inputs), outputs_(outs), cotangents_(cotangents), attrs_(attribs), wanted_(std::move(wanted)),
-        differentiate_(differentiate_body), gradients_(inputs.size()) {}
+  GradContext(Builder& builder, std::span<const Value> inputs, std::span<const Value> outs,
+              std::span<const Value> cotangents, const Attrs& attribs, std::vector<bool> wanted,
+              DifferentiateFn differentiate_body)
+      : b(builder),
+        inputs_(inputs),
+        outputs_(outs),
+        cotangents_(cotangents),
+        attrs_(attribs),
+        wanted_(std::move(wanted)),
+        differentiate_(differentiate_body),
+        gradients_(inputs.size()) {}
   Builder& b;
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   bool has(int i) const { return i < num_inputs() && inputs_[static_cast<std::size_t>(i)].valid(); }

@@ -1,10 +1,10 @@
 #include "ir/eval.h"
 
 #include "base/status_macros.h"
+#include "ir/builder.h"
 #include "ir/infer.h"
 #include "ir/numeric.h"
 #include "ir/op_table.h"
-#include "ir/builder.h"
 
 namespace tenon::ir {
 
@@ -34,12 +34,18 @@ Datum Datum::Token() {
 
 Type Datum::type() const {
   switch (kind) {
-    case Type::Kind::kTensor: return tensor ? Type::Of(*tensor) : Type();
-    case Type::Kind::kSequence: return Type::Sequence(element);
-    case Type::Kind::kOptional: return Type::Optional(element);
-    case Type::Kind::kMap: return Type::Map(tensor->dtype(), element);
-    case Type::Kind::kTable: return Type::Table(tensor->dtype(), element);
-    case Type::Kind::kToken: return Type::Token();
+    case Type::Kind::kTensor:
+      return tensor ? Type::Of(*tensor) : Type();
+    case Type::Kind::kSequence:
+      return Type::Sequence(element);
+    case Type::Kind::kOptional:
+      return Type::Optional(element);
+    case Type::Kind::kMap:
+      return Type::Map(tensor->dtype(), element);
+    case Type::Kind::kTable:
+      return Type::Table(tensor->dtype(), element);
+    case Type::Kind::kToken:
+      return Type::Token();
   }
   return {};
 }
@@ -50,7 +56,8 @@ Status EvalContext::Fail(std::string_view message) const {
 
 Status SymbolBinding::Bind(const Type& declared, const Type& concrete, std::string_view what) {
   const auto mismatch = [&] {
-    return Status(Code::kInvalidArgument, std::string(what) + ": got " + concrete.to_string() + ", expected " + Resolve(declared).to_string());
+    return Status(Code::kInvalidArgument,
+                  std::string(what) + ": got " + concrete.to_string() + ", expected " + Resolve(declared).to_string());
   };
   if (declared.kind() != concrete.kind()) return mismatch();
   if (!declared.is_tensor()) return {};
@@ -119,7 +126,8 @@ bool IsFloatCast(const OpDef& op, const Datum& in, const Attrs& attrs) {
   return op.name == "cast" && is_float(in.literal().dtype()) && is_float(attrs.Dtype("dtype"));
 }
 
-Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* const> inputs, Attrs attrs, const EvalOptions& options) {
+Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* const> inputs, Attrs attrs,
+                                    const EvalOptions& options) {
   if (op.name == "constant" && options.float64) {
     const Literal& value = attrs.Lit("value");
     if (!is_float(value.dtype())) return std::vector<Datum>{Datum(value)};
@@ -127,7 +135,9 @@ Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* cons
     return std::vector<Datum>{Datum(std::move(wide))};
   }
   if (options.float64) {
-    if (!inputs.empty() && inputs[0] != nullptr && inputs[0]->kind == Type::Kind::kTensor && IsFloatCast(op, *inputs[0], attrs)) return std::vector<Datum>{*inputs[0]};
+    if (!inputs.empty() && inputs[0] != nullptr && inputs[0]->kind == Type::Kind::kTensor &&
+        IsFloatCast(op, *inputs[0], attrs))
+      return std::vector<Datum>{*inputs[0]};
     // Attributes that name a float dtype (cast from integers, random, iota) name f64 in the oracle.
     Attrs wide = attrs;
     for (const auto& [name, value] : attrs)
@@ -169,8 +179,10 @@ Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* cons
 }
 
 Datum WidenFloats(const Datum& d) {
-  if (d.kind == Type::Kind::kTensor && is_float(d.literal().dtype())) return Datum(Convert(d.literal(), DType::kF64).value());
-  if (d.kind == Type::Kind::kTensor && d.literal().dtype() == DType::kC64) return Datum(Convert(d.literal(), DType::kC128).value());
+  if (d.kind == Type::Kind::kTensor && is_float(d.literal().dtype()))
+    return Datum(Convert(d.literal(), DType::kF64).value());
+  if (d.kind == Type::Kind::kTensor && d.literal().dtype() == DType::kC64)
+    return Datum(Convert(d.literal(), DType::kC128).value());
   return d;
 }
 
@@ -191,7 +203,8 @@ Result<std::vector<Datum>> EvalOp(const OpDef& op, std::span<const Datum* const>
 
 Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inputs, const EvalOptions& options) {
   if (inputs.size() != graph.inputs().size())
-    return Status(Code::kInvalidArgument, "graph: got " + std::to_string(inputs.size()) + " inputs, expected " + std::to_string(graph.inputs().size()));
+    return Status(Code::kInvalidArgument, "graph: got " + std::to_string(inputs.size()) + " inputs, expected " +
+                                              std::to_string(graph.inputs().size()));
   try {
     SymbolBinding symbols;
     std::vector<std::vector<Datum>> values(static_cast<std::size_t>(graph.size()));
@@ -210,7 +223,8 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
       if (n.op->name == "input") continue;
       std::vector<const Datum*> args;
       for (const Value v : n.inputs)
-        args.push_back(v.valid() ? &values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)] : nullptr);
+        args.push_back(v.valid() ? &values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)]
+                                 : nullptr);
       TENON_ASSIGN_OR_RETURN(Attrs attrs, symbols.Resolve(n.attrs));
       Result<std::vector<Datum>> out = EvalWith(*n.op, args, std::move(attrs), options);
       if (!out.ok()) {
@@ -230,7 +244,8 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
       }
     }
     std::vector<Datum> out;
-    for (const Value v : graph.outputs()) out.push_back(v.valid() ? values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)] : Datum());
+    for (const Value v : graph.outputs())
+      out.push_back(v.valid() ? values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)] : Datum());
     return out;
   } catch (const Error& e) {
     return e.status();

@@ -11,8 +11,8 @@
 
 namespace tenon::ir {
 
-/// A value at run time: a tensor, or a sequence / optional / map of values. Shared, immutable. An optional holds zero or
-/// one item; a map holds its keys in `tensor` and its values in `items`, in the order of the keys.
+/// A value at run time: a tensor, or a sequence / optional / map of values. Shared, immutable. An optional holds zero
+/// or one item; a map holds its keys in `tensor` and its values in `items`, in the order of the keys.
 struct Datum {
   Type::Kind kind = Type::Kind::kTensor;
   std::optional<Literal> tensor;
@@ -28,12 +28,13 @@ struct Datum {
   Type type() const;  // concrete dims
 };
 
-/// Inputs are concrete, dims attributes hold numbers only, and the outputs' types have been inferred from them (dims that
-/// only the data decide are still symbolic there).
+/// Inputs are concrete, dims attributes hold numbers only, and the outputs' types have been inferred from them (dims
+/// that only the data decide are still symbolic there).
 class EvalContext {
  public:
   using RunFn = std::function<Result<std::vector<Datum>>(const Graph&, std::vector<Datum>)>;
-  EvalContext(const OpDef& op, std::span<const Datum* const> inputs, const Attrs& attrs, std::span<const Output> outputs, RunFn run)
+  EvalContext(const OpDef& op, std::span<const Datum* const> inputs, const Attrs& attrs,
+              std::span<const Output> outputs, RunFn run)
       : op_(op), inputs_(inputs), attrs_(attrs), types_(outputs), run_(std::move(run)), results_(outputs.size()) {}
   const OpDef& op() const { return op_; }
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
@@ -44,10 +45,14 @@ class EvalContext {
   int num_outputs() const { return static_cast<int>(types_.size()); }
   const Type& out_type(int i = 0) const { return types_[static_cast<std::size_t>(i)].type; }
   DType out_dtype(int i = 0) const { return out_type(i).dtype(); }
-  std::vector<std::int64_t> out_dims(int i = 0) const { return out_type(i).shape().values(); }  // not data-dependent ones
+  std::vector<std::int64_t> out_dims(int i = 0) const {
+    return out_type(i).shape().values();
+  }  // not data-dependent ones
   void Set(int i, Datum value) { results_[static_cast<std::size_t>(i)] = std::move(value); }
   /// Runs a closed sub-graph, with the dtypes of the values that it is given.
-  Result<std::vector<Datum>> Run(const Graph& body, std::vector<Datum> inputs) const { return run_(body, std::move(inputs)); }
+  Result<std::vector<Datum>> Run(const Graph& body, std::vector<Datum> inputs) const {
+    return run_(body, std::move(inputs));
+  }
   /// A run-time error of this op (an index out of range): "gather: …".
   Status Fail(std::string_view message) const;
   std::vector<Datum> TakeResults() { return std::move(results_); }
@@ -70,8 +75,8 @@ struct EvalOptions {
   /// float dtypes widen to f64 and casts between floats are the identity: the oracle.
   bool float64 = false;
 };
-/// A graph on concrete values, node by node with the reference evaluation. Symbols of the inputs' types are bound to the
-/// dims that come in; a dim that contradicts a type is kInvalidArgument naming the input. Values are released after
+/// A graph on concrete values, node by node with the reference evaluation. Symbols of the inputs' types are bound to
+/// the dims that come in; a dim that contradicts a type is kInvalidArgument naming the input. Values are released after
 /// their last use.
 Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inputs, const EvalOptions& options = {});
 

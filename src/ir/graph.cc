@@ -51,7 +51,8 @@ std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
       }
       const Value v = n.inputs[next++];
       if (!v.valid() || state[static_cast<std::size_t>(v.node)] == 2) continue;
-      if (state[static_cast<std::size_t>(v.node)] == 1) fail(Code::kInternal, "Graph: a cycle through " + std::string(node(v.node).op->name));
+      if (state[static_cast<std::size_t>(v.node)] == 1)
+        fail(Code::kInternal, "Graph: a cycle through " + std::string(node(v.node).op->name));
       state[static_cast<std::size_t>(v.node)] = 1;
       stack.emplace_back(v.node, 0);
     }
@@ -94,7 +95,8 @@ bool SameGraph(const Graph& a, const Graph& b) {
   if (a.size() != b.size() || a.inputs() != b.inputs() || a.outputs() != b.outputs()) return false;
   for (std::int32_t i = 0; i < a.size(); ++i) {
     const Node &x = a.node(i), &y = b.node(i);
-    if (x.op != y.op || x.inputs != y.inputs || !(x.attrs == y.attrs) || x.outputs.size() != y.outputs.size()) return false;
+    if (x.op != y.op || x.inputs != y.inputs || !(x.attrs == y.attrs) || x.outputs.size() != y.outputs.size())
+      return false;
     for (std::size_t k = 0; k < x.outputs.size(); ++k)
       if (!(x.outputs[k].type == y.outputs[k].type) || !(x.outputs[k].record == y.outputs[k].record)) return false;
   }

@@ -36,8 +36,8 @@ struct Provenance {
 struct Quantization {
   std::vector<double> scale;
   std::vector<std::int64_t> zero_point;
-  int axis = -1;   // -1: per tensor
-  int block = 0;   // 0: none
+  int axis = -1;  // -1: per tensor
+  int block = 0;  // 0: none
   friend bool operator==(const Quantization&, const Quantization&) = default;
 };
 /// What is known about a value beside its type. No part of type equality; survives every patch.

@@ -22,19 +22,32 @@ std::string SetText(DTypeSet set) {
 
 Attr DefaultOf(const AttrSpec& spec) {
   switch (spec.kind) {
-    case AttrKind::kBool: return spec.b;
-    case AttrKind::kInt: return spec.i;
-    case AttrKind::kFloat: return spec.f;
-    case AttrKind::kString: return std::string(spec.s);
-    case AttrKind::kDType: return spec.t;
-    case AttrKind::kDims: return Shape();
-    case AttrKind::kLiteral: return Literal();
-    case AttrKind::kGraph: return GraphPtr();
-    case AttrKind::kInts: return std::vector<std::int64_t>();
-    case AttrKind::kFloats: return std::vector<double>();
-    case AttrKind::kStrings: return std::vector<std::string>();
-    case AttrKind::kDTypes: return std::vector<DType>();
-    case AttrKind::kGraphs: return std::vector<GraphPtr>();
+    case AttrKind::kBool:
+      return spec.b;
+    case AttrKind::kInt:
+      return spec.i;
+    case AttrKind::kFloat:
+      return spec.f;
+    case AttrKind::kString:
+      return std::string(spec.s);
+    case AttrKind::kDType:
+      return spec.t;
+    case AttrKind::kDims:
+      return Shape();
+    case AttrKind::kLiteral:
+      return Literal();
+    case AttrKind::kGraph:
+      return GraphPtr();
+    case AttrKind::kInts:
+      return std::vector<std::int64_t>();
+    case AttrKind::kFloats:
+      return std::vector<double>();
+    case AttrKind::kStrings:
+      return std::vector<std::string>();
+    case AttrKind::kDTypes:
+      return std::vector<DType>();
+    case AttrKind::kGraphs:
+      return std::vector<GraphPtr>();
   }
   return false;
 }
@@ -52,8 +65,11 @@ Status CheckInputs(const OpDef& op, std::span<const Output* const> inputs) {
     if ((op.inputs[i].flags & (kOptional | kVariadic)) == 0) required = i + 1;
   const bool variadic = !op.inputs.empty() && (op.inputs[op.inputs.size() - 1].flags & kVariadic) != 0;
   if (inputs.size() < required || (inputs.size() > op.inputs.size() && !variadic))
-    return Generic(op, "arity", "got " + std::to_string(inputs.size()) + " inputs, expected " + std::to_string(required) +
-                                    (variadic ? " or more" : op.inputs.size() > required ? " to " + std::to_string(op.inputs.size()) : ""));
+    return Generic(op, "arity",
+                   "got " + std::to_string(inputs.size()) + " inputs, expected " + std::to_string(required) +
+                       (variadic                      ? " or more"
+                        : op.inputs.size() > required ? " to " + std::to_string(op.inputs.size())
+                                                      : ""));
   std::vector<std::pair<std::string_view, std::pair<DType, std::string_view>>> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Port& port = *PortOf(op.inputs, i);
@@ -65,19 +81,23 @@ Status CheckInputs(const OpDef& op, std::span<const Output* const> inputs) {
     if ((port.flags & kNonTensor) != 0) continue;
     const Type& type = inputs[i]->type;
     if (!type.is_tensor())
-      return Generic(op, "dtype", "input \"" + std::string(port.name) + "\": got " + type.to_string() + ", expected a tensor");
+      return Generic(op, "dtype",
+                     "input \"" + std::string(port.name) + "\": got " + type.to_string() + ", expected a tensor");
     const DType dtype = type.dtype();
     if ((port.dtypes & Only(dtype)) == 0)
-      return Generic(op, "dtype", "input \"" + std::string(port.name) + "\": got " + std::string(dtype_name(dtype)) + ", expected one of " + SetText(port.dtypes));
+      return Generic(op, "dtype",
+                     "input \"" + std::string(port.name) + "\": got " + std::string(dtype_name(dtype)) +
+                         ", expected one of " + SetText(port.dtypes));
     if ((port.flags & kMixed) != 0) continue;
     bool found = false;
     for (const auto& [variable, first] : bound) {
       if (variable != port.type) continue;
       found = true;
       if (first.first != dtype)
-        return Generic(op, "dtype", "input \"" + std::string(port.name) + "\": got " + std::string(dtype_name(dtype)) +
-                                        ", expected " + std::string(dtype_name(first.first)) + " like input \"" +
-                                        std::string(first.second) + "\" (ops never promote; cast one of them)");
+        return Generic(op, "dtype",
+                       "input \"" + std::string(port.name) + "\": got " + std::string(dtype_name(dtype)) +
+                           ", expected " + std::string(dtype_name(first.first)) + " like input \"" +
+                           std::string(first.second) + "\" (ops never promote; cast one of them)");
     }
     if (!found) bound.push_back({port.type, {dtype, port.name}});
   }
@@ -102,11 +122,13 @@ Status InferContext::Fail(int constraint, std::string_view message) const {
 Result<int> InferContext::Axis(std::int64_t axis, int rank, int constraint, int inclusive) const {
   const int limit = rank + inclusive;
   if (axis < -limit || axis >= limit)
-    return Fail(constraint, "got axis " + std::to_string(axis) + ", expected one in [" + std::to_string(-limit) + ", " + std::to_string(limit) + ")");
+    return Fail(constraint, "got axis " + std::to_string(axis) + ", expected one in [" + std::to_string(-limit) + ", " +
+                                std::to_string(limit) + ")");
   return static_cast<int>(axis < 0 ? axis + limit : axis);
 }
 
-Result<std::vector<int>> InferContext::Axes(const std::vector<std::int64_t>& axes, int rank, int constraint, bool all) const {
+Result<std::vector<int>> InferContext::Axes(const std::vector<std::int64_t>& axes, int rank, int constraint,
+                                            bool all) const {
   std::vector<int> out;
   if (axes.empty() && all)
     for (int i = 0; i < rank; ++i) out.push_back(i);
@@ -140,8 +162,9 @@ Status CompleteAttrs(const OpDef& op, Attrs& attrs) {
     } else if (spec.kind == AttrKind::kDims && std::holds_alternative<std::vector<std::int64_t>>(*given)) {
       attrs.Set(spec.name, Shape(std::span<const std::int64_t>(std::get<std::vector<std::int64_t>>(*given))));
     } else {
-      return Generic(op, "attr", "attribute \"" + std::string(spec.name) + "\": got " + std::string(AttrKindName(KindOf(*given))) +
-                                     ", expected " + std::string(AttrKindName(spec.kind)));
+      return Generic(op, "attr",
+                     "attribute \"" + std::string(spec.name) + "\": got " + std::string(AttrKindName(KindOf(*given))) +
+                         ", expected " + std::string(AttrKindName(spec.kind)));
     }
   }
   return {};
@@ -177,7 +200,8 @@ std::optional<Shape> BroadcastShapes(const Shape& a, const Shape& b) {
   std::vector<Dim> dims(static_cast<std::size_t>(rank));
   for (int i = 1; i <= rank; ++i) {
     const Dim x = i <= a.rank() ? a[-i] : Dim(1), y = i <= b.rank() ? b[-i] : Dim(1);
-    if (!x.is_symbolic() && !y.is_symbolic() && x.value() != y.value() && x.value() != 1 && y.value() != 1) return std::nullopt;
+    if (!x.is_symbolic() && !y.is_symbolic() && x.value() != y.value() && x.value() != 1 && y.value() != 1)
+      return std::nullopt;
     dims[static_cast<std::size_t>(rank - i)] = Dim::broadcast(x, y);
   }
   return Shape(std::move(dims));

@@ -51,8 +51,9 @@ class InferContext {
   std::vector<Output> outputs_;
 };
 
-/// Checks arity, dtypes and attributes against the record, fills in default attributes and runs infer (or infers through
-/// the lowering). `attrs` becomes complete. Errors: "op_arity", "op_dtype", "op_attr", or the op's numbered constraints.
+/// Checks arity, dtypes and attributes against the record, fills in default attributes and runs infer (or infers
+/// through the lowering). `attrs` becomes complete. Errors: "op_arity", "op_dtype", "op_attr", or the op's numbered
+/// constraints.
 Result<std::vector<Output>> Infer(const OpDef& op, std::span<const Output* const> inputs, Attrs& attrs);
 /// The first half alone: the attributes made complete and checked.
 Status CompleteAttrs(const OpDef& op, Attrs& attrs);

@@ -1,6 +1,6 @@
 #include "ir/numeric.h"
-#include <algorithm>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -17,10 +17,14 @@ struct Float8 {
 };
 Float8 Float8Of(DType t) {
   switch (t) {
-    case DType::kF8E4M3FN: return {3, 7, false, false, 0x7e, 0x7f};
-    case DType::kF8E4M3FNUZ: return {3, 8, false, true, 0x7f, 0x80};
-    case DType::kF8E5M2: return {2, 15, true, false, 0x7b, 0x7e};
-    default: return {2, 16, false, true, 0x7f, 0x80};
+    case DType::kF8E4M3FN:
+      return {3, 7, false, false, 0x7e, 0x7f};
+    case DType::kF8E4M3FNUZ:
+      return {3, 8, false, true, 0x7f, 0x80};
+    case DType::kF8E5M2:
+      return {2, 15, true, false, 0x7b, 0x7e};
+    default:
+      return {2, 16, false, true, 0x7f, 0x80};
   }
 }
 std::uint8_t EncodeFloat8(double v, DType t) {
@@ -34,14 +38,16 @@ std::uint8_t EncodeFloat8(double v, DType t) {
   const int scale = std::max(exponent - 1, lowest) - f.mantissa;
   const double units = std::nearbyint(std::ldexp(a, -scale));  // multiples of the spacing at a
   const double rounded = std::ldexp(units, scale);
-  const double largest = std::ldexp((1 << f.mantissa) + (f.max_code & ((1 << f.mantissa) - 1)), (f.max_code >> f.mantissa) - f.bias - f.mantissa);
+  const double largest = std::ldexp((1 << f.mantissa) + (f.max_code & ((1 << f.mantissa) - 1)),
+                                    (f.max_code >> f.mantissa) - f.bias - f.mantissa);
   if (std::isinf(v) || rounded > largest) return static_cast<std::uint8_t>(sign | f.max_code);  // saturates
   if (rounded == 0) return f.fnuz ? 0 : sign;
   std::frexp(rounded, &exponent);
   const int biased = std::max(exponent - 1, lowest) + f.bias;
   const bool subnormal = exponent - 1 < lowest;
   const double mantissa = std::ldexp(rounded, f.mantissa - std::max(exponent - 1, lowest));
-  const int code = subnormal ? static_cast<int>(mantissa) : (biased << f.mantissa) + static_cast<int>(mantissa) - (1 << f.mantissa);
+  const int code =
+      subnormal ? static_cast<int>(mantissa) : (biased << f.mantissa) + static_cast<int>(mantissa) - (1 << f.mantissa);
   return static_cast<std::uint8_t>(sign | code);
 }
 
@@ -104,11 +110,16 @@ Literal ScalarLiteral(double value, DType dtype) { return FromDoubles(dtype, {},
 
 std::vector<double> ToDoubles(const Literal& literal) {
   switch (literal.dtype()) {
-    case DType::kF32: return Widen<double, float>(literal);
-    case DType::kF64: return Widen<double, double>(literal);
-    case DType::kI32: return Widen<double, std::int32_t>(literal);
-    case DType::kI64: return Widen<double, std::int64_t>(literal);
-    default: break;
+    case DType::kF32:
+      return Widen<double, float>(literal);
+    case DType::kF64:
+      return Widen<double, double>(literal);
+    case DType::kI32:
+      return Widen<double, std::int32_t>(literal);
+    case DType::kI64:
+      return Widen<double, std::int64_t>(literal);
+    default:
+      break;
   }
   std::vector<double> out(static_cast<std::size_t>(literal.size()));
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = literal.at(static_cast<std::int64_t>(i));
@@ -117,16 +128,26 @@ std::vector<double> ToDoubles(const Literal& literal) {
 
 std::vector<std::int64_t> ToInts(const Literal& literal) {
   switch (literal.dtype()) {
-    case DType::kBool: return Widen<std::int64_t, bool>(literal);
-    case DType::kI8: return Widen<std::int64_t, std::int8_t>(literal);
-    case DType::kI16: return Widen<std::int64_t, std::int16_t>(literal);
-    case DType::kI32: return Widen<std::int64_t, std::int32_t>(literal);
-    case DType::kI64: return Widen<std::int64_t, std::int64_t>(literal);
-    case DType::kU8: return Widen<std::int64_t, std::uint8_t>(literal);
-    case DType::kU16: return Widen<std::int64_t, std::uint16_t>(literal);
-    case DType::kU32: return Widen<std::int64_t, std::uint32_t>(literal);
-    case DType::kU64: return Widen<std::int64_t, std::uint64_t>(literal);
-    default: break;
+    case DType::kBool:
+      return Widen<std::int64_t, bool>(literal);
+    case DType::kI8:
+      return Widen<std::int64_t, std::int8_t>(literal);
+    case DType::kI16:
+      return Widen<std::int64_t, std::int16_t>(literal);
+    case DType::kI32:
+      return Widen<std::int64_t, std::int32_t>(literal);
+    case DType::kI64:
+      return Widen<std::int64_t, std::int64_t>(literal);
+    case DType::kU8:
+      return Widen<std::int64_t, std::uint8_t>(literal);
+    case DType::kU16:
+      return Widen<std::int64_t, std::uint16_t>(literal);
+    case DType::kU32:
+      return Widen<std::int64_t, std::uint32_t>(literal);
+    case DType::kU64:
+      return Widen<std::int64_t, std::uint64_t>(literal);
+    default:
+      break;
   }
   const std::vector<double> wide = ToDoubles(literal);
   std::vector<std::int64_t> out(wide.size());
@@ -145,30 +166,64 @@ Literal FromDoubles(DType dtype, std::vector<std::int64_t> dims, const std::vect
   Literal out(dtype, std::move(dims));
   CheckCount(out, values.size());
   switch (dtype) {
-    case DType::kBool: Fill<bool>(out, values, [](double v) { return v != 0; }); break;
-    case DType::kI8: Fill<std::int8_t>(out, values, SaturateFromDouble<std::int8_t>); break;
-    case DType::kI16: Fill<std::int16_t>(out, values, SaturateFromDouble<std::int16_t>); break;
-    case DType::kI32: Fill<std::int32_t>(out, values, SaturateFromDouble<std::int32_t>); break;
-    case DType::kI64: Fill<std::int64_t>(out, values, SaturateFromDouble<std::int64_t>); break;
-    case DType::kU8: Fill<std::uint8_t>(out, values, SaturateFromDouble<std::uint8_t>); break;
-    case DType::kU16: Fill<std::uint16_t>(out, values, SaturateFromDouble<std::uint16_t>); break;
-    case DType::kU32: Fill<std::uint32_t>(out, values, SaturateFromDouble<std::uint32_t>); break;
-    case DType::kU64: Fill<std::uint64_t>(out, values, SaturateFromDouble<std::uint64_t>); break;
-    case DType::kF16: Fill<Half>(out, values, HalfFromDouble); break;
-    case DType::kBF16: Fill<BFloat16>(out, values, BFloat16FromDouble); break;
-    case DType::kF32: Fill<float>(out, values, [](double v) { return static_cast<float>(v); }); break;
-    case DType::kF64: Fill<double>(out, values, [](double v) { return v; }); break;
-    case DType::kC64: Fill<std::complex<float>>(out, values, [](double v) { return std::complex<float>(static_cast<float>(v)); }); break;
-    case DType::kC128: Fill<std::complex<double>>(out, values, [](double v) { return std::complex<double>(v); }); break;
+    case DType::kBool:
+      Fill<bool>(out, values, [](double v) { return v != 0; });
+      break;
+    case DType::kI8:
+      Fill<std::int8_t>(out, values, SaturateFromDouble<std::int8_t>);
+      break;
+    case DType::kI16:
+      Fill<std::int16_t>(out, values, SaturateFromDouble<std::int16_t>);
+      break;
+    case DType::kI32:
+      Fill<std::int32_t>(out, values, SaturateFromDouble<std::int32_t>);
+      break;
+    case DType::kI64:
+      Fill<std::int64_t>(out, values, SaturateFromDouble<std::int64_t>);
+      break;
+    case DType::kU8:
+      Fill<std::uint8_t>(out, values, SaturateFromDouble<std::uint8_t>);
+      break;
+    case DType::kU16:
+      Fill<std::uint16_t>(out, values, SaturateFromDouble<std::uint16_t>);
+      break;
+    case DType::kU32:
+      Fill<std::uint32_t>(out, values, SaturateFromDouble<std::uint32_t>);
+      break;
+    case DType::kU64:
+      Fill<std::uint64_t>(out, values, SaturateFromDouble<std::uint64_t>);
+      break;
+    case DType::kF16:
+      Fill<Half>(out, values, HalfFromDouble);
+      break;
+    case DType::kBF16:
+      Fill<BFloat16>(out, values, BFloat16FromDouble);
+      break;
+    case DType::kF32:
+      Fill<float>(out, values, [](double v) { return static_cast<float>(v); });
+      break;
+    case DType::kF64:
+      Fill<double>(out, values, [](double v) { return v; });
+      break;
+    case DType::kC64:
+      Fill<std::complex<float>>(out, values, [](double v) { return std::complex<float>(static_cast<float>(v)); });
+      break;
+    case DType::kC128:
+      Fill<std::complex<double>>(out, values, [](double v) { return std::complex<double>(v); });
+      break;
     case DType::kI4:
       for (std::size_t i = 0; i < values.size(); ++i)
-        SetNibble(out.mutable_raw(), i, static_cast<unsigned>(static_cast<int>(std::isnan(values[i]) ? 0 : std::clamp(values[i], -8.0, 7.0))));
+        SetNibble(
+            out.mutable_raw(), i,
+            static_cast<unsigned>(static_cast<int>(std::isnan(values[i]) ? 0 : std::clamp(values[i], -8.0, 7.0))));
       break;
     case DType::kU4:
       for (std::size_t i = 0; i < values.size(); ++i)
-        SetNibble(out.mutable_raw(), i, static_cast<unsigned>(std::isnan(values[i]) ? 0 : std::clamp(values[i], 0.0, 15.0)));
+        SetNibble(out.mutable_raw(), i,
+                  static_cast<unsigned>(std::isnan(values[i]) ? 0 : std::clamp(values[i], 0.0, 15.0)));
       break;
-    case DType::kString: fail(Code::kInternal, "numeric: strings have no numeric value");
+    case DType::kString:
+      fail(Code::kInternal, "numeric: strings have no numeric value");
     default:
       for (std::size_t i = 0; i < values.size(); ++i)
         out.mutable_raw()[i] = static_cast<std::byte>(EncodeFloat8(values[i], dtype));
@@ -193,17 +248,36 @@ Literal FromInts(DType dtype, std::vector<std::int64_t> dims, const std::vector<
   Literal out(dtype, std::move(dims));
   CheckCount(out, values.size());
   switch (dtype) {
-    case DType::kBool: Fill<bool>(out, values, [](std::int64_t v) { return v != 0; }); break;
-    case DType::kI8: Fill<std::int8_t>(out, values, [](std::int64_t v) { return static_cast<std::int8_t>(v); }); break;
-    case DType::kI16: Fill<std::int16_t>(out, values, [](std::int64_t v) { return static_cast<std::int16_t>(v); }); break;
-    case DType::kI32: Fill<std::int32_t>(out, values, [](std::int64_t v) { return static_cast<std::int32_t>(v); }); break;
-    case DType::kI64: Fill<std::int64_t>(out, values, [](std::int64_t v) { return v; }); break;
-    case DType::kU8: Fill<std::uint8_t>(out, values, [](std::int64_t v) { return static_cast<std::uint8_t>(v); }); break;
-    case DType::kU16: Fill<std::uint16_t>(out, values, [](std::int64_t v) { return static_cast<std::uint16_t>(v); }); break;
-    case DType::kU32: Fill<std::uint32_t>(out, values, [](std::int64_t v) { return static_cast<std::uint32_t>(v); }); break;
-    case DType::kU64: Fill<std::uint64_t>(out, values, [](std::int64_t v) { return static_cast<std::uint64_t>(v); }); break;
+    case DType::kBool:
+      Fill<bool>(out, values, [](std::int64_t v) { return v != 0; });
+      break;
+    case DType::kI8:
+      Fill<std::int8_t>(out, values, [](std::int64_t v) { return static_cast<std::int8_t>(v); });
+      break;
+    case DType::kI16:
+      Fill<std::int16_t>(out, values, [](std::int64_t v) { return static_cast<std::int16_t>(v); });
+      break;
+    case DType::kI32:
+      Fill<std::int32_t>(out, values, [](std::int64_t v) { return static_cast<std::int32_t>(v); });
+      break;
+    case DType::kI64:
+      Fill<std::int64_t>(out, values, [](std::int64_t v) { return v; });
+      break;
+    case DType::kU8:
+      Fill<std::uint8_t>(out, values, [](std::int64_t v) { return static_cast<std::uint8_t>(v); });
+      break;
+    case DType::kU16:
+      Fill<std::uint16_t>(out, values, [](std::int64_t v) { return static_cast<std::uint16_t>(v); });
+      break;
+    case DType::kU32:
+      Fill<std::uint32_t>(out, values, [](std::int64_t v) { return static_cast<std::uint32_t>(v); });
+      break;
+    case DType::kU64:
+      Fill<std::uint64_t>(out, values, [](std::int64_t v) { return static_cast<std::uint64_t>(v); });
+      break;
     default:
-      for (std::size_t i = 0; i < values.size(); ++i) SetNibble(out.mutable_raw(), i, static_cast<unsigned>(values[i] & 15));
+      for (std::size_t i = 0; i < values.size(); ++i)
+        SetNibble(out.mutable_raw(), i, static_cast<unsigned>(values[i] & 15));
   }
   return out;
 }
@@ -216,19 +290,23 @@ Literal FromComplex(DType dtype, std::vector<std::int64_t> dims, const std::vect
   }
   Literal out(dtype, std::move(dims));
   CheckCount(out, values.size());
-  if (dtype == DType::kC64) Fill<std::complex<float>>(out, values, [](std::complex<double> v) { return std::complex<float>(v); });
-  else Fill<std::complex<double>>(out, values, [](std::complex<double> v) { return v; });
+  if (dtype == DType::kC64)
+    Fill<std::complex<float>>(out, values, [](std::complex<double> v) { return std::complex<float>(v); });
+  else
+    Fill<std::complex<double>>(out, values, [](std::complex<double> v) { return v; });
   return out;
 }
 
 Result<Literal> Convert(const Literal& literal, DType dtype) {
   if (literal.dtype() == dtype) return literal;
   if (literal.dtype() == DType::kString || dtype == DType::kString)
-    return Status(Code::kInvalidArgument, "cast: got " + std::string(dtype_name(literal.dtype())) + " to " + std::string(dtype_name(dtype)) + ", strings do not convert");
+    return Status(Code::kInvalidArgument, "cast: got " + std::string(dtype_name(literal.dtype())) + " to " +
+                                              std::string(dtype_name(dtype)) + ", strings do not convert");
   if (is_complex(literal.dtype())) return FromComplex(dtype, literal.dims(), ToComplex(literal));
   if (is_integer(literal.dtype()) || literal.dtype() == DType::kBool) {
     // u64 beyond the signed range: through doubles when the target is not an integer.
-    if (literal.dtype() == DType::kU64 && !is_integer(dtype)) return FromDoubles(dtype, literal.dims(), ToDoubles(literal));
+    if (literal.dtype() == DType::kU64 && !is_integer(dtype))
+      return FromDoubles(dtype, literal.dims(), ToDoubles(literal));
     return FromInts(dtype, literal.dims(), ToInts(literal));
   }
   return FromDoubles(dtype, literal.dims(), ToDoubles(literal));

@@ -13,7 +13,7 @@ Literal ScalarLiteral(double value, DType dtype);
 /// The elements widened. Real dtypes and bool (0, 1) give doubles (exact but for 64-bit integers beyond 2^53) or
 /// integers (floats truncate; NaN is 0; saturating); complex ones give their real part in doubles.
 std::vector<double> ToDoubles(const Literal& literal);
-std::vector<std::int64_t> ToInts(const Literal& literal);   // u64 above 2^63-1 keeps its bits
+std::vector<std::int64_t> ToInts(const Literal& literal);  // u64 above 2^63-1 keeps its bits
 std::vector<std::complex<double>> ToComplex(const Literal& literal);
 
 /// The reverse: rounded to nearest even for floats; integers from doubles truncate toward zero and saturate, NaN is 0;

@@ -48,25 +48,25 @@ inline constexpr DTypeSet kFloatSet = Only(DType::kF16) | Only(DType::kBF16) | O
 inline constexpr DTypeSet kComplexSet = Only(DType::kC64) | Only(DType::kC128);
 inline constexpr DTypeSet kRealSet = kIntegerSet | kFloatSet;
 inline constexpr DTypeSet kNumericSet = kRealSet | kComplexSet;
-inline constexpr DTypeSet kFixedSet = kNumericSet | kBoolSet;            // every dtype that can be computed with
-inline constexpr DTypeSet kAnySet = kFixedSet | Only(DType::kString);    // … and strings
-inline constexpr DTypeSet kStorageSet = ~DTypeSet{0};                    // … and f8, i4, u4
+inline constexpr DTypeSet kFixedSet = kNumericSet | kBoolSet;          // every dtype that can be computed with
+inline constexpr DTypeSet kAnySet = kFixedSet | Only(DType::kString);  // … and strings
+inline constexpr DTypeSet kStorageSet = ~DTypeSet{0};                  // … and f8, i4, u4
 inline constexpr DTypeSet kIndexSet = Only(DType::kI32) | Only(DType::kI64);
 
 enum PortFlags : std::uint8_t {
   kPlain = 0,
-  kOptional = 1,        // may be absent (inputs: an invalid Value; outputs: not produced)
-  kVariadic = 2,        // zero or more; the last port only
+  kOptional = 1,  // may be absent (inputs: an invalid Value; outputs: not produced)
+  kVariadic = 2,  // zero or more; the last port only
   kNotDifferentiable = 4,
-  kWantsValue = 8,      // infer reads its symbolic value (small integer tensors)
-  kNonTensor = 16,      // a sequence, optional, map, table or token; infer checks it
-  kMixed = 32,          // variadic whose members may differ in dtype
+  kWantsValue = 8,  // infer reads its symbolic value (small integer tensors)
+  kNonTensor = 16,  // a sequence, optional, map, table or token; infer checks it
+  kMixed = 32,      // variadic whose members may differ in dtype
 };
 /// An input or output. Ports of one type variable have one dtype.
 struct Port {
   std::string_view name;
-  std::string_view type = "T";     // type variable
-  DTypeSet dtypes = kNumericSet;   // what the type variable may be
+  std::string_view type = "T";    // type variable
+  DTypeSet dtypes = kNumericSet;  // what the type variable may be
   unsigned flags = kPlain;
   std::string_view doc = {};
 };
@@ -84,14 +84,30 @@ struct AttrSpec {
   std::string_view doc = {};
 };
 /// An attribute that must be given; one that may be absent; ones with a default (lists default to the empty list).
-constexpr AttrSpec Required(std::string_view name, AttrKind kind, std::string_view doc = {}) { return {.name = name, .kind = kind, .doc = doc}; }
-constexpr AttrSpec Absent(std::string_view name, AttrKind kind, std::string_view doc = {}) { return {.name = name, .kind = kind, .mode = AttrSpec::Default::kAbsent, .doc = doc}; }
-constexpr AttrSpec BoolAttr(std::string_view name, bool value, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kBool, .mode = AttrSpec::Default::kValue, .b = value, .doc = doc}; }
-constexpr AttrSpec IntAttr(std::string_view name, std::int64_t value, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kInt, .mode = AttrSpec::Default::kValue, .i = value, .doc = doc}; }
-constexpr AttrSpec FloatAttr(std::string_view name, double value, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kFloat, .mode = AttrSpec::Default::kValue, .f = value, .doc = doc}; }
-constexpr AttrSpec StringAttr(std::string_view name, std::string_view value, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kString, .mode = AttrSpec::Default::kValue, .s = value, .doc = doc}; }
-constexpr AttrSpec DTypeAttr(std::string_view name, DType value, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kDType, .mode = AttrSpec::Default::kValue, .t = value, .doc = doc}; }
-constexpr AttrSpec IntsAttr(std::string_view name, std::string_view doc = {}) { return {.name = name, .kind = AttrKind::kInts, .mode = AttrSpec::Default::kValue, .doc = doc}; }
+constexpr AttrSpec Required(std::string_view name, AttrKind kind, std::string_view doc = {}) {
+  return {.name = name, .kind = kind, .doc = doc};
+}
+constexpr AttrSpec Absent(std::string_view name, AttrKind kind, std::string_view doc = {}) {
+  return {.name = name, .kind = kind, .mode = AttrSpec::Default::kAbsent, .doc = doc};
+}
+constexpr AttrSpec BoolAttr(std::string_view name, bool value, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kBool, .mode = AttrSpec::Default::kValue, .b = value, .doc = doc};
+}
+constexpr AttrSpec IntAttr(std::string_view name, std::int64_t value, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kInt, .mode = AttrSpec::Default::kValue, .i = value, .doc = doc};
+}
+constexpr AttrSpec FloatAttr(std::string_view name, double value, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kFloat, .mode = AttrSpec::Default::kValue, .f = value, .doc = doc};
+}
+constexpr AttrSpec StringAttr(std::string_view name, std::string_view value, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kString, .mode = AttrSpec::Default::kValue, .s = value, .doc = doc};
+}
+constexpr AttrSpec DTypeAttr(std::string_view name, DType value, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kDType, .mode = AttrSpec::Default::kValue, .t = value, .doc = doc};
+}
+constexpr AttrSpec IntsAttr(std::string_view name, std::string_view doc = {}) {
+  return {.name = name, .kind = AttrKind::kInts, .mode = AttrSpec::Default::kValue, .doc = doc};
+}
 
 enum Traits : std::uint32_t {
   kNoTraits = 0,

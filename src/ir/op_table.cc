@@ -9,7 +9,8 @@ const OpDef* FindOp(std::string_view name) {
     auto* map = new std::unordered_map<std::string_view, const OpDef*>();
     for (const OpFamily& family : OpFamilies())
       for (const OpDef& op : family.ops)
-        if (!map->emplace(op.name, &op).second) fail(Code::kInternal, "op table: two ops are called " + std::string(op.name));
+        if (!map->emplace(op.name, &op).second)
+          fail(Code::kInternal, "op table: two ops are called " + std::string(op.name));
     return map;
   }();
   const auto it = kByName->find(name);

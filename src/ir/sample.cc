@@ -27,15 +27,20 @@ Literal Random(std::vector<std::int64_t> dims, int seed, double low, double high
 Literal Distinct(std::vector<std::int64_t> dims, int seed) {
   std::uint64_t state = static_cast<std::uint64_t>(seed) * 104729 + 3;
   std::vector<double> values(static_cast<std::size_t>(checked_size(dims).value()));
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = (static_cast<double>(i) - static_cast<double>(values.size()) / 2) / 4;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = (static_cast<double>(i) - static_cast<double>(values.size()) / 2) / 4;
   for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[Next(state) % i]);
   return FromDoubles(DType::kF32, std::move(dims), values);
 }
 
-Literal Values(std::vector<std::int64_t> dims, std::initializer_list<double> values) { return FromDoubles(DType::kF32, std::move(dims), Doubles(values)); }
+Literal Values(std::vector<std::int64_t> dims, std::initializer_list<double> values) {
+  return FromDoubles(DType::kF32, std::move(dims), Doubles(values));
+}
 Literal Ints(std::vector<std::int64_t> dims, std::initializer_list<std::int64_t> values) {
   return Literal::from<std::int64_t>(std::move(dims), values);
 }
-Literal Bools(std::vector<std::int64_t> dims, std::initializer_list<bool> values) { return Literal::from<bool>(std::move(dims), values); }
+Literal Bools(std::vector<std::int64_t> dims, std::initializer_list<bool> values) {
+  return Literal::from<bool>(std::move(dims), values);
+}
 
 }  // namespace tenon::ir

@@ -46,12 +46,18 @@ const Type& Type::element() const {
 std::string Type::to_string() const {
   const std::string name(dtype_name(dtype_));
   switch (kind_) {
-    case Kind::kTensor: return name + (shape_ ? shape_->to_string() : "[*]");
-    case Kind::kSequence: return "seq<" + element_->to_string() + ">";
-    case Kind::kOptional: return "opt<" + element_->to_string() + ">";
-    case Kind::kMap: return "map<" + name + ", " + element_->to_string() + ">";
-    case Kind::kTable: return "table<" + name + ", " + element_->to_string() + ">";
-    case Kind::kToken: return "token";
+    case Kind::kTensor:
+      return name + (shape_ ? shape_->to_string() : "[*]");
+    case Kind::kSequence:
+      return "seq<" + element_->to_string() + ">";
+    case Kind::kOptional:
+      return "opt<" + element_->to_string() + ">";
+    case Kind::kMap:
+      return "map<" + name + ", " + element_->to_string() + ">";
+    case Kind::kTable:
+      return "table<" + name + ", " + element_->to_string() + ">";
+    case Kind::kToken:
+      return "token";
   }
   return "?";
 }
@@ -84,7 +90,9 @@ Result<Shape> ParseDims(std::string_view text) {
 }
 
 Result<Type> ParseType(std::string_view text, int depth) {
-  const Status bad(Code::kInvalidArgument, "Type: cannot read \"" + std::string(text) + "\", expected f32[2, n], f32[*], seq<…>, opt<…>, map<…>, table<…> or token");
+  const Status bad(Code::kInvalidArgument,
+                   "Type: cannot read \"" + std::string(text) +
+                       "\", expected f32[2, n], f32[*], seq<…>, opt<…>, map<…>, table<…> or token");
   if (depth > 32) return bad;
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
@@ -123,11 +131,15 @@ Result<Type> Type::Parse(std::string_view text) { return ParseType(text, 0); }
 bool operator==(const Type& a, const Type& b) {
   if (a.kind_ != b.kind_) return false;
   switch (a.kind_) {
-    case Type::Kind::kTensor: return a.dtype_ == b.dtype_ && a.shape_ == b.shape_;
-    case Type::Kind::kToken: return true;
+    case Type::Kind::kTensor:
+      return a.dtype_ == b.dtype_ && a.shape_ == b.shape_;
+    case Type::Kind::kToken:
+      return true;
     case Type::Kind::kSequence:
-    case Type::Kind::kOptional: return *a.element_ == *b.element_;
-    default: return a.dtype_ == b.dtype_ && *a.element_ == *b.element_;
+    case Type::Kind::kOptional:
+      return *a.element_ == *b.element_;
+    default:
+      return a.dtype_ == b.dtype_ && *a.element_ == *b.element_;
   }
 }
 

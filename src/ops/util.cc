@@ -80,7 +80,8 @@ Status EvalBinary(EvalContext& ctx, const BinaryFns& fns) {
       if (fns.i == nullptr && fns.u == nullptr) return ctx.Fail("has no integer form");
       const bool use_unsigned = IsUnsigned(x.dtype()) && fns.u != nullptr;
       ctx.Set(0, FromInts(out, dims, zip(ToInts(x), ToInts(y), [&](std::int64_t a, std::int64_t b) {
-                            return use_unsigned ? static_cast<std::int64_t>(fns.u(static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b)))
+                            return use_unsigned ? static_cast<std::int64_t>(fns.u(static_cast<std::uint64_t>(a),
+                                                                                  static_cast<std::uint64_t>(b)))
                                                 : fns.i(a, b);
                           })));
       return {};
@@ -151,7 +152,8 @@ Literal GatherElements(const Literal& in, std::vector<std::int64_t> dims, std::s
   }
   const auto bytes = static_cast<std::size_t>(bits / 8);
   for (std::size_t i = 0; i < indices.size(); ++i)
-    if (indices[i] >= 0) std::memcpy(target.data() + i * bytes, source.data() + static_cast<std::size_t>(indices[i]) * bytes, bytes);
+    if (indices[i] >= 0)
+      std::memcpy(target.data() + i * bytes, source.data() + static_cast<std::size_t>(indices[i]) * bytes, bytes);
   return out;
 }
 
@@ -164,10 +166,11 @@ std::vector<Sample> UnarySamples(double low, double high, bool extremes) {
   };
   constexpr double kInf = std::numeric_limits<double>::infinity();
   if (extremes)
-    samples.push_back({.name = "extremes",
-                       .inputs = {Values({10}, {0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30, kInf, -kInf, std::nan(""), 88.5})},
-                       .gradient = false,
-                       .only_f32 = true});
+    samples.push_back(
+        {.name = "extremes",
+         .inputs = {Values({10}, {0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30, kInf, -kInf, std::nan(""), 88.5})},
+         .gradient = false,
+         .only_f32 = true});
   return samples;
 }
 
@@ -178,7 +181,9 @@ std::vector<Sample> BinarySamples(double low, double high, double low2, double h
       {.name = "both", .inputs = {Random({4, 1}, 5, low, high), Random({2, 1, 3}, 6, low2, high2)}},
       {.name = "scalar", .inputs = {Random({}, 7, low, high), Random({2, 2}, 8, low2, high2)}},
       {.name = "empty", .inputs = {Random({0, 3}, 9, low, high), Random({1, 3}, 10, low2, high2)}},
-      {.name = "long", .inputs = {Random({517, 3}, 11, low, high), Random({517, 3}, 12, low2, high2)}, .gradient = false},
+      {.name = "long",
+       .inputs = {Random({517, 3}, 11, low, high), Random({517, 3}, 12, low2, high2)},
+       .gradient = false},
       {.name = "mismatch", .inputs = {Random({2, 3}, 13, low, high), Random({2, 4}, 14, low2, high2)}, .error = "c1"},
       {.name = "one_input", .inputs = {Random({2, 3}, 15, low, high)}, .error = "arity"},
   };

@@ -16,9 +16,9 @@ namespace tenon::ir::ops {
 
 // Reference functions of one element, by the class of the dtype. A null function: the class is not allowed.
 struct UnaryFns {
-  double (*f)(double) = nullptr;                                              // floats
-  std::int64_t (*i)(std::int64_t) = nullptr;                                  // signed integers and bool
-  std::uint64_t (*u)(std::uint64_t) = nullptr;                                // unsigned; null: i is used
+  double (*f)(double) = nullptr;                // floats
+  std::int64_t (*i)(std::int64_t) = nullptr;    // signed integers and bool
+  std::uint64_t (*u)(std::uint64_t) = nullptr;  // unsigned; null: i is used
   std::complex<double> (*c)(std::complex<double>) = nullptr;
 };
 struct BinaryFns {

@@ -323,7 +323,7 @@ void Manager::Core::EndLoad(const EntryPtr& entry, Status status) {
 }
 
 void Manager::Core::Failed(Entry& entry, Status why) {
-  base::Log(base::LogLevel::kError,
+  base::Log(why.code() == Code::kCancelled ? base::LogLevel::kInfo : base::LogLevel::kError,
             fmt::format("servable {}: not loaded: {}", entry.harness.id().to_string(), why.message()));
   GiveBackMemory(entry);
   entry.harness.Fail(why);

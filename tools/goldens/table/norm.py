@@ -1,0 +1,90 @@
+"""Softmaxes, normalisations and losses."""
+import numpy as np
+from scipy import special
+
+from registry import axes_of, golden
+
+
+@golden("softmax")
+def softmax(ins, attrs):
+    return special.softmax(ins[0], axis=attrs.get("axis", -1))
+
+
+@golden("log_softmax")
+def log_softmax(ins, attrs):
+    return special.log_softmax(ins[0], axis=attrs.get("axis", -1))
+
+
+def along(x, v, axis):
+    """A vector set along one axis of x."""
+    return v.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+
+
+@golden("batch_norm", "batch_norm_inference")
+def batch_norm(ins, attrs):
+    """x, scale, offset, mean, variance; with `training` the statistics are those of the batch (biased variance)."""
+    x, scale, offset, mean, variance = [*ins, *[None] * 5][:5]
+    axis = attrs.get("axis", -1) % x.ndim
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    if attrs.get("training", False):
+        return batch_norm_training(ins, attrs)
+    y = (x - along(x, mean, axis)) / np.sqrt(along(x, variance, axis) + attrs["epsilon"])
+    assert others is not None
+    return y * (1 if scale is None else along(x, scale, axis)) + (0 if offset is None else along(x, offset, axis))
+
+
+@golden("batch_norm_training")
+def batch_norm_training(ins, attrs):
+    """y, the batch's mean and its biased variance."""
+    x, scale, offset = [*ins, None, None][:3]
+    axis = attrs.get("axis", -1) % x.ndim
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    mean, variance = x.mean(axis=others), x.var(axis=others)
+    y = (x - along(x, mean, axis)) / np.sqrt(along(x, variance, axis) + attrs["epsilon"])
+    return [y * (1 if scale is None else along(x, scale, axis)) + (0 if offset is None else along(x, offset, axis)), mean, variance]
+
+
+def trailing(ins, attrs):
+    x = ins[0]
+    if attrs.get("axes"):
+        return x, axes_of(attrs["axes"], x.ndim)
+    return x, tuple(range(attrs.get("axis", -1) % x.ndim, x.ndim))
+
+
+@golden("layer_norm")
+def layer_norm(ins, attrs):
+    (x, axes), scale, offset = trailing(ins, attrs), *[*ins[1:3], None, None][:2]
+    y = (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + attrs["epsilon"])
+    return y * (1 if scale is None else scale) + (0 if offset is None else offset)
+
+
+@golden("rms_norm")
+def rms_norm(ins, attrs):
+    (x, axes), scale = trailing(ins, attrs), [*ins[1:2], None][0]
+    y = x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + attrs["epsilon"])
+    return y if scale is None else y * scale
+
+
+@golden("l2_normalize")
+def l2_normalize(ins, attrs):
+    x, axes = trailing(ins, attrs)
+    return x / np.sqrt(np.maximum(np.sum(x * x, axis=axes, keepdims=True), attrs["epsilon"]))
+
+
+@golden("sparse_softmax_cross_entropy")
+def sparse_softmax_cross_entropy(ins, attrs):
+    """Of each row: labels are class numbers along the last axis of the logits."""
+    labels, logits = (ins[0], ins[1]) if ins[0].dtype.kind in "iu" else (ins[1], ins[0])
+    return -np.take_along_axis(special.log_softmax(logits, axis=-1), labels[..., None].astype(np.int64), -1)[..., 0]
+
+
+@golden("softmax_cross_entropy")
+def softmax_cross_entropy(ins, attrs):
+    labels, logits = ins
+    return -np.sum(labels * special.log_softmax(logits, axis=-1), axis=-1)
+
+
+@golden("sigmoid_cross_entropy")
+def sigmoid_cross_entropy(ins, attrs):
+    labels, logits = ins
+    return np.maximum(logits, 0) - logits * labels + np.log1p(np.exp(-np.abs(logits)))
