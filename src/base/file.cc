@@ -151,7 +151,7 @@ Status AtomicFile::Commit() {
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const Status s = FromErrno(path_, "rename into place");
+    Status s = FromErrno(path_, "rename into place");
     ::unlink(temporary_.c_str());
     return s;
   }
@@ -205,7 +205,7 @@ Status AtomicFolder::Commit() {
     if (::rename(path_.c_str(), aside.c_str()) != 0) return FromErrno(path_, "move the old one aside");
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const Status s = FromErrno(path_, "rename into place");
+    Status s = FromErrno(path_, "rename into place");
     if (!aside.empty() && ::rename(aside.c_str(), path_.c_str()) != 0)
       return Status(s.code(), s.message() + "; the old one is now " + aside);
     return s;

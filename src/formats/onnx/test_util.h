@@ -23,8 +23,9 @@ inline std::vector<std::string> FixtureModels(const std::string& root) {
 inline Status ReadAll(TensorReader& reader, const Graph& graph, std::vector<Literal>* out) {
   const auto read = [&](const auto& tensor) {
     Result<Literal> value = reader.Read(tensor);
-    if (value.ok()) out->push_back(*std::move(value));
-    return value.status();
+    if (!value.ok()) return value.status();
+    out->push_back(*std::move(value));
+    return Status();
   };
   for (const Tensor& tensor : graph.initializers)
     if (Status status = read(tensor); !status.ok()) return status;
