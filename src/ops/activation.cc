@@ -175,7 +175,8 @@ constinit const OpDef kOps[] = {
              .lower = LowerCelu,
              .samples = CeluSamples,
              .names = {.onnx = "Celu", .keras = "Celu"},
-             .attrs = {FloatAttr("alpha", 1, "the limit far below 0 is -alpha; not 0")}}),
+             .attrs = {FloatAttr("alpha", 1, "the limit far below 0 is -alpha; not 0")},
+             .infer = InferCelu}),
     UnaryOp(
         {.name = "gelu",
          .summary = "y = x * 0.5 * (1 + erf(x / sqrt(2))), or with tanh(sqrt(2/pi) * (x + 0.044715 x^3)) for the erf.",

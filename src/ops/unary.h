@@ -58,6 +58,7 @@ struct Unary {
   FormatNames names = {};
   FixedList<AttrSpec, 14> attrs = {};
   unsigned flags = kPlain;
+  Status (*infer)(InferContext&) = InferSameAsFirst;
 };
 constexpr OpDef UnaryOp(const Unary& u) {
   return {.name = u.name,
@@ -66,7 +67,7 @@ constexpr OpDef UnaryOp(const Unary& u) {
           .outputs = {{.name = "y", .dtypes = u.dtypes}},
           .attrs = u.attrs,
           .traits = u.traits | kElementwise | kInPlace,
-          .infer = InferSameAsFirst,
+          .infer = u.infer,
           .eval = u.eval,
           .grad = u.grad,
           .lower = u.lower,
