@@ -44,7 +44,7 @@ elementwise(
     erf=special.erf, erfc=special.erfc, erf_inv=special.erfinv, lgamma=special.gammaln, digamma=special.digamma,
     sigmoid=special.expit, relu=relu, relu6=lambda x: np.clip(x, 0, 6), silu=lambda x: x * special.expit(x),
     softplus=softplus, softsign=lambda x: x / (1 + np.abs(x)), mish=lambda x: x * np.tanh(softplus(x)),
-    log_sigmoid=log_sigmoid, hard_swish=lambda x: x * np.clip(x + 3, 0, 6) / 6, identity=lambda x: x,
+    log_sigmoid=log_sigmoid, hard_swish=lambda x: x * np.clip(x + 3, 0, 6) / 6, identity=lambda x: x, stop_gradient=lambda x: x,
     tanh_shrink=lambda x: x - np.tanh(x), squareplus=lambda x: (x + np.sqrt(x * x + 4)) / 2,
     real=np.real, imag=np.imag, conj=np.conj,
     logical_not=lambda x: np.logical_not(x), bitwise_not=lambda x: np.invert(x),
@@ -136,9 +136,16 @@ def to_bfloat16(x):
 
 @golden("cast")
 def cast(ins, attrs):
-    to = attrs.get("dtype", attrs.get("to"))
-    if to == "bf16":
-        return to_bfloat16(ins[0])
+    """Float to integer truncates toward zero and saturates, NaN gives 0; integer to integer wraps; to bool is x != 0."""
+    x, to = ins[0], attrs["dtype"]
     if to == "bool":
-        return ins[0] != 0
-    return ins[0].astype(NUMPY[to])
+        return x != 0
+    if x.dtype.kind == "c" and to[0] != "c":
+        x = x.real
+    if to == "bf16":
+        return to_bfloat16(x)
+    if x.dtype.kind == "f" and to[0] in "iu":
+        low, high = np.iinfo(NUMPY[to]).min, np.iinfo(NUMPY[to]).max
+        whole = [0 if v != v else max(low, min(high, int(v) if np.isfinite(v) else (high if v > 0 else low))) for v in x.ravel().tolist()]
+        return np.array(whole, NUMPY[to]).reshape(x.shape)
+    return x.astype(NUMPY[to])

@@ -6,8 +6,7 @@ from registry import golden
 
 @golden("reshape")
 def reshape(ins, attrs):
-    dims = attrs["dims"] if "dims" in attrs else ins[1].tolist()
-    return ins[0].reshape([ins[0].shape[i] if d == 0 and attrs.get("zero_copies", False) else d for i, d in enumerate(dims)])
+    return ins[0].reshape(attrs["dims"] if "dims" in attrs else ins[1].tolist())
 
 
 @golden("transpose")
@@ -158,7 +157,20 @@ def squeeze(ins, attrs):
     return np.squeeze(ins[0], tuple(axes) if axes else None)
 
 
-@golden("triu", "tril")
-def triangle(ins, attrs):
-    keep = np.tril(np.ones(ins[0].shape[-2:], bool), attrs.get("k", 0)) if not attrs.get("upper", False) else np.triu(np.ones(ins[0].shape[-2:], bool), attrs.get("k", 0))
-    return np.where(keep, ins[0], np.zeros((), ins[0].dtype))
+@golden("broadcast_like")
+def broadcast_like(ins, attrs):
+    return np.broadcast_to(ins[0], ins[1].shape)
+
+
+@golden("sum_like")
+def sum_like(ins, attrs):
+    x, like = ins
+    x = x.sum(axis=tuple(range(x.ndim - like.ndim)), dtype=x.dtype)
+    return x.sum(axis=tuple(i for i, n in enumerate(like.shape) if n == 1 and x.shape[i] != 1), keepdims=True, dtype=x.dtype)
+
+
+golden("zeros_like")(lambda ins, attrs: np.zeros_like(ins[0]))
+golden("ones_like")(lambda ins, attrs: np.ones_like(ins[0]))
+golden("shape_of")(lambda ins, attrs: np.array(ins[0].shape, np.int32 if attrs.get("dtype") == "i32" else np.int64))
+golden("triu")(lambda ins, attrs: np.triu(ins[0], attrs.get("k", 0)))
+golden("tril")(lambda ins, attrs: np.tril(ins[0], attrs.get("k", 0)))
