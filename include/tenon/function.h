@@ -42,8 +42,8 @@ class TENON_API GradientTape {
 };
 
 struct FunctionOptions {
-  /// When given, one trace serves every call: shapes of the Tensor arguments in order, Dim::any() or Dim::symbol() where
-  /// they vary; other shapes are an error.
+  /// When given, one trace serves every call: shapes of the Tensor arguments in order, Dim::any() or Dim::symbol()
+  /// where they vary; other shapes are an error.
   std::vector<Shape> input_shapes = {};
   /// More traces than this log a warning (each is compiled anew).
   int max_traces = 8;
@@ -79,8 +79,8 @@ void AppendKey(std::string& key, const T& v) {
 }  // namespace function_detail
 
 /// Traced and compiled once per structure, dtypes, shapes, and value of other arguments (FunctionOptions::input_shapes
-/// makes it one trace). Side effects of the body happen while tracing only; Variables read and assigned are state of the
-/// compiled function. `if (tensor)` in the body throws: use cond, while_loop. Any thread.
+/// makes it one trace). Side effects of the body happen while tracing only; Variables read and assigned are state of
+/// the compiled function. `if (tensor)` in the body throws: use cond, while_loop. Any thread.
 template <class Signature>
 class Function;
 template <class R, class... A>
@@ -132,13 +132,15 @@ template <class R, class... A>
 Function(std::function<R(A...)>, FunctionOptions) -> Function<R(A...)>;
 template <class F>
 auto function(F body, FunctionOptions options = {}) {
-  if constexpr (requires { std::function(body); }) return Function(std::function(std::move(body)), std::move(options));
-  else static_assert(sizeof(F) == 0, "tenon::function: give the arguments types, [](const Tensor& x), not [](auto x)");
+  if constexpr (requires { std::function(body); })
+    return Function(std::function(std::move(body)), std::move(options));
+  else
+    static_assert(sizeof(F) == 0, "tenon::function: give the arguments types, [](const Tensor& x), not [](auto x)");
 }
 
-/// Control flow on Tensors, eager and traced. The functions may use outer Tensors and read Variables; assigning Variables
-/// inside them throws kUnimplemented.
-/// cond: `predicate` is a bool scalar; both branches give as many Tensors of the same dtypes.
+/// Control flow on Tensors, eager and traced. The functions may use outer Tensors and read Variables; assigning
+/// Variables inside them throws kUnimplemented. cond: `predicate` is a bool scalar; both branches give as many Tensors
+/// of the same dtypes.
 TENON_API std::vector<Tensor> cond(const Tensor& predicate, const std::function<std::vector<Tensor>()>& then_branch,
                                    const std::function<std::vector<Tensor>()>& else_branch);
 /// while_loop: runs body while condition (a bool scalar) holds; carries keep their dtypes and shapes.

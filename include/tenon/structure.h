@@ -9,8 +9,8 @@
 
 namespace tenon {
 
-/// each(v, visitor) visits every Tensor of v, in order. Known: Tensor, vector, map, pair, tuple and structs of up to six
-/// such members; specialise it for a type of your own.
+/// each(v, visitor) visits every Tensor of v, in order. Known: Tensor, vector, map, pair, tuple and structs of up to
+/// six such members; specialise it for a type of your own.
 template <class T>
 struct Structure {};
 template <class T>
@@ -52,12 +52,18 @@ constexpr bool TakesMembers(std::index_sequence<I...>) {
 }
 template <class T>
 constexpr int MemberCount() {
-  if constexpr (TakesMembers<T>(std::make_index_sequence<6>())) return 6;
-  else if constexpr (TakesMembers<T>(std::make_index_sequence<5>())) return 5;
-  else if constexpr (TakesMembers<T>(std::make_index_sequence<4>())) return 4;
-  else if constexpr (TakesMembers<T>(std::make_index_sequence<3>())) return 3;
-  else if constexpr (TakesMembers<T>(std::make_index_sequence<2>())) return 2;
-  else return 1;
+  if constexpr (TakesMembers<T>(std::make_index_sequence<6>()))
+    return 6;
+  else if constexpr (TakesMembers<T>(std::make_index_sequence<5>()))
+    return 5;
+  else if constexpr (TakesMembers<T>(std::make_index_sequence<4>()))
+    return 4;
+  else if constexpr (TakesMembers<T>(std::make_index_sequence<3>()))
+    return 3;
+  else if constexpr (TakesMembers<T>(std::make_index_sequence<2>()))
+    return 2;
+  else
+    return 1;
 }
 }  // namespace structure_detail
 

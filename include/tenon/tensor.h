@@ -29,8 +29,9 @@ struct Scalar {
   bool floating;
 };
 
-/// An eager value, or a symbolic one (keras::Input, tracing) that knows its producer. Immutable, shared by its copies; an
-/// eager one may be used by any thread, a symbolic one by the thread that traces. Every function of ops.h takes both.
+/// An eager value, or a symbolic one (keras::Input, tracing) that knows its producer. Immutable, shared by its copies;
+/// an eager one may be used by any thread, a symbolic one by the thread that traces. Every function of ops.h takes
+/// both.
 class TENON_API Tensor {
  public:
   Tensor() = default;  // undefined: an absent optional input; any use of it throws kInvalidArgument
@@ -97,7 +98,7 @@ class TENON_API Variable {
 
 // Elementwise, with NumPy broadcasting and Keras 3's dtype promotion; / is true division (integers give f32). At
 // namespace scope and in three forms, so that two Variables, 2 * x and 1 == x all work. Comparisons give bool Tensors.
-#define TENON_OPERATOR(op)                                       \
+#define TENON_OPERATOR(op)                                        \
   TENON_API Tensor operator op(const Tensor& a, const Tensor& b); \
   TENON_API Tensor operator op(const Tensor& a, Scalar b);        \
   TENON_API Tensor operator op(Scalar a, const Tensor& b);

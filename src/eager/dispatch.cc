@@ -85,9 +85,15 @@ bool TryFast(const ir::OpDef& op, std::span<const Tensor> inputs, std::vector<Te
   if (a.dtype() != DType::kF32 || b.dtype() != DType::kF32) return false;
   if (a.dims() != b.dims() && !(b.rank() == 0)) return false;
   switch (fast) {
-    case Fast::kAdd: out.push_back(ZipFloat(a, b, [](float x, float y) { return x + y; })); break;
-    case Fast::kSubtract: out.push_back(ZipFloat(a, b, [](float x, float y) { return x - y; })); break;
-    default: out.push_back(ZipFloat(a, b, [](float x, float y) { return x * y; })); break;
+    case Fast::kAdd:
+      out.push_back(ZipFloat(a, b, [](float x, float y) { return x + y; }));
+      break;
+    case Fast::kSubtract:
+      out.push_back(ZipFloat(a, b, [](float x, float y) { return x - y; }));
+      break;
+    default:
+      out.push_back(ZipFloat(a, b, [](float x, float y) { return x * y; }));
+      break;
   }
   return true;
 }
@@ -116,7 +122,8 @@ std::vector<Tensor> Apply(const ir::OpDef& op, std::span<const Tensor> inputs, i
     }
     const std::size_t port = std::min(i, op.inputs.size() - 1);
     if (op.inputs.empty() || (op.inputs[port].flags & ir::kOptional) == 0)
-      fail(Code::kInvalidArgument, std::string(op.name) + ": input " + std::to_string(i) + " is an undefined Tensor; give it a value first");
+      fail(Code::kInvalidArgument,
+           std::string(op.name) + ": input " + std::to_string(i) + " is an undefined Tensor; give it a value first");
   }
   // dims with symbols have no value before run time, even when every input has.
   for (const auto& [name, value] : attrs)
@@ -139,8 +146,10 @@ Tensor ApplyOne(std::string_view op, std::initializer_list<Tensor> inputs, ir::A
 
 Tensor Weak(Scalar value, const Tensor& like) {
   DType dtype = like.dtype();
-  if (dtype == DType::kBool) dtype = value.floating ? DType::kF32 : DType::kI32;
-  else if (value.floating && is_integer(dtype)) dtype = DType::kF32;
+  if (dtype == DType::kBool)
+    dtype = value.floating ? DType::kF32 : DType::kI32;
+  else if (value.floating && is_integer(dtype))
+    dtype = DType::kF32;
   return Tensor(ir::ScalarLiteral(value.value, dtype));
 }
 

@@ -17,7 +17,8 @@ Tensor ApplyOne(std::string_view op, std::initializer_list<Tensor> inputs, ir::A
 
 /// How one op is computed on values. Defined where the backends are known (the composition root): a cached one-op
 /// executable of the cpu backend, or the reference.
-Result<std::vector<Literal>> Evaluate(const ir::OpDef& op, std::span<const Literal* const> inputs, const ir::Attrs& attrs);
+Result<std::vector<Literal>> Evaluate(const ir::OpDef& op, std::span<const Literal* const> inputs,
+                                      const ir::Attrs& attrs);
 
 /// The same element type for elementwise inputs, by Keras 3's rules (promote.cc).
 std::vector<Tensor> Promote(std::span<const Tensor> tensors);

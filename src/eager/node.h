@@ -26,13 +26,13 @@ struct Call {
 };
 
 struct Node {
-  std::optional<Literal> value;        // eager
-  ir::Type type;                       // symbolic
-  ir::SymbolicValue symbolic;          // symbolic small integer tensors
-  std::shared_ptr<const Call> call;    // symbolic; null for an input
-  int index = 0;                       // which output of the call
-  std::int64_t scope = 0;              // the trace that made it; 0: none (keras::Input)
-  std::string name;                    // of an input
+  std::optional<Literal> value;      // eager
+  ir::Type type;                     // symbolic
+  ir::SymbolicValue symbolic;        // symbolic small integer tensors
+  std::shared_ptr<const Call> call;  // symbolic; null for an input
+  int index = 0;                     // which output of the call
+  std::int64_t scope = 0;            // the trace that made it; 0: none (keras::Input)
+  std::string name;                  // of an input
 
   Node() = default;
   explicit Node(Literal v) : value(std::move(v)) {}
@@ -43,7 +43,8 @@ struct Node {
 using NodePtr = std::shared_ptr<const Node>;
 
 inline const Node& NodeOf(const Tensor& t) {
-  if (!t.defined()) fail(Code::kInvalidArgument, "Tensor: undefined (default-made or moved from); give it a value first");
+  if (!t.defined())
+    fail(Code::kInvalidArgument, "Tensor: undefined (default-made or moved from); give it a value first");
   return *t.node();
 }
 inline Tensor MakeEager(Literal value) { return Tensor(std::make_shared<const Node>(std::move(value))); }

@@ -35,7 +35,8 @@ std::vector<Tensor> Tape::ReadsOf(const ir::VariablePtr& cell) const {
   return it == reads_.end() ? std::vector<Tensor>() : it->second;
 }
 
-void Tape::Record(const ir::OpDef& op, const ir::Attrs& attrs, std::span<const Tensor> inputs, std::span<const Tensor> outputs) {
+void Tape::Record(const ir::OpDef& op, const ir::Attrs& attrs, std::span<const Tensor> inputs,
+                  std::span<const Tensor> outputs) {
   if (!std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& t) { return Watches(t); })) return;
   entries_.push_back({&op, attrs, {inputs.begin(), inputs.end()}, {outputs.begin(), outputs.end()}});
   for (const Tensor& t : outputs) Watch(t);

@@ -24,8 +24,10 @@ class Tape {
   void Watch(const Tensor& t);
   /// A variable was read as `value`.
   void Read(const ir::VariablePtr& cell, const Tensor& value);
-  void Record(const ir::OpDef& op, const ir::Attrs& attrs, std::span<const Tensor> inputs, std::span<const Tensor> outputs);
-  /// The gradients of sum(target) for groups of sources (a variable may have been read several times: its reads add up).
+  void Record(const ir::OpDef& op, const ir::Attrs& attrs, std::span<const Tensor> inputs,
+              std::span<const Tensor> outputs);
+  /// The gradients of sum(target) for groups of sources (a variable may have been read several times: its reads add
+  /// up).
   std::vector<Tensor> Gradient(const Tensor& target, const std::vector<std::vector<Tensor>>& sources);
   std::vector<Tensor> ReadsOf(const ir::VariablePtr& cell) const;
 

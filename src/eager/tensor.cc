@@ -44,8 +44,7 @@ using eager::NodeOf;
 
 Tensor::Tensor(Literal value) : node_(std::make_shared<const eager::Node>(std::move(value))) {}
 
-Tensor::Tensor(Scalar value)
-    : Tensor(ir::ScalarLiteral(value.value, value.floating ? DType::kF32 : DType::kI64)) {}
+Tensor::Tensor(Scalar value) : Tensor(ir::ScalarLiteral(value.value, value.floating ? DType::kF32 : DType::kI64)) {}
 
 bool Tensor::symbolic() const { return !NodeOf(*this).value.has_value(); }
 
@@ -58,15 +57,17 @@ Shape Tensor::shape() const {
   const eager::Node& n = NodeOf(*this);
   if (n.value) return n.value->shape();
   if (!n.type.is_tensor() || !n.type.has_rank())
-    fail(Code::kFailedPrecondition, "Tensor: symbolic " + n.type.to_string() + ", its rank is not known before run time");
+    fail(Code::kFailedPrecondition,
+         "Tensor: symbolic " + n.type.to_string() + ", its rank is not known before run time");
   return n.type.shape();
 }
 
 const Literal& Tensor::literal() const& {
   const eager::Node& n = NodeOf(*this);
   if (!n.value)
-    fail(Code::kFailedPrecondition, "Tensor: symbolic " + n.type.to_string() +
-                                        ", has no value while a function is traced or a model is built; use ops, cond or while_loop on it");
+    fail(Code::kFailedPrecondition,
+         "Tensor: symbolic " + n.type.to_string() +
+             ", has no value while a function is traced or a model is built; use ops, cond or while_loop on it");
   return *n.value;
 }
 
@@ -74,13 +75,16 @@ Literal Tensor::literal_copy() const { return static_cast<const Tensor&>(*this).
 
 double Tensor::item() const {
   const Literal& l = literal();
-  if (l.size() != 1) fail(Code::kInvalidArgument, "Tensor: item() of " + l.shape().to_string() + ", expected exactly one element");
+  if (l.size() != 1)
+    fail(Code::kInvalidArgument, "Tensor: item() of " + l.shape().to_string() + ", expected exactly one element");
   return l.at(0);
 }
 
 Tensor::operator bool() const {
   const Literal& l = literal();
-  if (l.size() != 1) fail(Code::kInvalidArgument, "Tensor: used as a condition with shape " + l.shape().to_string() + ", expected exactly one element");
+  if (l.size() != 1)
+    fail(Code::kInvalidArgument,
+         "Tensor: used as a condition with shape " + l.shape().to_string() + ", expected exactly one element");
   return l.at(0) != 0;
 }
 
@@ -107,16 +111,16 @@ Tensor Floating(const Tensor& x) {
 }
 }  // namespace
 
-#define TENON_OPERATOR(symbol, op)                                                                        \
-  Tensor operator symbol(const Tensor& a, const Tensor& b) {                                              \
-    static const ir::OpDef& def = ir::GetOp(op);                                                          \
-    if (a.defined() && b.defined() && a.dtype() == b.dtype()) {                                           \
-      const Tensor pair[] = {a, b};                                                                       \
-      return eager::Apply(def, pair)[0];                                                                  \
-    }                                                                                                     \
-    return Binary(op, a, b);                                                                              \
-  }                                                                                                       \
-  Tensor operator symbol(const Tensor& a, Scalar b) { return Binary(op, a, b); }                          \
+#define TENON_OPERATOR(symbol, op)                                               \
+  Tensor operator symbol(const Tensor& a, const Tensor& b) {                     \
+    static const ir::OpDef& def = ir::GetOp(op);                                 \
+    if (a.defined() && b.defined() && a.dtype() == b.dtype()) {                  \
+      const Tensor pair[] = {a, b};                                              \
+      return eager::Apply(def, pair)[0];                                         \
+    }                                                                            \
+    return Binary(op, a, b);                                                     \
+  }                                                                              \
+  Tensor operator symbol(const Tensor& a, Scalar b) { return Binary(op, a, b); } \
   Tensor operator symbol(Scalar a, const Tensor& b) { return Binary(op, a, b); }
 TENON_OPERATOR(+, "add")
 TENON_OPERATOR(-, "subtract")
@@ -135,17 +139,25 @@ Tensor operator/(const Tensor& a, Scalar b) { return Binary("divide", Floating(a
 Tensor operator/(Scalar a, const Tensor& b) { return Binary("divide", a, Floating(b)); }
 
 // & | ^ are logical on bools, bitwise on integers.
-#define TENON_BITS(symbol, logical, bitwise)                                                                                   \
-  Tensor operator symbol(const Tensor& a, const Tensor& b) { return Binary(a.dtype() == DType::kBool ? logical : bitwise, a, b); } \
-  Tensor operator symbol(const Tensor& a, Scalar b) { return Binary(a.dtype() == DType::kBool ? logical : bitwise, a, b); }        \
-  Tensor operator symbol(Scalar a, const Tensor& b) { return Binary(b.dtype() == DType::kBool ? logical : bitwise, a, b); }
+#define TENON_BITS(symbol, logical, bitwise)                            \
+  Tensor operator symbol(const Tensor& a, const Tensor& b) {            \
+    return Binary(a.dtype() == DType::kBool ? logical : bitwise, a, b); \
+  }                                                                     \
+  Tensor operator symbol(const Tensor& a, Scalar b) {                   \
+    return Binary(a.dtype() == DType::kBool ? logical : bitwise, a, b); \
+  }                                                                     \
+  Tensor operator symbol(Scalar a, const Tensor& b) {                   \
+    return Binary(b.dtype() == DType::kBool ? logical : bitwise, a, b); \
+  }
 TENON_BITS(&, "logical_and", "bitwise_and")
 TENON_BITS(|, "logical_or", "bitwise_or")
 TENON_BITS(^, "logical_xor", "bitwise_xor")
 #undef TENON_BITS
 
 Tensor operator-(const Tensor& x) { return eager::ApplyOne("neg", {x}); }
-Tensor operator~(const Tensor& x) { return eager::ApplyOne(x.dtype() == DType::kBool ? "logical_not" : "bitwise_not", {x}); }
+Tensor operator~(const Tensor& x) {
+  return eager::ApplyOne(x.dtype() == DType::kBool ? "logical_not" : "bitwise_not", {x});
+}
 
 Tensor full(const Shape& shape, Scalar value, DType dtype) {
   if (shape.is_static()) {

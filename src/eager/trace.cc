@@ -12,7 +12,11 @@ std::atomic<std::int64_t> next_scope{1};
 }  // namespace
 
 Trace::Trace() : outer_(current_trace), scope_(next_scope++) { current_trace = this; }
-Trace::~Trace() { current_trace = outer_; }
+Trace::~Trace() { Close(); }
+void Trace::Close() {
+  if (open_) current_trace = outer_;
+  open_ = false;
+}
 Trace* Trace::Current() { return current_trace; }
 
 SuspendTrace::SuspendTrace() : saved_(current_trace) { current_trace = nullptr; }
@@ -38,10 +42,13 @@ Tensor Trace::Read(const ir::VariablePtr& cell) {
 
 void Trace::Assign(const ir::VariablePtr& cell, const Tensor& value) {
   if (outer_ != nullptr)
-    fail(Code::kUnimplemented, "Variable \"" + cell->path() + "\": assigned inside cond, while_loop or scan; carry its value out and assign it after");
+    fail(Code::kUnimplemented,
+         "Variable \"" + cell->path() +
+             "\": assigned inside cond, while_loop or scan; carry its value out and assign it after");
   const ir::Type type = TypeOf(value);
   if (!cell->type().Accepts(type))
-    fail(Code::kInvalidArgument, "variable \"" + cell->path() + "\": got " + type.to_string() + ", expected " + cell->type().to_string());
+    fail(Code::kInvalidArgument,
+         "variable \"" + cell->path() + "\": got " + type.to_string() + ", expected " + cell->type().to_string());
   State& s = StateOf(cell);
   s.current = value;
   s.assigned = true;
@@ -74,7 +81,8 @@ Result<std::vector<ir::Value>> Linearize(ir::Graph& graph, std::span<const Tenso
     }
     const Call& call = *n.call;
     if (call.op == nullptr)
-      return Status(Code::kFailedPrecondition, "trace: a Tensor of keras::Input was used inside a traced function; call the model instead");
+      return Status(Code::kFailedPrecondition,
+                    "trace: a Tensor of keras::Input was used inside a traced function; call the model instead");
     auto found = calls.find(&call);
     if (found == calls.end()) {
       bool ready = true;
@@ -116,13 +124,14 @@ Result<Trace::Traced> Trace::Finish(std::span<const Tensor> outputs) {
     traced.writes.push_back(s.cell);
     all.push_back(s.current);
   }
-  TENON_ASSIGN_OR_RETURN(
-      std::vector<ir::Value> values,
-      Linearize(traced.graph, all, known, [&](const Tensor& t) { return t.node()->scope != scope_; },
-                [](const Tensor& t) -> Result<ir::Value> {
-                  return Status(Code::kFailedPrecondition, "trace: the function uses a symbolic Tensor (" + TypeOf(t).to_string() +
-                                                               ") that another trace made; pass it as an argument");
-                }));
+  TENON_ASSIGN_OR_RETURN(std::vector<ir::Value> values,
+                         Linearize(
+                             traced.graph, all, known, [&](const Tensor& t) { return t.node()->scope != scope_; },
+                             [](const Tensor& t) -> Result<ir::Value> {
+                               return Status(Code::kFailedPrecondition,
+                                             "trace: the function uses a symbolic Tensor (" + TypeOf(t).to_string() +
+                                                 ") that another trace made; pass it as an argument");
+                             }));
   traced.graph.set_outputs(std::move(values));
   return traced;
 }
@@ -135,11 +144,12 @@ Result<ir::GraphPtr> Trace::FinishBody(std::span<const Tensor> outputs, std::vec
   const auto add_capture = [&](const Tensor& t) { return known[t.node().get()] = b.Input("", TypeOf(t)); };
   for (const Tensor& t : *captures) add_capture(t);
   TENON_ASSIGN_OR_RETURN(std::vector<ir::Value> values,
-                         Linearize(*graph, outputs, known, [&](const Tensor& t) { return t.node()->scope != scope_; },
-                                   [&](const Tensor& t) -> Result<ir::Value> {
-                                     captures->push_back(t);
-                                     return add_capture(t);
-                                   }));
+                         Linearize(
+                             *graph, outputs, known, [&](const Tensor& t) { return t.node()->scope != scope_; },
+                             [&](const Tensor& t) -> Result<ir::Value> {
+                               captures->push_back(t);
+                               return add_capture(t);
+                             }));
   graph->set_outputs(std::move(values));
   return ir::GraphPtr(graph);
 }

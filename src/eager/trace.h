@@ -20,6 +20,9 @@ class Trace {
   Trace& operator=(const Trace&) = delete;
   static Trace* Current();  // the innermost, or null
 
+  /// Ends the scope early; Finish and FinishBody may still be called.
+  void Close();
+
   std::int64_t scope() const { return scope_; }
   Tensor Input(ir::Type type, std::string name);  // a symbolic input of this trace, in order
   Tensor Read(const ir::VariablePtr& cell);
@@ -40,13 +43,14 @@ class Trace {
  private:
   struct State {
     ir::VariablePtr cell;
-    Tensor read;      // the input symbol
-    Tensor current;   // the latest value
+    Tensor read;     // the input symbol
+    Tensor current;  // the latest value
     bool assigned = false;
   };
   State& StateOf(const ir::VariablePtr& cell);
   Trace* outer_;
   std::int64_t scope_;
+  bool open_ = true;
   std::vector<Tensor> inputs_;
   std::vector<State> states_;
 };

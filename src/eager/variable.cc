@@ -1,11 +1,14 @@
+#include "ir/variable.h"
+
 #include "eager/tape.h"
 #include "eager/trace.h"
-#include "ir/variable.h"
 
 namespace tenon {
 namespace {
 const std::shared_ptr<ir::VariableCell>& CellOf(const Variable& v) {
-  if (!v.defined()) fail(Code::kFailedPrecondition, "Variable: used before it was made (a layer's weights exist after its first call or build)");
+  if (!v.defined())
+    fail(Code::kFailedPrecondition,
+         "Variable: used before it was made (a layer's weights exist after its first call or build)");
   return v.cell();
 }
 }  // namespace
@@ -16,8 +19,10 @@ Variable::Variable(const Tensor& initial, VariableOptions options)
 Tensor Variable::value() const {
   const std::shared_ptr<ir::VariableCell>& cell = CellOf(*this);
   Tensor t;
-  if (eager::Trace* trace = eager::Trace::Current()) t = trace->Read(cell);
-  else t = eager::MakeEager(cell->Read());
+  if (eager::Trace* trace = eager::Trace::Current())
+    t = trace->Read(cell);
+  else
+    t = eager::MakeEager(cell->Read());
   for (eager::Tape* tape : eager::ActiveTapes())
     if (tape->recording()) tape->Read(cell, t);
   return t;
