@@ -8,10 +8,13 @@
 
 namespace tenon {
 
+// Beyond what a process can address.
+constexpr std::size_t kMostBytes = std::size_t{1} << 47;
+
 Buffer Buffer::allocate(std::size_t bytes, bool zero) {
   Buffer b;
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
-  auto* p = rounded < bytes ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+  auto* p = bytes > kMostBytes ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, rounded));
   if (p == nullptr) fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
   if (zero) std::memset(p, 0, rounded);
   b.data_ = std::shared_ptr<std::byte>(p, [](std::byte* q) { std::free(q); });
@@ -50,8 +53,11 @@ Result<std::size_t> checked_bytes(DType dtype, std::span<const std::int64_t> dim
 }
 
 namespace {
+constexpr std::int64_t kMostStrings = std::int64_t{1} << 38;  // 8 TiB of empty ones
+
 std::shared_ptr<std::vector<std::string>> allocate_strings(std::int64_t n) {
   try {
+    if (n > kMostStrings) throw std::bad_alloc();
     return std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(n));
   } catch (const std::exception&) {  // bad_alloc, length_error
     fail(Code::kResourceExhausted, "Literal: no memory for " + std::to_string(n) + " strings");
