@@ -1,47 +1,161 @@
+// A cgroup's files: /proc/self/cgroup has a line "hierarchy:controllers:path" for each hierarchy; v2 is "0::path".
+// /proc/self/mountinfo says where a hierarchy is mounted: "id parent major:minor root mount-point options … - type
+// source super-options". Inside a container the path may be relative to a root that is not mounted, so a path that is
+// not there falls back on the mount point itself.
 #include "base/threads.h"
 
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "base/file.h"
 
 namespace tenon::base {
 namespace {
 
-int FromAffinity() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+std::string ReadText(const std::string& path) {
+  Result<std::string> text = ReadFile(path);
+  return text.ok() ? *std::move(text) : std::string();
 }
 
-// Processors granted by the quota, or a large number without one.
-double FromCgroup() {
-  constexpr double kNone = 1e9;
-  if (std::FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    double quota = 0, period = 0;
-    const int n = std::fscanf(f, "%lf %lf", &quota, &period);  // "max 100000" gives 0
-    std::fclose(f);
-    return n == 2 && quota > 0 && period > 0 ? quota / period : kNone;
+std::optional<double> ToNumber(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> Ratio(std::optional<double> quota, std::optional<double> period) {
+  if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;  // "max" and -1 are no limit
+  return *quota / *period;
+}
+
+std::optional<double> LimitOfFolder(const std::string& folder, bool v2) {
+  if (!v2)
+    return Ratio(ToNumber(ReadText(folder + "/cpu.cfs_quota_us")), ToNumber(ReadText(folder + "/cpu.cfs_period_us")));
+  const std::string text = ReadText(folder + "/cpu.max");  // "150000 100000" or "max 100000"
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return std::nullopt;
+  return Ratio(ToNumber(text.substr(0, space)), ToNumber(text.substr(space + 1)));
+}
+
+// "cpu" among "cpu,cpuacct".
+bool Lists(const std::string& list, std::string_view word) {
+  std::istringstream in(list);
+  for (std::string part; std::getline(in, part, ',');)
+    if (part == word) return true;
+  return false;
+}
+
+struct Mount {
+  std::string root, point;
+};
+std::optional<Mount> FindMount(const std::string& mountinfo, bool v2) {
+  std::istringstream lines(mountinfo);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t dash = line.find(" - ");
+    if (dash == std::string::npos) continue;
+    std::istringstream before(line.substr(0, dash)), after(line.substr(dash + 3));
+    std::string id, parent, device, type, source, options;
+    Mount mount;
+    before >> id >> parent >> device >> mount.root >> mount.point;
+    after >> type >> source >> options;
+    if (v2 ? type == "cgroup2" : type == "cgroup" && Lists(options, "cpu")) return mount;
   }
-  const auto read = [](const char* path) {
-    double value = -1;
-    if (std::FILE* f = std::fopen(path, "r")) {
-      if (std::fscanf(f, "%lf", &value) != 1) value = -1;
-      std::fclose(f);
-    }
-    return value;
-  };
-  const double quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period = read("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  return quota > 0 && period > 0 ? quota / period : kNone;
+  return std::nullopt;
+}
+
+int Affinity() {
+  for (int cpus = 1024; cpus <= (1 << 18); cpus *= 4) {  // the kernel's mask may be larger than cpu_set_t
+    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpus));
+    if (set == nullptr) break;
+    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
+    const int count = ::sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+    CPU_FREE(set);
+    if (count > 0) return count;
+  }
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace
 
+std::optional<double> CgroupCpus(const std::string& root) {
+  const std::string mountinfo = ReadText(root + "/proc/self/mountinfo");
+  std::optional<double> least;
+  std::istringstream lines(ReadText(root + "/proc/self/cgroup"));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    std::string path = line.substr(second + 1);
+    const bool v2 = controllers.empty();
+    if (!v2 && !Lists(controllers, "cpu")) continue;
+    const std::optional<Mount> mount = FindMount(mountinfo, v2);
+    if (!mount) continue;
+    if (mount->root != "/" && path.starts_with(mount->root)) path.erase(0, mount->root.size());
+    const std::string top = root + mount->point;
+    if (path.find("..") != std::string::npos || !IsFolder(top + path)) path.clear();
+    while (path.ends_with('/')) path.pop_back();
+    for (;;) {  // from our cgroup up to the mount point
+      if (const std::optional<double> limit = LimitOfFolder(top + path, v2); limit && (!least || *limit < *least))
+        least = limit;
+      if (path.empty()) break;
+      path.erase(path.rfind('/'));
+    }
+  }
+  return least;
+}
+
 int DefaultThreads() {
-  static const int threads = std::max(1, std::min(FromAffinity(), static_cast<int>(std::ceil(std::min(FromCgroup(), 4096.0)))));
+  static const int threads = [] {
+    if (const char* wanted = std::getenv("TENON_THREADS"); wanted != nullptr)
+      if (const std::optional<double> n = ToNumber(wanted); n && *n >= 1 && *n <= 1024) return static_cast<int>(*n);
+    const int cpus = Affinity();
+    const std::optional<double> quota = CgroupCpus();
+    return quota && *quota < cpus ? std::max(1, static_cast<int>(std::ceil(*quota))) : cpus;
+  }();
   return threads;
+}
+
+void ParallelFor(std::int64_t n, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body,
+                 int threads) {
+  if (n <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+  const std::int64_t parts = (n - 1) / grain + 1;
+  std::atomic<std::int64_t> next{0};
+  std::exception_ptr error;
+  std::mutex error_mutex;
+  const auto work = [&] {
+    for (std::int64_t part = next++; part < parts; part = next++) {
+      try {
+        body(part * grain, std::min(n, (part + 1) * grain));
+      } catch (...) {
+        const std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+        next = parts;
+      }
+    }
+  };
+  const std::int64_t wanted = std::min<std::int64_t>(threads > 0 ? threads : DefaultThreads(), parts);
+  std::vector<std::thread> others;
+  try {
+    for (std::int64_t i = 1; i < wanted; ++i) others.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads: those that run do all the work.
+  }
+  work();
+  for (std::thread& thread : others) thread.join();
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace tenon::base
