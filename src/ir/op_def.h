@@ -111,15 +111,16 @@ constexpr AttrSpec IntsAttr(std::string_view name, std::string_view doc = {}) {
 
 enum Traits : std::uint32_t {
   kNoTraits = 0,
-  kElementwise = 1,    // output element i depends on input elements i only, with NumPy broadcasting
-  kCommutative = 2,    // in its first two inputs
-  kView = 4,           // the same elements in the same order under other dims
-  kInPlace = 8,        // may write its output over input 0
-  kRandom = 16,        // pseudo-random function of its key and counter inputs
-  kDiscrete = 32,      // takes decisions: round, compare, argmax, top_k, cast to integer
-  kExact = 64,         // exactness class: every backend gives the same bits
-  kAccumulates = 128,  // exactness class: sums many terms, the order may differ between backends
-  kControl = 256,      // holds sub-graphs
+  kElementwise = 1,        // output element i depends on input elements i only, with NumPy broadcasting
+  kCommutative = 2,        // in its first two inputs
+  kView = 4,               // the same elements in the same order under other dims
+  kInPlace = 8,            // may write its output over input 0
+  kRandom = 16,            // pseudo-random function of its key and counter inputs
+  kDiscrete = 32,          // takes decisions: round, compare, argmax, top_k, cast to integer
+  kExact = 64,             // exactness class: every backend gives the same bits
+  kAccumulates = 128,      // exactness class: sums many terms, the order may differ between backends
+  kControl = 256,          // holds sub-graphs
+  kIntegersAsFloat = 512,  // the public function takes integers as f32 (divide is true division there)
 };  // neither kExact nor kAccumulates: elementwise rounding, a few ulp
 
 /// The same meaning in another format: "OnnxType theirs=ours theirs=ours" (attribute names that differ). Only when the

@@ -156,7 +156,7 @@ constinit const OpDef kOps[] = {
     BinaryOp(
         {.name = "divide",
          .summary = "z = x / y. Integers truncate toward zero, and give 0 for y = 0.",
-         .traits = kExact,
+         .traits = kExact | kIntegersAsFloat,
          .eval =
              [](EvalContext& ctx) {
                return EvalBinary(ctx, {.f = [](double x, double y) { return x / y; },
