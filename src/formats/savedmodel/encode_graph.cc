@@ -94,7 +94,7 @@ void EncodeFunction(Writer& writer, const FunctionDef& function) {
   EncodeAttrs(writer, 5, function.attrs);
   EncodeTexts(writer, 6, function.control_ret);
   for (const auto& [index, attrs] : function.arg_attrs)
-    writer.Message(7, [&, index = index, &attrs = attrs] {
+    writer.Message(7, [&] {
       writer.Varint(1, index);
       writer.Message(2, [&] { EncodeAttrs(writer, 1, attrs); });
     });

@@ -17,7 +17,7 @@ void EncodeSignature(Writer& writer, const SignatureDef& signature) {
   for (const auto& [name, info] : signature.outputs) writer.MapEntry(2, name, [&] { EncodeInfo(writer, info); });
   writer.Text(3, signature.method_name);
   for (const auto& [name, tensor] : signature.defaults)
-    writer.Message(4, [&, &name = name, &tensor = tensor] {
+    writer.Message(4, [&] {
       writer.Bytes(1, name);
       WriteTensor(writer, 2, tensor);
     });
@@ -146,7 +146,7 @@ void EncodeSlot(Writer& writer, std::uint32_t field, const SlotVariable& slot) {
 void EncodeObjects(Writer& writer, const SavedObjectGraph& objects) {
   for (const SavedObject& object : objects.nodes) writer.Message(1, [&] { EncodeObject(writer, object); });
   for (const auto& [name, function] : objects.functions)
-    writer.MapEntry(2, name, [&, &function = function] {
+    writer.MapEntry(2, name, [&] {
       writer.PackedVarint<std::int32_t>(2, function.bound_inputs);
       writer.Text(3, function.input_signature);
       writer.Text(4, function.output_signature);
