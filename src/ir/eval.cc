@@ -1,5 +1,8 @@
 #include "ir/eval.h"
 
+#include <new>
+#include <stdexcept>
+
 #include "base/status_macros.h"
 #include "ir/builder.h"
 #include "ir/infer.h"
@@ -191,6 +194,8 @@ Type WidenFloats(const Type& t) {
   return t.has_rank() ? Type::Tensor(DType::kF64, t.shape()) : Type::TensorOfUnknownRank(DType::kF64);
 }
 
+Status OutOfMemory() { return Status(Code::kResourceExhausted, "evaluation: the memory for a result is not there"); }
+
 }  // namespace
 
 Result<std::vector<Datum>> EvalOp(const OpDef& op, std::span<const Datum* const> inputs, Attrs attrs) {
@@ -198,6 +203,10 @@ Result<std::vector<Datum>> EvalOp(const OpDef& op, std::span<const Datum* const>
     return EvalWith(op, inputs, std::move(attrs), {});
   } catch (const Error& e) {
     return e.status();
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  } catch (const std::length_error&) {
+    return OutOfMemory();
   }
 }
 
@@ -249,6 +258,10 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
     return out;
   } catch (const Error& e) {
     return e.status();
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  } catch (const std::length_error&) {
+    return OutOfMemory();
   }
 }
 

@@ -175,7 +175,11 @@ Result<std::vector<Output>> Infer(const OpDef& op, std::span<const Output* const
   TENON_RETURN_IF_ERROR(CheckInputs(op, inputs));
   if (op.infer != nullptr) {
     InferContext ctx(op, inputs, attrs);
-    TENON_RETURN_IF_ERROR(op.infer(ctx));
+    try {  // dims whose arithmetic overflows
+      TENON_RETURN_IF_ERROR(op.infer(ctx));
+    } catch (const Error& e) {
+      return e.status().with_context(op.name);
+    }
     return ctx.TakeOutputs();
   }
   if (op.lower == nullptr) return Status(Code::kInternal, std::string(op.name) + ": has neither infer nor lower");
