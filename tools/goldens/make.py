@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes tests/goldens/<op>.npz: what every op must give for every sample of its record, from an outside truth.
 
-  tools/goldens/make.py [--samples DIR | --opgen build/bin/opgen] [--out tests/goldens] [--check] [OP ...]
+  tools/goldens/make.py [--samples DIR | --program build/bin/op_samples] [--out tests/goldens] [--check] [OP ...]
 
-The samples are DIR/<op>/<sample>.npz (in0, in1, ...; an absent optional input has no key) beside <sample>.json
-({"attrs": {...}, "dtypes": {"in0": "f32", ...}}); `opgen --dump-samples DIR` writes them. The golden of an op holds
+The samples are DIR/<op>/<sample>.npz (in0, in1, ...; an absent optional input has no key; attr_<name> for a literal
+attribute) beside <sample>.json
+({"attrs": {...}, "dtypes": {"in0": "f32", ...}}); `op_samples DIR` writes them. The golden of an op holds
 "<sample>/out0", "<sample>/out1", ... computed in float64 (integers in their own dtype) by the functions of table/. A
 reader rounds them to the dtype of the output before it compares. --check writes nothing and fails when a committed file
 differs or is missing. An op without a function in table/ is named in the report and makes the run fail.
@@ -36,6 +37,9 @@ def read_sample(path):
         arrays = {key: stored[key] for key in stored.files}
     with open(path.removesuffix(".npz") + ".json", encoding="utf-8") as f:
         meta = json.load(f)
+    # A literal attribute stands beside the inputs, as attr_<name>.
+    literals = {key.removeprefix("attr_"): arrays.pop(key) for key in list(arrays) if key.startswith("attr_")}
+    meta["attrs"] = {**meta.get("attrs", {}), **literals}
     count = 1 + max((int(key[2:]) for key in arrays), default=-1)
     return [widen(arrays[f"in{i}"]) if f"in{i}" in arrays else None for i in range(count)], meta
 
@@ -75,7 +79,7 @@ def main():
     root = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples")
-    parser.add_argument("--opgen", default=os.path.join(root, "build/bin/opgen"))
+    parser.add_argument("--program", default=os.path.join(root, "build/bin/op_samples"))
     parser.add_argument("--out", default=os.path.join(root, "tests/goldens"))
     parser.add_argument("--check", action="store_true")
     parser.add_argument("ops", nargs="*")
@@ -83,7 +87,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.samples or scratch
         if not args.samples:
-            subprocess.run([args.opgen, "--dump-samples", folder], check=True)
+            subprocess.run([args.program, folder], check=True)
         ops = sorted(o for o in os.listdir(folder) if not args.ops or o in args.ops)
         missing = [op for op in ops if op not in TABLE]
         bad, written = [], 0

@@ -61,9 +61,10 @@ elementwise(
 
 
 def divide_integer(x, y):
-    """Toward zero, as in C."""
-    quotient = np.abs(x.astype(object)) // np.abs(y.astype(object))
-    return (quotient * np.sign(x.astype(object)) * np.sign(y.astype(object))).astype(x.dtype)
+    """Toward zero, as in C; 0 for a divisor 0."""
+    x, y = np.broadcast_arrays(x, y)
+    by_hand = [0 if b == 0 else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1) for a, b in zip(x.ravel().tolist(), y.ravel().tolist())]
+    return np.array(by_hand, dtype=object).astype(x.dtype).reshape(x.shape)
 
 
 @golden("leaky_relu")

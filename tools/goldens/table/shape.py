@@ -157,6 +157,9 @@ def squeeze(ins, attrs):
     return np.squeeze(ins[0], tuple(axes) if axes else None)
 
 
+golden("constant")(lambda ins, attrs: attrs["value"])
+
+
 @golden("broadcast_like")
 def broadcast_like(ins, attrs):
     return np.broadcast_to(ins[0], ins[1].shape)
