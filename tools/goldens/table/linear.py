@@ -11,21 +11,15 @@ def t(x):
 
 @golden("matmul")
 def matmul(ins, attrs):
-    a, b = ins
-    if attrs.get("transpose_a", False):
-        a = np.swapaxes(a, -1, -2)
-    if attrs.get("transpose_b", False):
-        b = np.swapaxes(b, -1, -2)
-    return np.matmul(a, b)
+    turn = lambda x, yes: np.swapaxes(x, -1, -2) if yes and x.ndim > 1 else x
+    return np.matmul(turn(ins[0], attrs["transpose_x"]), turn(ins[1], attrs["transpose_y"]))
 
 
 @golden("dot_general")
 def dot_general(ins, attrs):
     """Batch axes first, then the free axes of the left, then those of the right."""
     a, b = ins[:2]
-    pick = lambda *names: next((list(attrs[n]) for n in names if n in attrs), [])
-    lb, rb = pick("lhs_batch", "lhs_batch_axes"), pick("rhs_batch", "rhs_batch_axes")
-    lc, rc = pick("lhs_contracting", "lhs_contract", "lhs_contracting_axes"), pick("rhs_contracting", "rhs_contract", "rhs_contracting_axes")
+    lb, rb, lc, rc = (list(attrs[n]) for n in ("lhs_batch", "rhs_batch", "lhs_contract", "rhs_contract"))
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     left = [next(letters) for _ in range(a.ndim)]
     right = [None] * b.ndim
