@@ -59,6 +59,7 @@ fuzz: setup-dev
 # Our files in the real frameworks and theirs in ours; needs about 4 GB for the Python environment.
 interop: build setup-dev
 	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && \
+	$$python tools/goldens/make.py --program $(BUILD)/bin/op_samples --check && \
 	TENON_BUILD=$(abspath $(BUILD)) $$python -m pytest -q tests/interop
 
 # The peers' figures on this machine, without ours.
