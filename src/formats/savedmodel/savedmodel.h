@@ -1,0 +1,26 @@
+// TensorFlow models as Modules. docs/formats/savedmodel.md says which forms and ops are understood.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ir/module.h"
+
+namespace tenon::savedmodel {
+
+struct LoadOptions {
+  /// The meta graph is the one with exactly these tags; empty asks for "serve", or takes the only one.
+  std::vector<std::string> tags = {};
+  /// Of a frozen GraphDef: names of tensors ("node" or "node:k"). Empty takes every placeholder as an input and every
+  /// node that nothing uses as an output.
+  std::vector<std::string> inputs = {}, outputs = {};
+};
+
+/// A SavedModel folder: each signature becomes a function, each variable that a signature uses a Variable with its
+/// value from the folder's checkpoint. All ops that cannot be translated are named in one message (kUnimplemented).
+/// Literals may be views of the mapped files, which live as long as they do.
+Result<ir::Module> LoadSavedModel(const std::string& folder, const LoadOptions& options = {});
+
+/// A frozen GraphDef file (.pb): one function, "serving_default".
+Result<ir::Module> LoadGraphDef(const std::string& path, const LoadOptions& options = {});
+
+}  // namespace tenon::savedmodel

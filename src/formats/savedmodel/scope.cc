@@ -1,0 +1,200 @@
+#include "formats/savedmodel/scope.h"
+
+#include <charconv>
+
+namespace tenon::savedmodel {
+namespace {
+
+/// Ops with several output arguments; the arguments in order, each of one output unless it is the last.
+struct OutputNames {
+  std::string_view op;
+  std::string_view names;
+};
+constexpr OutputNames kOutputs[] = {
+    {"FusedBatchNorm", "y batch_mean batch_variance reserve_space_1 reserve_space_2"},
+    {"FusedBatchNormV2", "y batch_mean batch_variance reserve_space_1 reserve_space_2"},
+    {"FusedBatchNormV3", "y batch_mean batch_variance reserve_space_1 reserve_space_2 reserve_space_3"},
+    {"FusedBatchNormGradV3", "x_backprop scale_backprop offset_backprop reserve_space_4 reserve_space_5"},
+    {"TopKV2", "values indices"},
+    {"TopK", "values indices"},
+    {"Unique", "y idx"},
+    {"UniqueV2", "y idx"},
+    {"UniqueWithCounts", "y idx count"},
+    {"UniqueWithCountsV2", "y idx count"},
+    {"ListDiff", "out idx"},
+    {"Switch", "output_false output_true"},
+    {"RefSwitch", "output_false output_true"},
+    {"Merge", "output value_index"},
+    {"RefMerge", "output value_index"},
+    {"BroadcastGradientArgs", "r0 r1"},
+    {"SoftmaxCrossEntropyWithLogits", "loss backprop"},
+    {"SparseSoftmaxCrossEntropyWithLogits", "loss backprop"},
+    {"MaxPoolWithArgmax", "output argmax"},
+    {"Moments", "mean variance"},
+    {"Svd", "s u v"},
+    {"Qr", "q r"},
+    {"SelfAdjointEigV2", "e v"},
+    {"LogMatrixDeterminant", "sign log_abs_determinant"},
+    {"QuantizeV2", "output output_min output_max"},
+    {"QuantizedMatMul", "out min_out max_out"},
+    {"NonMaxSuppressionV4", "selected_indices valid_outputs"},
+    {"NonMaxSuppressionV5", "selected_indices selected_scores valid_outputs"},
+    {"CombinedNonMaxSuppression", "nmsed_boxes nmsed_scores nmsed_classes valid_detections"},
+    {"LookupTableExportV2", "keys values"},
+    {"StatelessRandomGetKeyCounter", "key counter"},
+    {"StringSplitV2", "indices values shape"},
+    {"StringSplit", "indices values shape"},
+    {"UnicodeDecodeWithOffsets", "row_splits char_values char_to_byte_starts"},
+    {"CudnnRNNV3", "output output_h output_c reserve_space host_reserved"},
+    {"TensorListPopBack", "output_handle tensor"},
+    {"TensorListSplit", "output_handle"},
+    {"TensorArrayV3", "handle flow"},
+    {"TensorArrayConcatV3", "value lengths"},
+    {"RaggedGather", "output_nested_splits output_dense_values"},
+    {"RaggedRange", "rt_nested_splits rt_dense_values"},
+    {"SparseToDense", "dense"},
+    {"DynamicPartition", "outputs"},
+};
+
+bool Starts(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+
+/// Ops that write state.
+bool Writes(std::string_view op) {
+  for (const std::string_view prefix :
+       {"Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply", "Apply", "SparseApply",
+        "ResourceStridedSliceAssign", "LookupTableImport", "LookupTableInsert", "LookupTableRemove", "InitializeTable"})
+    if (Starts(op, prefix)) return true;
+  for (const std::string_view name :
+       {"ScatterUpdate", "ScatterAdd", "ScatterSub", "ScatterNdUpdate", "ScatterNdAdd", "ScatterNdSub", "CountUpTo"})
+    if (op == name) return true;
+  return false;
+}
+
+int ToInt(std::string_view text) {
+  int value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : -1;
+}
+
+}  // namespace
+
+int OutputOffset(std::string_view op, std::string_view argument) {
+  for (const OutputNames& row : kOutputs) {
+    if (row.op != op) continue;
+    int position = 0;
+    std::string_view names = row.names;
+    while (!names.empty()) {
+      const std::size_t space = std::min(names.find(' '), names.size());
+      if (names.substr(0, space) == argument) return position;
+      names.remove_prefix(std::min(space + 1, names.size()));
+      ++position;
+    }
+    return -1;
+  }
+  return 0;
+}
+
+Ref Body::Find(std::string_view input) const {
+  Ref ref;
+  if (!input.empty() && input.front() == '^') {
+    ref.control = true;
+    input.remove_prefix(1);
+  }
+  const std::size_t first = input.find(':');
+  const std::string_view name = input.substr(0, first);
+  if (function != nullptr && !ref.control && first == std::string_view::npos) {
+    const auto arg = args.find(name);
+    if (arg != args.end()) ref.arg = arg->second;
+    return ref;
+  }
+  const auto node = index.find(name);
+  if (node == index.end()) return ref;
+  ref.node = node->second;
+  if (first == std::string_view::npos) return ref;
+  const std::string_view rest = input.substr(first + 1);
+  if (function == nullptr) {
+    ref.output = ToInt(rest);
+  } else {
+    const std::size_t second = rest.find(':');
+    const int offset = OutputOffset((*nodes)[static_cast<std::size_t>(ref.node)].op, rest.substr(0, second));
+    const int position = second == std::string_view::npos ? 0 : ToInt(rest.substr(second + 1));
+    ref.output = offset < 0 || position < 0 ? -1 : offset + position;
+  }
+  if (ref.output < 0 || ref.output > 0xffff) ref.node = -1;
+  return ref;
+}
+
+Library::Library(const GraphDef& graph) : graph_(graph) {
+  for (const FunctionDef& function : graph.functions) functions_.emplace(function.name, &function);
+}
+
+const Body& Library::main() {
+  if (main_ == nullptr) main_ = Index(graph_.nodes, nullptr);
+  return *main_;
+}
+
+const Body* Library::Find(std::string_view function) {
+  const auto known = bodies_.find(function);
+  if (known != bodies_.end()) return known->second.get();
+  const auto found = functions_.find(function);
+  if (found == functions_.end()) return nullptr;
+  bodies_.emplace(found->first, nullptr);  // a function that calls itself finds nothing while it is indexed
+  std::unique_ptr<Body> body = Index(found->second->nodes, found->second);
+  return (bodies_[found->first] = std::move(body)).get();
+}
+
+bool Library::NodeHasEffect(const NodeDef& node) {
+  if (Writes(node.op)) return true;
+  const auto called = [this](const NameAttrList& func) {
+    // Nested deeper than any real model: call it an effect, translation will refuse the depth.
+    if (depth_ > 100) return true;
+    const Body* body = Find(func.name);
+    return body != nullptr && body->has_effect;
+  };
+  for (const auto& [name, attr] : node.attrs) {
+    if (const auto* func = attr.get<std::shared_ptr<const NameAttrList>>(); func != nullptr && called(**func))
+      return true;
+    if (const auto* list = attr.get<std::shared_ptr<const AttrList>>(); list != nullptr)
+      for (const NameAttrList& func : (*list)->func)
+        if (called(func)) return true;
+  }
+  return false;
+}
+
+std::unique_ptr<Body> Library::Index(const std::vector<NodeDef>& nodes, const FunctionDef* function) {
+  auto body = std::make_unique<Body>();
+  body->nodes = &nodes;
+  body->function = function;
+  if (function != nullptr)
+    for (std::size_t i = 0; i < function->inputs.size(); ++i)
+      body->args.emplace(function->inputs[i].name, static_cast<int>(i));
+  for (std::size_t i = 0; i < nodes.size(); ++i) body->index.emplace(nodes[i].name, static_cast<int>(i));
+  std::vector<std::vector<int>> users(nodes.size());
+  std::vector<int> work;
+  body->effect.resize(nodes.size());
+  ++depth_;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    std::vector<Ref>& refs = body->inputs.emplace_back();
+    for (const std::string& input : nodes[i].inputs) {
+      refs.push_back(body->Find(input));
+      if (refs.back().node >= 0) users[static_cast<std::size_t>(refs.back().node)].push_back(static_cast<int>(i));
+    }
+    if (!NodeHasEffect(nodes[i])) continue;
+    body->effect[i] = 1;
+    work.push_back(static_cast<int>(i));
+  }
+  --depth_;
+  body->has_effect = !work.empty();
+  while (!work.empty()) {
+    const auto at = static_cast<std::size_t>(work.back());
+    work.pop_back();
+    for (const int user : users[at]) {
+      if (body->effect[static_cast<std::size_t>(user)] != 0) continue;
+      body->effect[static_cast<std::size_t>(user)] = 1;
+      work.push_back(user);
+    }
+  }
+  return body;
+}
+
+}  // namespace tenon::savedmodel

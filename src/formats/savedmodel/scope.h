@@ -1,0 +1,84 @@
+// The bodies that nodes stand in (the main graph, library functions) with their edges resolved.
+#pragma once
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "formats/savedmodel/graph_def.h"
+#include "ir/graph.h"
+
+namespace tenon::savedmodel {
+
+/// An input of a node: an argument of the function, or an output of a node (flattened: the outputs of all output
+/// arguments in a row). Both negative: the name does not exist.
+struct Ref {
+  int node = -1;
+  int arg = -1;
+  int output = 0;
+  bool control = false;
+};
+
+/// The main graph or a library function, indexed. Its edges are resolved once; it is immutable afterwards.
+struct Body {
+  const std::vector<NodeDef>* nodes = nullptr;
+  const FunctionDef* function = nullptr;  // null for the main graph
+  std::unordered_map<std::string_view, int> index;
+  std::unordered_map<std::string_view, int> args;
+  std::vector<std::vector<Ref>> inputs;  // of each node; data first, in order
+  std::vector<std::uint8_t> effect;      // of each node: it or something before it writes state
+  bool has_effect = false;               // any node has
+
+  /// "node", "node:k", "^node"; in a function "arg", "node:out:k", "^node".
+  Ref Find(std::string_view input) const;
+};
+
+/// The functions of a graph by name, indexed on first use. Not thread-safe.
+class Library {
+ public:
+  explicit Library(const GraphDef& graph);
+  const Body& main();
+  /// Null when there is none.
+  const Body* Find(std::string_view function);
+
+ private:
+  std::unique_ptr<Body> Index(const std::vector<NodeDef>& nodes, const FunctionDef* function);
+  bool NodeHasEffect(const NodeDef& node);
+  const GraphDef& graph_;
+  std::unordered_map<std::string_view, const FunctionDef*> functions_;
+  std::unordered_map<std::string_view, std::unique_ptr<Body>> bodies_;
+  std::unique_ptr<Body> main_;
+  int depth_ = 0;
+};
+
+/// The position of the first output of an output argument: ("FusedBatchNormV3", "batch_mean") -> 1. 0 for the one
+/// output argument of an op that has no other. -1 when an op of several has none of that name.
+int OutputOffset(std::string_view op, std::string_view argument);
+
+/// What an edge carries at translation time.
+struct Slot {
+  enum class Kind {
+    kNone,       // nothing: the node could not be translated
+    kTensor,     // a value of the graph that is built
+    kResource,   // a variable or table by its handle
+    kReference,  // the same, of TF1: a tensor when it is read
+    kRestored,   // a tensor of the checkpoint, while the restore graph is walked
+    kList,       // a TensorList, held as one tensor with the items along axis 0
+  };
+  Kind kind = Kind::kNone;
+  ir::Value value;
+  int cell = -1;          // of a resource or reference
+  std::string key, spec;  // of a restored tensor: its name, and "shape start,length:…" of a slice
+};
+
+/// One evaluation of a body.
+struct Scope {
+  const Body* body = nullptr;
+  std::vector<Slot> args;
+  std::vector<std::vector<Slot>> results;  // by node; empty while not translated
+  std::vector<std::uint8_t> done;
+  std::unordered_map<std::int64_t, Slot> fed;  // node << 16 | output
+  std::string prefix;                          // of value names
+};
+
+}  // namespace tenon::savedmodel
