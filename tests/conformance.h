@@ -1,5 +1,6 @@
 // The conformance harness: from the samples of every op's record, all checks. A check is one function of an Op; the
-// table in conformance_test.cc names them, and every (check, op) is one test: --gtest_filter='gradient.softmax'.
+// table in conformance_test.cc names them, and every (check, op) is one test: --gtest_filter='gradient.softmax'. The
+// reference itself is compared with goldens by goldens_test.cc.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -18,7 +19,7 @@ struct Case {
   const ir::OpDef* op = nullptr;
   const ir::Sample* sample = nullptr;
   std::string dtypes = {};  // "own", or "T=f64"
-  bool own = false;    // the dtypes of the sample itself (as far as the op takes them)
+  bool own = false;         // the dtypes of the sample itself (as far as the op takes them)
   std::vector<std::optional<Literal>> inputs = {};
   std::string name() const { return sample->name + " (" + dtypes + ")"; }
 };
@@ -73,7 +74,6 @@ Literal Noise(std::vector<std::int64_t> dims, int seed);
 void CheckInfer(const Op& op);
 void CheckSymbolicInfer(const Op& op);
 void CheckErrors(const Op& op);
-void CheckGolden(const Op& op);
 void CheckLowering(const Op& op);
 void CheckDeterminism(const Op& op);
 void CheckGradient(const Op& op);

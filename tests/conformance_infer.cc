@@ -102,8 +102,7 @@ void CheckSymbolicInfer(const Op& op) {
     for (const auto& [known, what] : kinds)
       for (const bool value : {true, false}) {
         const auto inferred = InferCase(c, known, value);
-        ASSERT_TRUE(inferred.ok()) << what << (value ? "" : ", values unknown") << ": "
-                                   << inferred.status().message();
+        ASSERT_TRUE(inferred.ok()) << what << (value ? "" : ", values unknown") << ": " << inferred.status().message();
         Compare(*inferred, *computed, what);
       }
   }

@@ -16,7 +16,6 @@ constexpr Check kChecks[] = {
     {"infer", CheckInfer},
     {"symbolic_infer", CheckSymbolicInfer},
     {"errors", CheckErrors},
-    {"golden", CheckGolden},
     {"lowering", CheckLowering},
     {"determinism", CheckDeterminism},
     {"gradient", CheckGradient},
