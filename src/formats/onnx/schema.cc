@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 
@@ -25,7 +26,10 @@ Word NextWord(std::string_view* list, char separator) {
   return {word.substr(0, middle), word.substr(middle + 1)};
 }
 
+// `kind` may be several, with '/' between.
 bool KindFits(std::string_view kind, AttributeType type) {
+  if (const std::size_t slash = kind.find('/'); slash != std::string_view::npos)
+    return KindFits(kind.substr(0, slash), type) || KindFits(kind.substr(slash + 1), type);
   switch (type) {
     case AttributeType::kFloat:
       return kind == "f";
@@ -72,25 +76,33 @@ std::string_view KindOf(ir::AttrKind kind) {
   }
 }
 
-// An op whose record says "the same as this ONNX operator", with attributes of other names: "Softmax axis=axis".
-Status TranslateRecord(NodeContext& n) {
-  const ir::OpDef& op = ir::GetOp(n.row.ours);
+// Our attribute for theirs: the record lists the names that differ.
+const ir::AttrSpec* FindSpec(const ir::OpDef& op, std::string_view theirs) {
   std::string_view names = op.names.onnx;
   NextWord(&names, ' ');
+  std::string_view ours = theirs;
+  while (!names.empty())
+    if (const Word word = NextWord(&names, '='); word.name == theirs) ours = word.value;
+  for (const ir::AttrSpec& spec : op.attrs)
+    if (spec.name == ours) return &spec;
+  return nullptr;
+}
+
+// An op whose record says "the same as this ONNX operator": "Softplus", "LeakyRelu alpha=negative_slope".
+Status TranslateRecord(NodeContext& n) {
+  const ir::OpDef& op = ir::GetOp(n.row.ours);
   ir::Attrs attrs;
-  while (!names.empty()) {
-    const Word word = NextWord(&names, '=');
-    if (!n.HasAttr(word.name)) continue;
-    for (const ir::AttrSpec& spec : op.attrs) {
-      if (spec.name != word.value) continue;
-      if (spec.kind == ir::AttrKind::kBool) attrs.Set(spec.name, n.Int(word.name, 0) != 0);
-      if (spec.kind == ir::AttrKind::kInt) attrs.Set(spec.name, n.Int(word.name, 0));
-      if (spec.kind == ir::AttrKind::kFloat) attrs.Set(spec.name, n.Float(word.name, 0));
-      if (spec.kind == ir::AttrKind::kString) attrs.Set(spec.name, n.String(word.name, ""));
-      if (spec.kind == ir::AttrKind::kInts) attrs.Set(spec.name, n.IntList(word.name));
-      if (spec.kind == ir::AttrKind::kFloats) attrs.Set(spec.name, n.FloatList(word.name));
-      if (spec.kind == ir::AttrKind::kStrings) attrs.Set(spec.name, n.StringList(word.name));
-    }
+  for (const Attribute& attribute : n.node.attributes) {
+    const ir::AttrSpec* spec = FindSpec(op, attribute.name);
+    if (spec == nullptr || !n.HasAttr(attribute.name)) continue;
+    const std::string_view name = attribute.name;
+    if (spec->kind == ir::AttrKind::kBool) attrs.Set(spec->name, n.Int(name, 0) != 0);
+    if (spec->kind == ir::AttrKind::kInt) attrs.Set(spec->name, n.Int(name, 0));
+    if (spec->kind == ir::AttrKind::kFloat) attrs.Set(spec->name, n.Float(name, 0));
+    if (spec->kind == ir::AttrKind::kString) attrs.Set(spec->name, n.String(name, ""));
+    if (spec->kind == ir::AttrKind::kInts) attrs.Set(spec->name, n.IntList(name));
+    if (spec->kind == ir::AttrKind::kFloats) attrs.Set(spec->name, n.FloatList(name));
+    if (spec->kind == ir::AttrKind::kStrings) attrs.Set(spec->name, n.StringList(name));
   }
   const std::vector<Value> outputs = n.b.AddAll(op, n.inputs(), std::move(attrs));
   for (std::size_t i = 0; i < outputs.size(); ++i) n.Out(static_cast<int>(i), outputs[i]);
@@ -112,11 +124,16 @@ struct RecordRows {
     OpRow row{};
     row.op_type = NextWord(&names, ' ').name;
     std::string attrs;
+    std::vector<std::string_view> renamed;
     while (!names.empty()) {
       const Word word = NextWord(&names, '=');
-      for (const ir::AttrSpec& spec : op.attrs)
-        if (spec.name == word.value) attrs += fmt::format("{}:{} ", word.name, KindOf(spec.kind));
+      renamed.push_back(word.value);
+      if (const ir::AttrSpec* spec = FindSpec(op, word.name))
+        attrs += fmt::format("{}:{} ", word.name, KindOf(spec->kind));
     }
+    for (const ir::AttrSpec& spec : op.attrs)
+      if (std::find(renamed.begin(), renamed.end(), spec.name) == renamed.end() && !KindOf(spec.kind).empty())
+        attrs += fmt::format("{}:{} ", spec.name, KindOf(spec.kind));
     row.attrs = texts.emplace_back(attrs);
     for (const ir::Port& port : op.inputs) {
       const bool variadic = (port.flags & ir::kVariadic) != 0;

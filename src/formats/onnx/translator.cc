@@ -8,6 +8,7 @@
 
 #include "formats/onnx/check.h"
 #include "formats/onnx/schema.h"
+#include "formats/onnx/symbolic.h"
 #include "ir/eval.h"
 #include "ir/infer.h"
 #include "ir/numeric.h"
@@ -92,6 +93,7 @@ void Translator::Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* 
     return ConstantOf(graph, v);
   };
   for (std::int32_t id = first; id < graph.size(); ++id) {
+    PropagateSymbolic(graph, id);
     const ir::Node& node = graph.node(id);
     if (node.op->name == "constant" || node.op->name == "input" || node.op->Is(ir::kRandom) ||
         node.op->Is(ir::kControl))
@@ -247,6 +249,23 @@ Result<Body> Translator::TranslateBody(const Graph& graph, const Scope& scope, s
     body.outputs.push_back(found.value);
   }
   return body;
+}
+
+Result<std::vector<Value>> Translator::Inline(const Graph& graph, const Scope& scope) {
+  Scope inner;
+  inner.frame = scope.frame;
+  inner.outer = &scope;
+  inner.imports = scope.imports;
+  inner.attributes = scope.attributes;
+  TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
+  TranslateNodes(graph.nodes, &inner);
+  std::vector<Value> outputs;
+  for (const ValueInfo& output : graph.outputs) {
+    const Lookup found = Find(inner, output.name);
+    if (!found.value.valid()) return Status(Code::kCancelled, "a node of the graph failed");
+    outputs.push_back(found.value);
+  }
+  return outputs;
 }
 
 std::vector<Value> Translator::UniteCaptures(std::vector<Body*> bodies) {

@@ -46,7 +46,9 @@ class Translator {
   /// Translates a sub-graph attribute of a node in `scope`. Its inputs get these types and symbolic values.
   /// kCancelled when a node of it failed (which has been noted already).
   Result<Body> TranslateBody(const Graph& graph, const Scope& scope, std::vector<ir::Output> inputs);
-  /// Gives both bodies the same captures, in the same order, behind their own inputs; returns them as values of the
+  /// Translates a sub-graph without inputs into the frame of `scope`, as if its nodes stood there.
+  Result<std::vector<Value>> Inline(const Graph& graph, const Scope& scope);
+  /// Gives all bodies the same captures, in the same order, behind their own inputs; returns them as values of the
   /// frame around.
   static std::vector<Value> UniteCaptures(std::vector<Body*> bodies);
   /// The finished graph.

@@ -1,0 +1,11 @@
+// The tables of ops/*.cc, one for each family.
+#pragma once
+#include "formats/onnx/node_context.h"
+
+namespace tenon::onnx {
+
+extern const std::span<const OpRow> kElementwiseRows, kActivationRows, kTypeRows, kShapeRows, kSliceRows, kIndexRows,
+    kReduceRows, kDotRows, kConvRows, kPoolRows, kNormRows, kResizeRows, kRecurrentRows, kControlRows, kSequenceRows,
+    kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows;
+
+}  // namespace tenon::onnx

@@ -1,0 +1,280 @@
+// Gathering, scattering, sorting, counting.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "formats/onnx/ops/families.h"
+#include "ir/numeric.h"
+
+namespace tenon::onnx {
+namespace {
+
+Status Gather(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  if (shape.rank() == 0) return n.Fail("got a scalar, expected at least one axis");
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", 0), shape.rank()));
+  if (const std::optional<Literal> indices = n.Const(1);
+      indices && !shape[axis].is_symbolic() && is_integer(indices->dtype())) {
+    const std::int64_t size = shape[axis].value();
+    for (const std::int64_t i : ir::ToInts(*indices))
+      if (i < -size || i >= size) return n.Fail(fmt::format("index {} is outside of [{}, {})", i, -size, size));
+  }
+  n.Out(0, n.Add("gather", {n.in(0), n.in(1)}, {{"axis", std::int64_t{axis}}}));
+  return {};
+}
+
+// Indices counted from the end, made plain.
+Ex Wrap(NodeContext& n, Value indices, const Dim& size, Value x, int axis) {
+  const Ex i = n.ex(n.b.Cast(indices, DType::kI64));
+  const Ex zero = n.Scalar(0, DType::kI64);
+  const Ex count = size.is_symbolic() ? n.Reshape(n.SliceAxis(n.ShapeValue(x), 0, axis, axis + 1), {})
+                                      : n.ex(n.b.Constant(Literal::scalar<std::int64_t>(size.value())));
+  return Select(Op("less", i, zero), i + count, i);
+}
+
+// 0, 1, 2, … along `axis`, with the dims of `shape`.
+Ex Coordinate(NodeContext& n, const Shape& shape, int axis) {
+  std::vector<Dim> dims(shape.dims().size(), Dim(1));
+  dims[static_cast<std::size_t>(axis)] = shape[axis];
+  return n.Broadcast(n.Reshape(n.Iota(shape[axis], DType::kI64), std::move(dims)), shape.dims());
+}
+
+// A list of index tensors of one shape as one tensor with a last axis of coordinates.
+Value Stack(NodeContext& n, const std::vector<Ex>& coordinates, const Shape& shape) {
+  std::vector<Dim> dims = shape.dims();
+  dims.emplace_back(1);
+  std::vector<Value> columns;
+  for (const Ex& c : coordinates) columns.push_back(n.Reshape(c, dims));
+  return n.Add("concat", std::move(columns), {{"axis", std::int64_t{-1}}});
+}
+
+Status GatherElements(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Shape wanted, n.ShapeOf(n.in(1)));
+  if (shape.rank() != wanted.rank())
+    return n.Fail(fmt::format("data of rank {} and indices of rank {}", shape.rank(), wanted.rank()));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", 0), shape.rank()));
+  // The indices may cover less than the data along the other axes.
+  std::vector<Dim> limits = wanted.dims();
+  limits[static_cast<std::size_t>(axis)] = shape[axis];
+  Value x = n.in(0);
+  if (Shape(limits) != shape)
+    x = n.Add("slice", {x}, {{"starts", Shape(std::vector<Dim>(limits.size(), Dim(0)))}, {"limits", Shape(limits)}});
+  n.Out(0, n.Add("take_along_axis", {x, Wrap(n, n.in(1), shape[axis], n.in(0), axis)}, {{"axis", std::int64_t{axis}}}));
+  return {};
+}
+
+Status GatherNd(NodeContext& n) {
+  const std::int64_t batch = n.Int("batch_dims", 0);
+  Value indices = n.b.Cast(n.in(1), DType::kI64);
+  if (batch != 0) {
+    TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(1)));
+    if (batch < 0 || batch >= shape.rank())
+      return n.Fail(fmt::format("batch_dims {} for rank {}", batch, shape.rank()));
+    std::vector<Dim> lead = shape.dims();
+    lead.pop_back();
+    std::vector<Value> columns;
+    for (int i = 0; i < batch; ++i) {
+      std::vector<Dim> dims = lead;
+      dims.emplace_back(1);
+      columns.push_back(n.Reshape(Coordinate(n, Shape(lead), i), std::move(dims)));
+    }
+    columns.push_back(indices);
+    indices = n.Add("concat", std::move(columns), {{"axis", std::int64_t{-1}}});
+  }
+  n.Out(0, n.Add("gather_nd", {n.in(0), indices}));
+  return {};
+}
+
+// x with updates written at (or added to) rows of coordinates.
+Result<Value> ScatterCoordinates(NodeContext& n, Value x, Value coordinates, Value updates,
+                                 const std::string& reduction) {
+  if (reduction == "add") return n.Add("scatter_nd_add", {x, coordinates, updates});
+  if (reduction != "none") return n.Unsupported(fmt::format("reduction \"{}\"", reduction));
+  const DType dtype = n.dtype(x);
+  if (dtype == DType::kString) return n.Unsupported("scattering of strings");
+  const bool flag = dtype == DType::kBool;
+  const Value data = flag ? n.b.Cast(x, DType::kI32) : x, news = flag ? n.b.Cast(updates, DType::kI32) : updates;
+  // Where something is written, the old value makes room for it.
+  const Value none = n.b.ZerosLike(n.b.Cast(x, DType::kI32));
+  const Value ones = n.b.OnesLike(n.b.Cast(updates, DType::kI32));
+  const Ex written = Op("greater", n.Apply("scatter_nd_add", {none, coordinates, ones}), n.Scalar(0, DType::kI32));
+  const Ex sums = n.Apply("scatter_nd_add", {n.b.ZerosLike(data), coordinates, news});
+  return n.b.Cast(Select(written, sums, n.ex(data)), dtype);
+}
+
+Status ScatterNd(NodeContext& n) {
+  const Value indices = n.b.Cast(n.in(1), DType::kI64);
+  TENON_ASSIGN_OR_RETURN(const Value out,
+                         ScatterCoordinates(n, n.in(0), indices, n.in(2), n.String("reduction", "none")));
+  n.Out(0, out);
+  return {};
+}
+
+Status ScatterElements(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Shape wanted, n.ShapeOf(n.in(1)));
+  if (shape.rank() != wanted.rank())
+    return n.Fail(fmt::format("data of rank {} and indices of rank {}", shape.rank(), wanted.rank()));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", 0), shape.rank()));
+  if (const std::optional<Literal> indices = n.Const(1); indices && !shape[axis].is_symbolic()) {
+    const std::int64_t size = shape[axis].value();
+    for (const std::int64_t i : ir::ToInts(*indices))
+      if (i < -size || i >= size) return n.Fail(fmt::format("index {} is outside of [{}, {})", i, -size, size));
+  }
+  std::vector<Ex> coordinates;
+  for (int i = 0; i < shape.rank(); ++i)
+    coordinates.push_back(i == axis ? Wrap(n, n.in(1), shape[axis], n.in(0), axis) : Coordinate(n, wanted, i));
+  TENON_ASSIGN_OR_RETURN(const Value out, ScatterCoordinates(n, n.in(0), Stack(n, coordinates, wanted), n.in(2),
+                                                             n.String("reduction", "none")));
+  n.Out(0, out);
+  return {};
+}
+
+Status OneHot(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const double depth_value, n.NeedFloat(1, "depth"));
+  const auto depth = static_cast<std::int64_t>(depth_value);
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank + 1));
+  const Ex raw = n.ex(n.b.Cast(n.in(0), DType::kI64));
+  const Ex indices = Select(Op("less", raw, n.Scalar(0, DType::kI64)), raw + static_cast<double>(depth), raw);
+  const Value hot =
+      n.Add("one_hot", {indices}, {{"depth", depth}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
+  const Ex on = Op("greater", n.ex(hot), n.Scalar(0, DType::kI32));
+  const Ex off_value = n.Reshape(n.SliceAxis(n.in(2), 0, 0, 1), {}),
+           on_value = n.Reshape(n.SliceAxis(n.in(2), 0, 1, 2), {});
+  n.Out(0, Select(on, on_value, off_value));
+  return {};
+}
+
+Status TopK(NodeContext& n) {
+  std::int64_t k = n.Int("k", -1);
+  if (n.opset >= 10) {
+    if (!n.has(1)) return n.Fail("k is left out");
+    TENON_ASSIGN_OR_RETURN(const double value, n.NeedFloat(1, "k"));
+    k = static_cast<std::int64_t>(value);
+  }
+  if (k < 0) return n.Fail(fmt::format("k is {}", k));
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank));
+  const std::vector<Value> out = n.b.AddAll("top_k", {n.in(0)},
+                                            {{"k", k},
+                                             {"axis", std::int64_t{axis}},
+                                             {"largest", n.Int("largest", 1) != 0},
+                                             {"sorted", n.Int("sorted", 1) != 0}});
+  for (std::size_t i = 0; i < out.size(); ++i) n.Out(static_cast<int>(i), out[i]);
+  return {};
+}
+
+Status NonZero(NodeContext& n) {
+  n.Out(0, n.Add("nonzero", {n.in(0)}));
+  return {};
+}
+
+// The places where a vector is not zero, i64 [n].
+Value Places(NodeContext& n, Value v) { return n.Add("squeeze", {n.Add("nonzero", {v})}, {{"axes", Ints{0}}}); }
+
+Status Compress(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  Value x = n.in(0);
+  int axis = 0;
+  if (n.HasAttr("axis")) {
+    TENON_ASSIGN_OR_RETURN(axis, n.Axis(n.Int("axis", 0), shape.rank()));
+  } else {
+    x = n.Reshape(x, {shape.size()});
+  }
+  n.Out(0, n.Add("gather", {x, Places(n, n.in(1))}, {{"axis", std::int64_t{axis}}}));
+  return {};
+}
+
+// start, start + delta, … below limit.
+Status Range(NodeContext& n) {
+  const DType dtype = n.dtype(0);
+  const std::optional<std::vector<Dim>> start = n.Symbolic(n.in(0)), limit = n.Symbolic(n.in(1)),
+                                        delta = n.Symbolic(n.in(2));
+  const std::optional<Literal> a = n.Const(0), b = n.Const(1), c = n.Const(2);
+  std::optional<Dim> count;
+  if (c && c->size() == 1 && c->at(0) == 0) return n.Fail("a step of 0");
+  if (a && b && c && is_float(dtype)) {
+    const double steps = std::ceil((b->at(0) - a->at(0)) / c->at(0));
+    if (!(steps < 1e15)) return n.Fail(fmt::format("{} elements", steps));
+    count = static_cast<std::int64_t>(std::max(steps, 0.0));
+  } else if (start && limit && delta && start->size() == 1 && limit->size() == 1 && delta->size() == 1) {
+    const Dim step = (*delta)[0];
+    if (!step.is_symbolic()) {
+      const Dim span = step.value() > 0 ? (*limit)[0] - (*start)[0] : (*start)[0] - (*limit)[0];
+      const Dim steps = Dim::ceil_div(span, std::abs(step.value()));
+      count = steps.is_symbolic() ? ((*start)[0] == Dim(0) && step.value() > 0 ? steps : Dim::max(steps, 0))
+                                  : Dim(std::max<std::int64_t>(steps.value(), 0));
+    }
+  }
+  const auto scalar = [&](int i) { return n.Reshape(n.in(i), {}); };
+  Value index;
+  if (count) {
+    index = n.Iota(*count, DType::kI64);
+  } else {
+    // As many places as the run says: those of a vector of ones.
+    const Ex span = scalar(1) - scalar(0);
+    Ex steps;
+    if (is_float(dtype)) {
+      steps = n.ex(n.b.Cast(Op("ceil", span / scalar(2)), DType::kI64));
+    } else {
+      steps = -Op("floor_divide", n.ex(n.b.Cast(-span, DType::kI64)), n.ex(n.b.Cast(scalar(2), DType::kI64)));
+    }
+    steps = n.Reshape(Op("maximum", steps, n.Scalar(0, DType::kI64)), {1});
+    index = Places(n, n.Add("broadcast_to", {n.b.Scalar(1, DType::kI32), steps}));
+  }
+  n.Out(0, n.ex(n.b.Cast(index, dtype)) * scalar(2) + scalar(0));
+  return {};
+}
+
+Status Cumulative(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const double axis_value, n.NeedFloat(1, "axis"));
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(static_cast<std::int64_t>(axis_value), rank));
+  n.Out(0, n.Add(n.row.ours, {n.in(0)},
+                 {{"axis", std::int64_t{axis}},
+                  {"exclusive", n.Int("exclusive", 0) != 0},
+                  {"reverse", n.Int("reverse", 0) != 0}}));
+  return {};
+}
+
+// The first `length` elements of each row, turned round.
+Status ReverseSequence(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  const std::int64_t batch = n.Int("batch_axis", 1), time = n.Int("time_axis", 0);
+  if (shape.rank() < 2 || batch + time != 1 || batch * time != 0)
+    return n.Fail(fmt::format("batch_axis {} and time_axis {}, expected 0 and 1 or 1 and 0", batch, time));
+  Ints swap;
+  for (int i = 0; i < shape.rank(); ++i) swap.push_back(i);
+  if (batch == 1) std::swap(swap[0], swap[1]);
+  const Ex x = batch == 1 ? n.Transpose(n.in(0), swap) : n.x(0);
+  const Dim rows = shape[static_cast<int>(batch)], steps = shape[static_cast<int>(time)];
+  const Ex t = n.Iota(steps, DType::kI64), length = n.Reshape(n.b.Cast(n.in(1), DType::kI64), {rows, 1});
+  const Ex index = Select(Op("less", t, length), length - t - 1.0, t);
+  const Ex out = n.Apply("gather", {x, index}, {{"axis", std::int64_t{1}}, {"batch_dims", std::int64_t{1}}});
+  n.Out(0, batch == 1 ? n.Transpose(out, swap) : out);
+  return {};
+}
+
+const OpRow kRows[] = {
+    {"Gather", 2, 2, 1, "axis:i", Gather},
+    {"GatherElements", 2, 2, 1, "axis:i", GatherElements},
+    {"GatherND", 2, 2, 1, "batch_dims:i", GatherNd},
+    {"ScatterND", 3, 3, 1, "reduction:s", ScatterNd},
+    {"ScatterElements", 3, 3, 1, "axis:i reduction:s", ScatterElements},
+    {"Scatter", 3, 3, 1, "axis:i", ScatterElements},
+    {"OneHot", 3, 3, 1, "axis:i", OneHot},
+    {"TopK", 1, 2, 2, "k:i axis:i largest:i sorted:i", TopK},
+    {"NonZero", 1, 1, 1, "", NonZero},
+    {"Compress", 2, 2, 1, "axis:i", Compress},
+    {"Range", 3, 3, 1, "stash_type:i", Range},
+    {"CumSum", 2, 2, 1, "exclusive:i reverse:i", Cumulative, "cumsum"},
+    {"CumProd", 2, 2, 1, "exclusive:i reverse:i", Cumulative, "cumprod"},
+    {"ReverseSequence", 2, 2, 1, "batch_axis:i time_axis:i", ReverseSequence},
+};
+
+}  // namespace
+const std::span<const OpRow> kIndexRows = kRows;
+}  // namespace tenon::onnx

@@ -1,0 +1,162 @@
+// Normalisations.
+#include <fmt/format.h>
+
+#include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/window.h"
+
+namespace tenon::onnx {
+namespace {
+
+Status BatchNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  if (rank < 2) return n.Fail(fmt::format("got rank {}, expected at least 2", rank));
+  if (n.Int("spatial", 1) != 1 && rank > 2) return n.Unsupported("spatial = 0");
+  const double epsilon = n.Float("epsilon", 1e-5), momentum = n.Float("momentum", 0.9);
+  const DType dtype = n.dtype(0);
+  const auto like = [&](int i) { return n.b.Cast(n.in(i), dtype); };
+  bool training = n.Int("training_mode", 0) != 0;
+  if (n.opset < 7) training = n.Int("is_test", 0) == 0 && (n.wants(1) || n.wants(2));
+  if (n.opset >= 7 && n.opset < 14) training = n.wants(1) || n.wants(2) || n.wants(3) || n.wants(4);
+  if (!training) {
+    n.Out(0, n.Add("batch_norm", {n.in(0), like(3), like(4), like(1), like(2)},
+                   {{"axis", std::int64_t{1}}, {"epsilon", epsilon}}));
+    return {};
+  }
+  const std::vector<Value> out =
+      n.b.AddAll("batch_norm_training", {n.in(0), like(1), like(2)}, {{"axis", std::int64_t{1}}, {"epsilon", epsilon}});
+  if (out.size() < 3) return n.b.status();
+  n.Out(0, out[0]);
+  for (int i = 1; i <= 2; ++i) {
+    const Ex old = n.x(i + 2), batch = n.ex(n.b.Cast(out[static_cast<std::size_t>(i)], n.dtype(old)));
+    n.Out(i, old * momentum + batch * (1 - momentum));
+    if (n.opset < 14 && n.wants(i + 2)) n.Out(i + 2, out[static_cast<std::size_t>(i)]);
+  }
+  return {};
+}
+
+// (x - mean) / sqrt(variance + epsilon) over axes.
+Ex Normalise(NodeContext& n, Ex x, const Ints& axes, double epsilon) {
+  const Ex centred = x - n.Reduce("reduce_mean", x, axes, true);
+  return centred * Op("rsqrt", n.Reduce("reduce_mean", centred * centred, axes, true) + epsilon);
+}
+
+Ints AxesFrom(int first, int rank) {
+  Ints axes;
+  for (int i = first; i < rank; ++i) axes.push_back(i);
+  return axes;
+}
+
+Status InstanceNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  if (rank < 3) return n.Fail(fmt::format("got rank {}, expected at least 3", rank));
+  const Ex y = Normalise(n, n.x(0), AxesFrom(2, rank), n.Float("epsilon", 1e-5));
+  n.Out(0, y * ChannelShape(n, n.in(1), rank) + ChannelShape(n, n.in(2), rank));
+  return {};
+}
+
+// Scale and bias are for each group before opset 21, for each channel since.
+Status GroupNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  const std::int64_t groups = n.Int("num_groups", 0);
+  if (shape.rank() < 3 || groups < 1 || shape[1].is_symbolic() || shape[1].value() % groups != 0)
+    return n.Fail(fmt::format("{} groups for {}", groups, shape.to_string()));
+  std::vector<Dim> cut = shape.dims();
+  cut[1] = groups;
+  cut.insert(cut.begin() + 2, Dim(shape[1].value() / groups));
+  const DType dtype = n.dtype(0);
+  const bool widen = n.opset >= 21 && n.Int("stash_type", 1) == 1 && dtype != DType::kF64;
+  const DType inner = widen ? DType::kF32 : dtype;
+  Ex y =
+      Normalise(n, n.Reshape(n.b.Cast(n.in(0), inner), cut), AxesFrom(2, shape.rank() + 1), n.Float("epsilon", 1e-5));
+  y = n.ex(n.b.Cast(y, dtype));
+  if (n.opset < 21) {
+    std::vector<Dim> dims(static_cast<std::size_t>(shape.rank()), Dim(1));
+    dims[0] = groups;
+    n.Out(0, n.Reshape(y * n.Reshape(n.in(1), dims) + n.Reshape(n.in(2), dims), shape.dims()));
+  } else {
+    y = n.Reshape(y, shape.dims());
+    n.Out(0, y * ChannelShape(n, n.in(1), shape.rank()) + ChannelShape(n, n.in(2), shape.rank()));
+  }
+  return {};
+}
+
+Status LayerNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), shape.rank()));
+  const double epsilon = n.Float("epsilon", 1e-5);
+  const DType dtype = n.dtype(0);
+  const bool widen = n.Int("stash_type", 1) == 1 && (dtype == DType::kF16 || dtype == DType::kBF16);
+  const DType inner = widen ? DType::kF32 : dtype;
+  const Ints axes = AxesFrom(axis, shape.rank());
+  const Ex x = n.ex(n.b.Cast(n.in(0), inner));
+  const Shape normalised(std::vector<Dim>(shape.dims().begin() + axis, shape.dims().end()));
+  bool plain = true;  // scale and bias have just the normalised dims
+  for (int i = 1; i <= 2; ++i) {
+    if (!n.has(i)) continue;
+    TENON_ASSIGN_OR_RETURN(const Shape own, n.ShapeOf(n.in(i)));
+    plain = plain && own == normalised;
+  }
+  if (plain && !widen) {
+    n.Out(0, n.Add("layer_norm", {x, n.in(1), n.in(2)}, {{"axis", std::int64_t{axis}}, {"epsilon", epsilon}}));
+  } else {
+    Ex y = n.ex(n.b.Cast(Normalise(n, x, axes, epsilon), dtype));
+    y = y * n.x(1);
+    n.Out(0, n.has(2) ? y + n.x(2) : y);
+  }
+  if (n.wants(1) || n.wants(2)) {
+    const Ex mean = n.Reduce("reduce_mean", x, axes, true), centred = x - mean;
+    n.Out(1, mean);
+    n.Out(2, Op("rsqrt", n.Reduce("reduce_mean", centred * centred, axes, true) + epsilon));
+  }
+  return {};
+}
+
+Status RmsNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank));
+  const DType dtype = n.dtype(0), out = n.dtype(1);
+  const DType inner = n.Int("stash_type", 1) == 1 && dtype != DType::kF64 ? DType::kF32 : dtype;
+  const Ex x = n.ex(n.b.Cast(n.in(0), inner));
+  const Ex scale = Op("rsqrt", n.Reduce("reduce_mean", x * x, AxesFrom(axis, rank), true) + n.Float("epsilon", 1e-5));
+  n.Out(0, n.ex(n.b.Cast(x * scale, out)) * n.x(1));
+  return {};
+}
+
+Status MeanVarianceNormalization(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Ints axes, n.Axes(n.HasAttr("axes") ? n.IntList("axes") : Ints{0, 2, 3}, rank));
+  const Ex centred = n.x(0) - n.Reduce("reduce_mean", n.in(0), axes, true);
+  const Ex deviation = Op("sqrt", n.Reduce("reduce_mean", centred * centred, axes, true));
+  n.Out(0, centred / (deviation + 1e-9));
+  return {};
+}
+
+// x / (bias + alpha / size * sum of squares over `size` channels around)^beta.
+Status Lrn(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  const std::int64_t size = n.Int("size", 0);
+  if (size < 1 || size > 1024 || shape.rank() < 2) return n.Fail(fmt::format("size is {}", size));
+  std::vector<Dim> low(shape.dims().size(), Dim(0)), high = low;
+  low[1] = (size - 1) / 2;
+  high[1] = size - 1 - (size - 1) / 2;
+  const Ex padded = n.Apply("pad", {n.x(0) * n.x(0)}, {{"low", Shape(low)}, {"high", Shape(high)}});
+  Ex sum = n.SliceAxis(padded, 1, 0, shape[1]);
+  for (std::int64_t i = 1; i < size; ++i) sum = sum + n.SliceAxis(padded, 1, i, shape[1] + i);
+  const Ex base = sum * (n.Float("alpha", 1e-4) / static_cast<double>(size)) + n.Float("bias", 1.0);
+  n.Out(0, n.x(0) / Op("power", base, n.Scalar(n.Float("beta", 0.75), n.dtype(0))));
+  return {};
+}
+
+const OpRow kRows[] = {
+    {"BatchNormalization", 5, 5, 5, "epsilon:f momentum:f training_mode:i spatial:i is_test:i", BatchNormalization},
+    {"InstanceNormalization", 3, 3, 1, "epsilon:f", InstanceNormalization},
+    {"GroupNormalization", 3, 3, 1, "epsilon:f num_groups:i stash_type:i", GroupNormalization},
+    {"LayerNormalization", 2, 3, 3, "axis:i epsilon:f stash_type:i", LayerNormalization},
+    {"RMSNormalization", 2, 2, 1, "axis:i epsilon:f stash_type:i", RmsNormalization},
+    {"MeanVarianceNormalization", 1, 1, 1, "axes:is", MeanVarianceNormalization},
+    {"LRN", 1, 1, 1, "alpha:f beta:f bias:f size:i", Lrn},
+};
+
+}  // namespace
+const std::span<const OpRow> kNormRows = kRows;
+}  // namespace tenon::onnx

@@ -1,0 +1,147 @@
+// Constants, casts, fills.
+#include <fmt/format.h>
+
+#include "formats/onnx/data_type.h"
+#include "formats/onnx/ops/families.h"
+#include "ir/numeric.h"
+
+namespace tenon::onnx {
+namespace {
+
+Status Constant(NodeContext& n) {
+  int given = 0;
+  Literal value;
+  for (const Attribute& attribute : n.node.attributes) {
+    const std::string& name = attribute.name;
+    ++given;
+    if (name == "value" || name == "sparse_value") {
+      TENON_ASSIGN_OR_RETURN(value, n.TensorAttr(name));
+    } else if (name == "value_float") {
+      value = Literal::scalar(static_cast<float>(n.Float(name, 0)));
+    } else if (name == "value_int") {
+      value = Literal::scalar(n.Int(name, 0));
+    } else if (name == "value_string") {
+      value = Literal::scalar(n.String(name, ""));
+    } else if (name == "value_floats") {
+      const std::vector<double> list = n.FloatList(name);
+      value = ir::FromDoubles(DType::kF32, {static_cast<std::int64_t>(list.size())}, list);
+    } else if (name == "value_ints") {
+      const Ints list = n.IntList(name);
+      value = ir::FromInts(DType::kI64, {static_cast<std::int64_t>(list.size())}, list);
+    } else {
+      const std::vector<std::string> list = n.StringList(name);
+      value = Literal::from_strings({static_cast<std::int64_t>(list.size())}, list);
+    }
+  }
+  if (given != 1) return n.Fail(fmt::format("got {} values, expected exactly one", given));
+  n.Out(0, n.b.Constant(std::move(value)));
+  return {};
+}
+
+Result<DType> CastTarget(NodeContext& n) {
+  if (!n.HasAttr("to")) return n.Fail("the attribute \"to\" is missing");
+  const Attribute* to = n.Find("to");
+  if (to->type == AttributeType::kString) {  // opset 1: the type's name
+    const std::string name = n.String("to", "");
+    for (DataTypeNumber number = 1; number <= kInt2; ++number) {
+      std::string upper = DataTypeName(number);
+      for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      if (upper == name) return ToDType(number);
+    }
+    return n.Fail(fmt::format("to is \"{}\", which is no type", name));
+  }
+  const std::int64_t number = n.Int("to", 0);
+  if (number < 0 || number > 1000) return n.Fail(fmt::format("to is {}, which is no type", number));
+  return ToDType(static_cast<DataTypeNumber>(number));
+}
+
+Status CastTo(NodeContext& n, DType to) {
+  const DType from = n.dtype(0);
+  if (from == to) {
+    n.Out(0, n.Add("identity", {n.in(0)}));
+    return {};
+  }
+  if (from == DType::kString || to == DType::kString) return n.Unsupported("a cast from or to strings");
+  const bool narrow = to >= DType::kF8E4M3FN && to <= DType::kF8E5M2FNUZ;
+  if (narrow && n.Int("saturate", 1) == 0) return n.Unsupported("saturate = 0");
+  // float to unsigned: negative numbers wrap as they do through a wide signed integer.
+  n.Out(0, n.b.Cast(n.in(0), to));
+  return {};
+}
+
+Status CastOp(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const DType to, CastTarget(n));
+  return CastTo(n, to);
+}
+Status CastLike(NodeContext& n) { return CastTo(n, n.dtype(1)); }
+
+// A value of one element, broadcast to dims that an input gives.
+Status Fill(NodeContext& n, Literal value, int input) {
+  const Value scalar = n.b.Constant(value.reshaped({}));
+  if (const std::optional<std::vector<Dim>> dims = n.Symbolic(n.in(input))) {
+    for (const Dim& dim : *dims)
+      if (dim.try_value().value_or(0) < 0) return n.Fail(fmt::format("a dim is {}", dim.to_string()));
+    n.Out(0, n.Broadcast(scalar, *dims));
+  } else {
+    n.Out(0, n.Add("broadcast_to", {scalar, n.b.Cast(n.in(input), DType::kI64)}));
+  }
+  return {};
+}
+
+Status ConstantOfShape(NodeContext& n) {
+  Literal value = Literal::scalar(0.0f);
+  if (n.HasAttr("value")) {
+    TENON_ASSIGN_OR_RETURN(value, n.TensorAttr("value"));
+    if (value.size() != 1) return n.Fail(fmt::format("value has {} elements, expected 1", value.size()));
+  }
+  return Fill(n, std::move(value), 0);
+}
+
+Status EyeLike(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  if (shape.rank() != 2) return n.Fail(fmt::format("got rank {}, expected 2", shape.rank()));
+  DType to = n.dtype(0);
+  if (n.HasAttr("dtype")) {
+    TENON_ASSIGN_OR_RETURN(to, ToDType(static_cast<DataTypeNumber>(n.Int("dtype", 0))));
+  }
+  const Ex row = n.Reshape(n.Iota(shape[0], DType::kI64), {shape[0], 1});
+  const Ex column = n.Iota(shape[1], DType::kI64) - static_cast<double>(n.Int("k", 0));
+  n.Out(0, n.b.Cast(Op("equal", row, column), to));
+  return {};
+}
+
+// Dropout does nothing at inference. In training mode it would draw random numbers.
+Status Dropout(NodeContext& n) {
+  bool training = n.opset < 7 ? n.Int("is_test", 0) == 0 : false;
+  if (n.opset >= 12 && n.has(2)) {
+    const std::optional<Literal> mode = n.Const(2);
+    if (!mode) return n.Unsupported("a training mode that is computed when the model runs");
+    training = mode->at(0) != 0;
+  }
+  double ratio = n.Float("ratio", 0.5);
+  if (n.opset >= 12 && n.has(1)) {
+    TENON_ASSIGN_OR_RETURN(ratio, n.NeedFloat(1, "ratio"));
+  }
+  if (training && ratio != 0 && n.opset >= 7) return n.Unsupported("dropout in training mode");
+  n.Out(0, n.Add("identity", {n.in(0)}));
+  if (n.wants(1)) {
+    const Value ones = n.b.OnesLike(n.in(0));
+    n.Out(1, n.opset < 10 ? ones : n.b.Cast(ones, DType::kBool));
+  }
+  return {};
+}
+
+const OpRow kRows[] = {
+    {"Constant", 0, 0, 1,
+     "value:t sparse_value:st value_float:f value_floats:fs value_int:i value_ints:is value_string:s value_strings:ss",
+     Constant},
+    {"Cast", 1, 1, 1, "to:i/s saturate:i round_mode:s", CastOp},
+    {"CastLike", 2, 2, 1, "saturate:i round_mode:s", CastLike},
+    {"ConstantOfShape", 1, 1, 1, "value:t", ConstantOfShape},
+    {"EyeLike", 1, 1, 1, "dtype:i k:i", EyeLike},
+    {"Dropout", 1, 3, 2, "ratio:f seed:i is_test:i", Dropout},
+};
+
+}  // namespace
+const std::span<const OpRow> kTypeRows = kRows;
+}  // namespace tenon::onnx

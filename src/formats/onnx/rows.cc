@@ -1,0 +1,14 @@
+#include <array>
+
+#include "formats/onnx/ops/families.h"
+
+namespace tenon::onnx {
+
+std::span<const std::span<const OpRow>> RowFamilies() {
+  static const std::array kAll = {kElementwiseRows, kActivationRows, kTypeRows,    kShapeRows, kSliceRows,
+                                  kIndexRows,       kReduceRows,     kDotRows,     kConvRows,  kPoolRows,
+                                  kNormRows,        kControlRows,    kSequenceRows};
+  return kAll;
+}
+
+}  // namespace tenon::onnx
