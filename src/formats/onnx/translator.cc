@@ -195,8 +195,11 @@ Status Translator::TranslateNode(const Node& node, Scope* scope) {
   const std::int32_t first = graph.size();
   ir::Builder b(&graph);
   NodeContext context(*this, *scope, b, node, *row, opset, std::move(inputs));
-  TENON_RETURN_IF_ERROR(row->translate(context));
-  TENON_RETURN_IF_ERROR(b.status());
+  Status status = row->translate(context);
+  if (status.ok()) status = b.status();
+  // An op that this build lacks: the operator is right, but we cannot do it.
+  if (status.code() == Code::kNotFound) return Status(Code::kUnimplemented, status.message());
+  TENON_RETURN_IF_ERROR(status);
   std::vector<Value>& outputs = context.outputs();
   for (std::size_t i = 0; i < node.outputs.size(); ++i)
     if (!node.outputs[i].empty() && (i >= outputs.size() || !outputs[i].valid()))
