@@ -65,21 +65,26 @@ std::string_view HttpRequest::header(std::string_view name) const {
 HttpParser::State HttpParser::Parse(std::string_view input) {
   if (stage_ == Stage::kHead) {
     if (const State s = ParseHead(input); s != State::kComplete) return s;
-  } else if (input.data() != base_) {
-    // The bytes have moved since the head was read: the views follow.
-    const auto move = [&](std::string_view& view) { view = {input.data() + (view.data() - base_), view.size()}; };
-    move(request_.method);
-    move(request_.target);
-    for (HttpRequest::Header& h : request_.headers) {
-      move(h.name);
-      move(h.value);
-    }
-    base_ = input.data();
+  } else {
+    Moved(input);
   }
   if (stage_ != Stage::kFixedBody) return ParseChunks(input);
   if (input.size() - head_ < left_) return State::kMore;
   request_.body = input.substr(head_, static_cast<std::size_t>(left_));
   return Complete(input, head_ + static_cast<std::size_t>(left_));
+}
+
+void HttpParser::Moved(std::string_view input) {
+  if (input.data() == base_) return;
+  const auto move = [&](std::string_view& view) { view = {input.data() + (view.data() - base_), view.size()}; };
+  move(request_.method);
+  move(request_.target);
+  for (HttpRequest::Header& h : request_.headers) {
+    move(h.name);
+    move(h.value);
+  }
+  if (stage_ == Stage::kFixedBody) request_.body = input.substr(head_, request_.body.size());
+  base_ = input.data();
 }
 
 /// kComplete: the head has been read, and stage_ says what kind of body follows.
@@ -225,6 +230,8 @@ HttpParser::State HttpParser::ParseChunks(std::string_view input) {
     std::string_view line = input.substr(at_, newline - at_);
     if (line.ends_with('\r')) line.remove_suffix(1);
     at_ = newline + 1;
+    // Whatever the chunks look like, their frames may not take much more than their data.
+    if (at_ - head_ > limits_.body_bytes / 8 + 8 * chunks_.size() + (1 << 20)) return Fail(413);
     switch (stage_) {
       case Stage::kChunkSize: {
         const std::string_view digits = Trim(line.substr(0, line.find(';')));
@@ -267,6 +274,7 @@ void HttpParser::Next() {
   stage_ = Stage::kHead;
   scanned_ = start_ = head_ = at_ = consumed_ = trailer_bytes_ = 0;
   left_ = 0;
+  request_.body = {};
   begun_ = expect_ = false;
   if (chunks_.capacity() > (64 << 10)) chunks_ = {};
   chunks_.clear();

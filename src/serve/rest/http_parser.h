@@ -45,6 +45,8 @@ class HttpParser {
   const HttpRequest& request() const { return request_; }
   /// Bytes of the input that the complete request took.
   std::size_t consumed() const { return consumed_; }
+  /// The bytes of the complete request have moved: the views of request() follow. `input` begins at the same byte.
+  void Moved(std::string_view input);
   /// Forgets the request; the next Parse begins at the byte after it.
   void Next();
 

@@ -1,0 +1,203 @@
+#include "serve/rest/http_connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace tenon::serve {
+
+HttpConnection::~HttpConnection() { ::close(fd_); }
+
+void HttpConnection::Want(bool read, bool write) {
+  if (read == reading_ && write == writing_) return;
+  reading_ = read;
+  writing_ = write;
+  owner_.Watch(*this, read, write);
+}
+
+void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
+  now_ = now;
+  if (done_) return;
+  if (busy_ || output_full()) {  // bytes wait in the kernel until there is room for them
+    Want(false, writing_);
+    return;
+  }
+  const bool direct = !in_.empty();  // the rest of a request: behind what is there
+  const std::size_t old = in_.size();
+  if (direct) in_.resize(old + std::min<std::size_t>(std::max<std::size_t>(old, 16 << 10), 1 << 20));
+  char* const to = direct ? in_.data() + old : scratch.data();
+  const ssize_t n = ::recv(fd_, to, direct ? in_.size() - old : scratch.size(), 0);
+  if (direct) in_.resize(old + static_cast<std::size_t>(n > 0 ? n : 0));
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) done_ = true;
+    return;
+  }
+  progress_ = now;
+  if (n == 0) eof_ = true;
+  if (lingering_) {
+    in_.clear();
+    done_ = eof_;
+    return;
+  }
+  if (!parser_.in_request()) begun_ = now;
+  received_ += static_cast<std::size_t>(n);
+  if (direct)
+    Process(std::string_view(in_).substr(in_at_), true);
+  else
+    Process({scratch.data(), static_cast<std::size_t>(n)}, false);
+  AfterProgress();
+}
+
+void HttpConnection::Process(std::string_view input, bool stored) {
+  std::size_t used = 0;
+  while (!busy_ && !closing_ && !output_full()) {
+    const HttpParser::State state = parser_.Parse(input.substr(used));
+    if (state == HttpParser::State::kMore) {
+      if (parser_.TakeContinue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+      break;
+    }
+    if (state == HttpParser::State::kError) {
+      Refuse(parser_.error_status());
+      break;
+    }
+    deadline_ = now_ + options_.request_timeout;
+    if (!handler_.IsCheap(parser_.request())) {
+      // The worker reads the request where it lies: it must lie in a place of its own.
+      if (!stored) {
+        in_.assign(input.substr(used));
+        in_at_ = used = 0;
+        stored = true;
+        input = in_;
+        parser_.Moved(input);
+      }
+      in_at_ += used;
+      busy_ = true;
+      owner_.Offload(shared_from_this());
+      return;
+    }
+    const HttpRequest& request = parser_.request();
+    Answer(handler_.Handle(request, deadline_), request.method == "HEAD", request.keep_alive);
+    used += parser_.consumed();
+    parser_.Next();
+    begun_ = now_;
+    received_ = 0;
+  }
+  if (!stored) {
+    in_.assign(input.substr(used));
+    in_at_ = 0;
+  } else if (used > 0) {
+    in_at_ += used;
+    if (in_at_ == in_.size() || in_at_ > (64 << 10)) {
+      in_.erase(0, in_at_);
+      in_at_ = 0;
+    }
+  }
+  if (in_.empty() && in_.capacity() > 4096) in_ = {};
+}
+
+void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool keep_alive) {
+  closing_ |= !keep_alive || draining_;
+  AppendHttpResponse(response, head_only, !closing_, out_);
+}
+
+std::string HttpConnection::Work() {
+  const HttpRequest& request = parser_.request();
+  const HttpResponse response = handler_.Handle(request, deadline_);
+  std::string reply;
+  AppendHttpResponse(response, request.method == "HEAD", request.keep_alive, reply);
+  return reply;
+}
+
+void HttpConnection::Finished(std::string reply, Clock::time_point now) {
+  now_ = progress_ = begun_ = now;
+  busy_ = false;
+  received_ = 0;
+  closing_ |= !parser_.request().keep_alive || draining_;
+  const std::size_t consumed = parser_.consumed();
+  parser_.Next();
+  in_.erase(0, in_at_ + consumed);
+  in_at_ = 0;
+  if (done_) return;
+  if (out_.empty())
+    out_ = std::move(reply);
+  else
+    out_ += reply;
+  if (!in_.empty()) Process(in_, true);
+  AfterProgress();
+}
+
+/// Sends, and asks for the events that can bring the connection further.
+void HttpConnection::AfterProgress() {
+  Flush();
+  if (done_) return;
+  if (eof_ && !busy_) closing_ = true;  // nothing complete is left
+  const bool pending = out_at_ < out_.size();
+  if (closing_ && !pending && !busy_) {
+    if (eof_) {
+      done_ = true;
+      return;
+    }
+    // The client may still be sending: a plain close would reset the connection under the reply.
+    lingering_ = true;
+    ::shutdown(fd_, SHUT_WR);
+  }
+  Want(lingering_ || (!busy_ && !eof_ && !closing_ && !output_full()) || (busy_ && reading_), pending);
+}
+
+void HttpConnection::Flush() {
+  while (out_at_ < out_.size()) {
+    const ssize_t n = ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) done_ = true;
+      return;
+    }
+    out_at_ += static_cast<std::size_t>(n);
+    progress_ = now_;
+  }
+  out_at_ = 0;
+  if (out_.capacity() > (64 << 10)) out_ = {};
+  out_.clear();
+}
+
+void HttpConnection::Writable(Clock::time_point now) {
+  now_ = now;
+  if (done_) return;
+  const bool was_full = output_full();
+  Flush();
+  if (done_) return;
+  if (was_full && !output_full() && !busy_ && !in_.empty()) Process(std::string_view(in_).substr(in_at_), true);
+  AfterProgress();
+}
+
+void HttpConnection::Tick(Clock::time_point now) {
+  now_ = now;
+  if (done_ || busy_) return;
+  const auto quiet = now - progress_;
+  if (lingering_) {
+    done_ = quiet > std::chrono::milliseconds(draining_ ? 200 : 2000);
+  } else if (out_at_ < out_.size()) {
+    done_ = quiet > options_.write_timeout;
+  } else if (parser_.in_request()) {
+    const auto since = now - begun_;
+    const auto seconds = static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
+    const bool slow = parser_.head_done() ? quiet > options_.read_timeout || (since > options_.read_timeout &&
+                                                                              received_ < seconds * options_.least_rate)
+                                          : since > options_.read_timeout;
+    if (slow) {
+      Refuse(408);
+      AfterProgress();
+    }
+  } else {
+    done_ = quiet > options_.idle_timeout;
+  }
+}
+
+void HttpConnection::Drain() {
+  if (done_) return;
+  draining_ = true;
+  if (!busy_ && !parser_.in_request() && out_at_ == out_.size()) done_ = true;
+}
+
+}  // namespace tenon::serve

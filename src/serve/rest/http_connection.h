@@ -1,0 +1,89 @@
+// HttpConnection: one client, seen by the I/O thread that owns it.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "serve/rest/http_server.h"
+
+namespace tenon::serve {
+
+/// The callbacks of a connection to its loop.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  /// Run the connection's current request on a worker; finish with HttpConnection::Finished on the loop's thread.
+  virtual void Offload(const std::shared_ptr<class HttpConnection>& connection) = 0;
+  /// Events wanted from now on.
+  virtual void Watch(HttpConnection& connection, bool read, bool write) = 0;
+};
+
+/// Everything but Work is called on the loop's thread. While a worker has the request (busy()), nothing that the
+/// request refers to is touched.
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+ public:
+  using Clock = std::chrono::steady_clock;
+  HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
+      : fd_(fd), owner_(owner), options_(options), handler_(handler), parser_(options.limits) {}
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  int fd() const { return fd_; }
+  /// Nothing is left to do: the owner drops it (once it is not busy).
+  bool done() const { return done_; }
+  bool busy() const { return busy_; }
+  bool reading() const { return reading_; }
+  bool writing() const { return writing_; }
+
+  void Readable(Clock::time_point now, std::string& scratch);
+  void Writable(Clock::time_point now);
+  /// The socket is broken.
+  void Broken() { done_ = true; }
+  /// Closes what waited too long.
+  void Tick(Clock::time_point now);
+  /// No further request is to be begun; an idle connection ends now.
+  void Drain();
+
+  /// On a worker: handles the current request and returns the bytes of the reply.
+  std::string Work();
+  /// Back on the loop's thread with what Work returned.
+  void Finished(std::string reply, Clock::time_point now);
+
+ private:
+  /// Handles the requests in `input`; returns how many of its bytes are done with. `stored`: it is in_ (from in_at_
+  /// on).
+  void Process(std::string_view input, bool stored);
+  void Answer(const HttpResponse& response, bool head_only, bool keep_alive);
+  void Refuse(int status) { Answer(HttpErrorPage(status), false, false); }
+  void AfterProgress();
+  void Flush();
+  void Want(bool read, bool write);
+  bool output_full() const { return out_.size() - out_at_ > kOutputLimit; }
+
+  static constexpr std::size_t kOutputLimit = 1 << 20;  // unsent bytes at which reading pauses
+
+  int fd_;
+  ConnectionOwner& owner_;
+  const HttpServerOptions& options_;
+  HttpHandler& handler_;
+  HttpParser parser_;
+  std::string in_;         // bytes received and not yet done with
+  std::size_t in_at_ = 0;  // the current request begins here
+  std::string out_;
+  std::size_t out_at_ = 0;
+  Clock::time_point now_ = Clock::now();
+  Clock::time_point progress_ = now_;  // last byte in or out
+  Clock::time_point begun_ = now_;     // first byte of the current request
+  std::size_t received_ = 0;           // bytes since then
+  Deadline deadline_ = kNoDeadline;
+  bool reading_ = true, writing_ = false;  // events asked for
+  bool busy_ = false;                      // a worker has the request
+  bool eof_ = false;                       // the client has sent its last byte
+  bool closing_ = false;                   // no further request; close when the output is out
+  bool lingering_ = false;                 // the output is out and our side is shut: wait for the client's end
+  bool draining_ = false;                  // close after the current request
+  bool done_ = false;
+};
+
+}  // namespace tenon::serve

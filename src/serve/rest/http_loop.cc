@@ -1,0 +1,204 @@
+#include "serve/rest/http_loop.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace tenon::serve {
+
+HttpServer::Loop::Loop(std::shared_ptr<Shared> shared) : shared_(std::move(shared)), scratch_(256 << 10, '\0') {}
+
+HttpServer::Loop::~Loop() {
+  for (const int fd : adopted_) ::close(fd);
+  if (epoll_ >= 0) ::close(epoll_);
+  if (event_ >= 0) ::close(event_);
+}
+
+Status HttpServer::Loop::Open() {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = &event_}};
+  if (epoll_ < 0 || event_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) != 0)
+    return Status(Code::kResourceExhausted, fmt::format("HTTP server: cannot start: {}", std::strerror(errno)));
+  return {};
+}
+
+void HttpServer::Loop::Accept(int listener, std::vector<std::shared_ptr<Loop>> loops) {
+  listener_ = listener;
+  loops_ = std::move(loops);
+}
+
+void HttpServer::Loop::Wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);  // full means: already awake
+}
+
+void HttpServer::Loop::Adopt(int fd) {
+  const std::lock_guard lock(mutex_);
+  adopted_.push_back(fd);
+  Wake();
+}
+
+void HttpServer::Loop::Drain(Clock::time_point until) {
+  const std::lock_guard lock(mutex_);
+  drain_asked_ = true;
+  drain_until_ = until;
+  Wake();
+}
+
+void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
+  shared_->workers.Submit([self = shared_from_this(), connection] {
+    std::string reply = connection->Work();
+    const std::lock_guard lock(self->mutex_);
+    self->finished_.emplace_back(connection, std::move(reply));
+    self->Wake();
+  });
+}
+
+void HttpServer::Loop::Watch(HttpConnection& connection, bool read, bool write) {
+  epoll_event event{.events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U), .data = {.ptr = &connection}};
+  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.fd(), &event);
+}
+
+void HttpServer::Loop::Add(int fd) {
+  const int one = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  auto connection = std::make_shared<HttpConnection>(fd, *this, shared_->options, *shared_->handler);
+  epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    --shared_->connections;
+    return;
+  }
+  if (draining_) connection->Drain();
+  touched_.push_back(connection.get());
+  connections_.emplace(connection.get(), std::move(connection));
+}
+
+void HttpServer::Loop::AcceptAll() {
+  for (int i = 0; i < 256; ++i) {
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        // Out of files or memory: look again at the next tick instead of spinning. EINVAL: the server is stopping.
+        if (errno != EINVAL)
+          base::Log(base::LogLevel::kWarning, fmt::format("HTTP server: cannot accept: {}", std::strerror(errno)));
+        StopAccepting();
+      }
+      return;
+    }
+    if (++shared_->connections > shared_->options.max_connections) {
+      --shared_->connections;
+      ::close(fd);
+      continue;
+    }
+    Loop& loop = *loops_[next_loop_++ % loops_.size()];
+    if (&loop == this)
+      Add(fd);
+    else
+      loop.Adopt(fd);
+  }
+}
+
+void HttpServer::Loop::StopAccepting() {
+  if (!listening_) return;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+  listening_ = false;
+}
+
+void HttpServer::Loop::TakeMail() {
+  std::vector<int> adopted;
+  std::vector<std::pair<std::shared_ptr<HttpConnection>, std::string>> finished;
+  bool drain = false;
+  {
+    const std::lock_guard lock(mutex_);
+    adopted.swap(adopted_);
+    finished.swap(finished_);
+    drain = drain_asked_ && !draining_;
+  }
+  for (const int fd : adopted) Add(fd);
+  for (auto& [connection, reply] : finished) {
+    connection->Finished(std::move(reply), now_);
+    touched_.push_back(connection.get());
+  }
+  if (!drain) return;
+  draining_ = true;
+  StopAccepting();
+  for (const auto& [raw, connection] : connections_) {
+    raw->Drain();
+    touched_.push_back(raw);
+  }
+}
+
+/// Drops the connections that are done.
+void HttpServer::Loop::Sweep() {
+  for (HttpConnection* raw : touched_) {
+    const auto it = connections_.find(raw);  // may be there twice
+    if (it == connections_.end() || !raw->done()) continue;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, raw->fd(), nullptr);
+    if (raw->busy()) continue;  // the worker's reply comes first
+    connections_.erase(it);
+    --shared_->connections;
+  }
+  touched_.clear();
+}
+
+void HttpServer::Loop::Run() {
+  ::pthread_setname_np(::pthread_self(), "tenon-rest-io");
+  const auto& o = shared_->options;
+  const auto shortest = std::min({o.idle_timeout, o.read_timeout, o.write_timeout, std::chrono::milliseconds(4000)});
+  const auto tick = std::max(shortest / 4, std::chrono::milliseconds(5));
+  std::array<epoll_event, 128> events;
+  for (;;) {
+    if (listener_ >= 0 && !listening_ && !draining_) {
+      epoll_event event{.events = EPOLLIN, .data = {.ptr = &listener_}};
+      listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
+    }
+    const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
+    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
+    now_ = Clock::now();
+    for (int i = 0; i < n; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (event.data.ptr == &event_) {
+        std::uint64_t count;
+        [[maybe_unused]] const ssize_t got = ::read(event_, &count, sizeof count);
+        TakeMail();
+      } else if (event.data.ptr == &listener_) {
+        if (listening_) AcceptAll();
+      } else {
+        auto& connection = *static_cast<HttpConnection*>(event.data.ptr);
+        if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
+        if (event.events & EPOLLOUT) connection.Writable(now_);
+        if ((event.events & (EPOLLHUP | EPOLLERR)) && !(event.events & EPOLLIN)) connection.Broken();
+        if (connection.busy() && (event.events & (EPOLLHUP | EPOLLERR))) connection.Broken();
+        if (connection.done()) touched_.push_back(&connection);
+      }
+    }
+    if (now_ - last_tick_ >= tick) {
+      last_tick_ = now_;
+      for (const auto& [raw, connection] : connections_) {
+        raw->Tick(now_);
+        if (raw->done()) touched_.push_back(raw);
+      }
+    }
+    Sweep();
+    if (draining_ && (connections_.empty() || now_ >= drain_until_)) break;
+  }
+  shared_->connections -= connections_.size();
+  connections_.clear();
+  loops_.clear();
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,67 @@
+// HttpServer::Loop: one I/O thread with its connections.
+#pragma once
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "serve/rest/http_connection.h"
+#include "serve/rest/http_server.h"
+
+namespace tenon::serve {
+
+/// Outlives the server while a task still works for one of its connections.
+struct HttpServer::Shared {
+  Shared(HttpServerOptions o, std::shared_ptr<HttpHandler> h)
+      : options(std::move(o)), handler(std::move(h)), workers(options.worker_threads, "tenon-rest-work") {}
+  const HttpServerOptions options;
+  const std::shared_ptr<HttpHandler> handler;
+  std::atomic<std::size_t> connections{0};
+  TaskPool workers;
+};
+
+class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_this<HttpServer::Loop> {
+ public:
+  explicit Loop(std::shared_ptr<Shared> shared);
+  ~Loop() override;
+
+  Status Open();
+  /// This loop accepts for all of `loops` (itself among them).
+  void Accept(int listener, std::vector<std::shared_ptr<Loop>> loops);
+  /// The thread's function; returns when everything is drained, or at the time given to Drain.
+  void Run();
+  /// Any thread.
+  void Adopt(int fd);
+  void Drain(std::chrono::steady_clock::time_point until);
+
+  void Offload(const std::shared_ptr<HttpConnection>& connection) override;
+  void Watch(HttpConnection& connection, bool read, bool write) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void Wake();
+  void TakeMail();
+  void AcceptAll();
+  void StopAccepting();
+  void Add(int fd);
+  void Sweep();
+
+  const std::shared_ptr<Shared> shared_;
+  int epoll_ = -1, event_ = -1, listener_ = -1;
+  std::vector<std::shared_ptr<Loop>> loops_;
+  std::size_t next_loop_ = 0;
+  bool listening_ = false;  // the listener is watched (not while the process is out of files)
+  std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections_;
+  std::vector<HttpConnection*> touched_;  // in this round
+  std::string scratch_;
+  Clock::time_point now_ = Clock::now(), last_tick_ = now_;
+  bool draining_ = false;
+
+  std::mutex mutex_;  // guards the mail
+  std::vector<int> adopted_;
+  std::vector<std::pair<std::shared_ptr<HttpConnection>, std::string>> finished_;
+  bool drain_asked_ = false;
+  Clock::time_point drain_until_ = Clock::time_point::max();
+};
+
+}  // namespace tenon::serve

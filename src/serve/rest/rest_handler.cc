@@ -1,0 +1,191 @@
+#include "serve/rest/rest_handler.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "serve/rest/inflate.h"
+#include "serve/rest/model_json.h"
+#include "serve/rest/predict_request.h"
+#include "serve/rest/predict_response.h"
+
+namespace tenon::serve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kCheapBody = 64 << 10;  // reading more takes too long for an I/O thread
+
+std::string_view WithoutQuery(std::string_view target) { return target.substr(0, target.find('?')); }
+
+Status Late() { return Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"); }
+
+}  // namespace
+
+int HttpStatus(Code code) {
+  switch (code) {
+    case Code::kOk:
+      return 200;
+    case Code::kCancelled:
+      return 499;
+    case Code::kUnknown:
+      return 500;
+    case Code::kInvalidArgument:
+      return 400;
+    case Code::kDeadlineExceeded:
+      return 504;
+    case Code::kNotFound:
+      return 404;
+    case Code::kAlreadyExists:
+      return 409;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kResourceExhausted:
+      return 429;
+    case Code::kFailedPrecondition:
+      return 400;
+    case Code::kAborted:
+      return 409;
+    case Code::kOutOfRange:
+      return 400;
+    case Code::kUnimplemented:
+      return 501;
+    case Code::kInternal:
+      return 500;
+    case Code::kUnavailable:
+      return 503;
+    case Code::kDataLoss:
+      return 500;
+    case Code::kUnauthenticated:
+      return 401;
+  }
+  return 500;
+}
+
+Result<ServableHandle> RestHandler::Find(const Route& route) const {
+  if (route.label) return manager_->serving().Labelled(route.model, *route.label);
+  if (route.version) return manager_->serving().Specific(route.model, *route.version);
+  return manager_->serving().Latest(route.model);
+}
+
+bool RestHandler::IsCheap(const HttpRequest& request) const {
+  if (request.method != "POST") return true;
+  if (request.body.size() > kCheapBody || request.header("Content-Encoding").data() != nullptr) return false;
+  const Result<Route> route = ParseRoute(request.method, request.target);
+  if (!route.ok()) return true;  // an error message
+  const Result<ServableHandle> handle = Find(*route);
+  if (!handle.ok()) return true;
+  const std::chrono::nanoseconds cost = handle->cost().estimate();
+  return cost.count() >= 0 && cost <= options_.cheap;
+}
+
+HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) {
+  if (!IsApiPath(request.target)) {
+    const std::string_view path = WithoutQuery(request.target);
+    const bool get = request.method == "GET" || request.method == "HEAD";
+    if (get && (path == "/healthz" || path == "/livez" || path == "/v2/health/live"))
+      return {.content_type = "text/plain", .body = "ok\n"};
+    if (get && (path == "/readyz" || path == "/v2/health/ready")) {
+      const bool ready = !options_.ready || options_.ready();
+      return {.status = ready ? 200 : 503, .content_type = "text/plain", .body = ready ? "ok\n" : "not ready\n"};
+    }
+    return HttpErrorPage(404);
+  }
+  HttpResponse response{.content_type = "application/json"};
+  if (options_.enable_cors)
+    response.headers = {{"Access-Control-Allow-Origin", "*"},
+                        {"Access-Control-Allow-Methods", "POST, GET"},
+                        {"Access-Control-Allow-Headers", "Content-Type"}};
+  if (request.method == "OPTIONS") {
+    // A preflight: an origin, or nothing to say.
+    const std::string_view origin = request.header("Origin");
+    const bool good =
+        origin.find("http://") != std::string_view::npos || origin.find("https://") != std::string_view::npos;
+    response.status = good ? 200 : HttpStatus(Code::kFailedPrecondition);
+    return response;
+  }
+  Status status;
+  try {
+    Result<std::string> body = Answer(request, deadline);
+    if (body.ok()) {
+      response.body = *std::move(body);
+      return response;
+    }
+    status = body.status();
+  } catch (const Error& error) {
+    status = error.status();
+  } catch (const std::bad_alloc&) {
+    status = Status(Code::kResourceExhausted, "Request: no memory to answer it");
+  } catch (const std::exception& error) {
+    status = Status(Code::kInternal, std::string("Request: ") + error.what());
+  }
+  response.status = HttpStatus(status.code());
+  WriteErrorResponse(status.message(), response.body);
+  return response;
+}
+
+Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline deadline) const {
+  const Result<Route> route = ParseRoute(request.method, request.target);
+  if (!route.ok()) return route.status();
+  std::string inflated;
+  std::string_view body = request.body;
+  if (request.header("Content-Encoding").find("gzip") != std::string_view::npos) {
+    if (std::optional<std::string> bytes = Inflate(body, options_.inflated_limit)) inflated = *std::move(bytes);
+    body = inflated;  // empty when the stream is bad: the reader says so
+  }
+  switch (route->verb) {
+    case Route::Verb::kPredict:
+      return Predict(*route, body, deadline);
+    case Route::Verb::kClassify:
+    case Route::Verb::kRegress:
+      return Status(Code::kUnimplemented, "classify and regress are not supported yet; use predict");
+    case Route::Verb::kStatus:
+      return ModelStatus(*route);
+    case Route::Verb::kMetadata:
+      return Metadata(*route);
+  }
+  return Status(Code::kInternal, "Request: no such verb");
+}
+
+Result<std::string> RestHandler::Predict(const Route& route, std::string_view body, Deadline deadline) const {
+  const Clock::time_point begun = Clock::now();
+  const Result<ServableHandle> handle = Find(route);
+  Servable* const servable = handle.ok() ? &**handle : nullptr;
+  Result<PredictRequest> request = ReadPredictRequest(body, handle.status(), servable);
+  if (!request.ok()) return request.status();
+  if (Clock::now() > deadline) return Late();
+  const Result<std::vector<Literal>> outputs =
+      servable->Run(*request->signature, std::move(request->inputs), {}, deadline);
+  std::string reply;
+  Status status =
+      outputs.ok() ? WritePredictResponse(*request->signature, *outputs, request->form, reply) : outputs.status();
+  const Clock::time_point ended = Clock::now();
+  handle->cost().Add(ended - begun);
+  if (status.ok() && ended > deadline) status = Late();
+  if (!status.ok()) return status;
+  return reply;
+}
+
+Result<std::string> RestHandler::ModelStatus(const Route& route) const {
+  if (route.model.empty()) return Status(Code::kInvalidArgument, "Missing model name in request.");
+  std::vector<VersionStatus> versions = manager_->monitor().Versions(route.model);
+  std::optional<std::int64_t> only = route.version;
+  if (route.label)  // an unknown label asks for all versions
+    if (const Result<std::int64_t> labelled = manager_->serving().LabelVersion(route.model, *route.label);
+        labelled.ok())
+      only = *labelled;
+  if (only) std::erase_if(versions, [&](const VersionStatus& v) { return v.version != *only; });
+  if (versions.empty())
+    return Status(Code::kNotFound, only ? fmt::format("Could not find version {} of model {}", *only, route.model)
+                                        : fmt::format("Could not find any versions of model {}", route.model));
+  return ModelStatusJson(versions);
+}
+
+Result<std::string> RestHandler::Metadata(const Route& route) const {
+  if (route.model.empty()) return Status(Code::kInvalidArgument, "Missing model name in request.");
+  const Result<ServableHandle> handle = Find(route);
+  if (!handle.ok()) return handle.status();
+  return ModelMetadataJson(handle->id(), (*handle)->signatures());
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,43 @@
+// RestHandler: the REST API of TensorFlow Serving.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "serve/core/manager.h"
+#include "serve/rest/http_message.h"
+#include "serve/rest/routes.h"
+
+namespace tenon::serve {
+
+struct RestOptions {
+  bool enable_cors = false;
+  std::size_t inflated_limit = 100 << 20;  // bytes of a body sent with gzip; a longer one counts as empty
+  std::chrono::microseconds cheap{250};    // a model whose recent requests took less runs on the I/O thread
+  std::function<bool()> ready = {};        // for the readiness probes; none: always ready
+};
+
+/// 200 for kOk, 400 for kInvalidArgument, …
+int HttpStatus(Code code);
+
+/// POST /v1/models/…:predict, GET /v1/models/… (status and metadata), and the probes /healthz, /livez, /readyz,
+/// /v2/health/live, /v2/health/ready. Thread-safe.
+class RestHandler : public HttpHandler {
+ public:
+  RestHandler(RestOptions options, std::shared_ptr<const Manager> manager)
+      : options_(std::move(options)), manager_(std::move(manager)) {}
+  bool IsCheap(const HttpRequest& request) const override;
+  HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
+
+ private:
+  /// The body of a reply, or why there is none.
+  Result<std::string> Answer(const HttpRequest& request, Deadline deadline) const;
+  Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
+  Result<std::string> ModelStatus(const Route& route) const;
+  Result<std::string> Metadata(const Route& route) const;
+  Result<ServableHandle> Find(const Route& route) const;
+
+  const RestOptions options_;
+  const std::shared_ptr<const Manager> manager_;
+};
+
+}  // namespace tenon::serve
