@@ -1,0 +1,23 @@
+// Gzip files and zlib streams, read into memory.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tenon/status.h"
+
+namespace tenon::base {
+
+/// `bytes` starts as a gzip file does.
+bool IsGzip(std::span<const std::byte> bytes);
+
+/// The content of a gzip file (all its members) or zlib stream. kDataLoss when it is truncated or damaged,
+/// kResourceExhausted when it would grow beyond `limit` bytes. Memory grows with what is really there.
+Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view where,
+                           std::size_t limit = std::size_t{1} << 34);
+
+/// A whole file, inflated when it is a gzip file.
+Result<std::string> ReadFileOrGzip(const std::string& path);
+
+}  // namespace tenon::base
