@@ -1,6 +1,7 @@
 // Layer and LayerImpl: what every Keras layer is, and what users derive from.
 #pragma once
 #include <span>
+#include <typeinfo>
 
 #include "tenon/keras/base.h"
 
@@ -61,6 +62,7 @@ class TENON_API LayerImpl : public Impl {
   bool built_ = false, trainable_ = true;
   mutable std::string name_;
   std::vector<Variable> weights_;
+  std::vector<Variable> frozen_;  // never trained: statistics, random states
   std::vector<std::shared_ptr<LayerImpl>> layers_;
   void collect(std::vector<Variable>& out) const;
 };

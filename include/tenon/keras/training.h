@@ -41,6 +41,8 @@ class TENON_API Loss {
   /// The reduced loss: a scalar (per sample with kNone).
   Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {}) const;
   const std::string& name() const { return name_; }
+  /// Before the reduction.
+  Tensor per_sample(const Tensor& y_true, const Tensor& y_pred) const { return per_sample_(y_true, y_pred); }
   static Loss get(const NameOr<Loss>& which);  // throws kNotFound listing the names
 
  private:
