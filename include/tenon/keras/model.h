@@ -119,6 +119,8 @@ class TENON_API ModelImpl : public LayerImpl {
   void build_all(std::span<const Shape> inputs) override;
   std::vector<std::shared_ptr<LayerImpl>> sublayers() const override;
   bool stop_training = false;
+  /// The name of output i: the layer that makes it; empty when not known.
+  std::string output_name(std::size_t i) const;
 
  private:
   friend struct Model;
@@ -130,7 +132,6 @@ class TENON_API ModelImpl : public LayerImpl {
   std::vector<std::shared_ptr<LayerImpl>> sequence_;  // sequential
   std::vector<Tensor> sequential_inputs_;             // sequential: given by Input, or made at the first call
   std::unique_ptr<ModelState> state_;
-  int optimizer_seed_ = 0;
 };
 
 /// A Layer that trains. A handle.
@@ -156,6 +157,8 @@ struct TENON_API Model : Layer {
   Layer get_layer(const std::string& name) const;  // throws kNotFound listing the names
   Optimizer optimizer() const;                     // throws kFailedPrecondition before compile
   void stop_training() const;
+  /// -1: lower is better, 1: higher is better, 0: unknown; for a name of the logs.
+  int metric_direction(const std::string& log) const;
   /// The signature "serving_default" with a free batch dim, and the variables (shared with the model).
   Module module() const;
   /// Values by path, .weights.npz; atomic. load_weights throws kInvalidArgument naming every missing or misfit weight.
