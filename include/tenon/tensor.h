@@ -124,9 +124,9 @@ TENON_API Tensor operator~(const Tensor& x);
 TENON_API Tensor zeros(const Shape& shape, DType dtype = DType::kF32);
 TENON_API Tensor ones(const Shape& shape, DType dtype = DType::kF32);
 TENON_API Tensor full(const Shape& shape, Scalar value, DType dtype = DType::kF32);
-/// A Tensor of those elements: tensor<float>({2, 2}, {1, 2, 3, 4}).
+/// A Tensor of those elements: array<float>({2, 2}, {1, 2, 3, 4}).
 template <Element T>
-Tensor tensor(std::vector<std::int64_t> dims, std::initializer_list<T> values) {
+Tensor array(std::vector<std::int64_t> dims, std::initializer_list<T> values) {
   return Tensor(Literal::from<T>(std::move(dims), values));
 }
 

@@ -15,11 +15,11 @@ void Model::save_weights(const std::string& path) const {
   for (const Variable& v : variables())
     if (!arrays.emplace(v.path(), v.cell()->Read()).second)
       fail(Code::kFailedPrecondition, "save_weights: two variables are called \"" + v.path() + "\"; give their layers different names");
-  if (Status s = WriteNpz(path, arrays); !s.ok()) fail(s);
+  if (Status s = tensor::WriteNpz(path, arrays); !s.ok()) fail(s);
 }
 
 void Model::load_weights(const std::string& path) const {
-  Result<std::map<std::string, Literal>> arrays = ReadNpz(path);
+  Result<std::map<std::string, Literal>> arrays = tensor::ReadNpz(path);
   if (!arrays.ok()) fail(arrays.status());
   std::string wrong;
   const std::vector<Variable> own = variables();
