@@ -49,10 +49,13 @@ Status TextLexer::Error(std::string_view expected) {
     }
   }
   const std::string got = at_ == text_.size() ? "the end" : "\"" + std::string(text_.substr(at_, 24)) + "\"";
-  return Status(Code::kInvalidArgument, "text " + std::to_string(line) + ":" + std::to_string(column) + ": got " + got + ", expected " + std::string(expected));
+  return Status(Code::kInvalidArgument, "text " + std::to_string(line) + ":" + std::to_string(column) + ": got " + got +
+                                            ", expected " + std::string(expected));
 }
 
-Status TextLexer::Expect(std::string_view token) { return Take(token) ? Status() : Error("\"" + std::string(token) + "\""); }
+Status TextLexer::Expect(std::string_view token) {
+  return Take(token) ? Status() : Error("\"" + std::string(token) + "\"");
+}
 
 Result<std::string> TextLexer::Word() {
   SkipBlanks();

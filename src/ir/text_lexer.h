@@ -18,11 +18,11 @@ class TextLexer {
   /// Takes `token` when it comes next (a word only as a whole word).
   bool Take(std::string_view token);
   Status Expect(std::string_view token);
-  Result<std::string> Word();           // letters, digits, _ and .
+  Result<std::string> Word();  // letters, digits, _ and .
   Result<std::string> QuotedString();
-  Result<std::int64_t> Integer();       // optional sign
+  Result<std::int64_t> Integer();  // optional sign
   Result<std::uint64_t> Unsigned();
-  Result<double> Float();               // also inf, -inf, nan
+  Result<double> Float();  // also inf, -inf, nan
   /// Up to the matching closing bracket of the one that comes next ([…] or <…>), both included.
   Result<std::string_view> Bracketed(char open, char close);
   std::size_t position() const { return at_; }

@@ -64,7 +64,8 @@ class Parser {
     }
     TENON_RETURN_IF_ERROR(lex_.Expect("="));
     TENON_ASSIGN_OR_RETURN(Literal value, LiteralText());
-    return m.AddVariable(std::make_shared<VariableCell>(std::move(path), std::move(value), trainable, std::move(initializer)));
+    return m.AddVariable(
+        std::make_shared<VariableCell>(std::move(path), std::move(value), trainable, std::move(initializer)));
   }
 
   Result<std::vector<std::string>> Names(std::string_view key) {
@@ -88,9 +89,12 @@ class Parser {
     }
     TENON_RETURN_IF_ERROR(lex_.Expect("graph"));
     TENON_ASSIGN_OR_RETURN(f.graph, GraphBody(0));
-    if (f.graph.inputs().size() != f.input_names.size() + f.reads.size() || f.graph.outputs().size() != f.output_names.size() + f.writes.size())
-      return Status(Code::kInvalidArgument, "function \"" + f.name + "\": the graph has " + std::to_string(f.graph.inputs().size()) + " inputs and " +
-                                                std::to_string(f.graph.outputs().size()) + " outputs, which do not match its names, reads and writes");
+    if (f.graph.inputs().size() != f.input_names.size() + f.reads.size() ||
+        f.graph.outputs().size() != f.output_names.size() + f.writes.size())
+      return Status(Code::kInvalidArgument, "function \"" + f.name + "\": the graph has " +
+                                                std::to_string(f.graph.inputs().size()) + " inputs and " +
+                                                std::to_string(f.graph.outputs().size()) +
+                                                " outputs, which do not match its names, reads and writes");
     m.functions.push_back(std::move(f));
     return {};
   }
@@ -179,7 +183,8 @@ class Parser {
       n.outputs.resize(1);
       TENON_ASSIGN_OR_RETURN(n.outputs[0].type, ReadType());
       TENON_RETURN_IF_ERROR(ReadRecord(n.outputs[0].record));
-      if (!known.emplace(name, Value{g.Append(std::move(n)), 0}).second) return lex_.Error("a value that is not made twice");
+      if (!known.emplace(name, Value{g.Append(std::move(n)), 0}).second)
+        return lex_.Error("a value that is not made twice");
       if (lex_.Peek() != ')') TENON_RETURN_IF_ERROR(lex_.Expect(","));
     }
     TENON_RETURN_IF_ERROR(lex_.Expect("{"));
@@ -207,7 +212,8 @@ class Parser {
     }
     TENON_ASSIGN_OR_RETURN(const std::string op, lex_.Word());
     n.op = FindOp(op);
-    if (n.op == nullptr || n.op->name == "input") return lex_.Error("the name of an op before this (got \"" + op + "\")");
+    if (n.op == nullptr || n.op->name == "input")
+      return lex_.Error("the name of an op before this (got \"" + op + "\")");
     TENON_RETURN_IF_ERROR(lex_.Expect("("));
     while (!lex_.Take(")")) {
       TENON_ASSIGN_OR_RETURN(const Value v, KnownValue(known));
@@ -233,7 +239,8 @@ class Parser {
     }
     const std::int32_t id = g.Append(std::move(n));
     for (std::size_t k = 0; k < names.size(); ++k)
-      if (!known.emplace(names[k], Value{id, static_cast<std::int32_t>(k)}).second) return lex_.Error("a value that is not made twice");
+      if (!known.emplace(names[k], Value{id, static_cast<std::int32_t>(k)}).second)
+        return lex_.Error("a value that is not made twice");
     return {};
   }
 
@@ -325,7 +332,9 @@ class Parser {
       const auto it = blobs_.find(name);
       if (it == blobs_.end()) return Status(Code::kNotFound, "text: blob @" + name + " is not in the table");
       if (it->second.dtype() != dtype || it->second.dims() != dims)
-        return Status(Code::kInvalidArgument, "text: blob @" + name + ": got " + Type::Of(it->second).to_string() + ", expected " + Type::Tensor(dtype, Shape(std::span<const std::int64_t>(dims))).to_string());
+        return Status(Code::kInvalidArgument,
+                      "text: blob @" + name + ": got " + Type::Of(it->second).to_string() + ", expected " +
+                          Type::Tensor(dtype, Shape(std::span<const std::int64_t>(dims))).to_string());
       return it->second;
     }
     TENON_ASSIGN_OR_RETURN(const DType dtype, ReadDType());

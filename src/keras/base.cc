@@ -42,8 +42,9 @@ Activation get_activation(const NameOr<Activation>& which) {
   if (which.object()) return *which.object();
   const std::string& name = which.name();
   if (name.empty() || name == "linear") return nullptr;
-  static constexpr std::string_view kPlain[] = {"relu", "relu6", "selu", "silu", "mish", "softplus", "softsign", "tanh", "sigmoid",
-                                                "log_sigmoid", "hard_sigmoid", "gelu", "elu", "celu", "leaky_relu", "softmax", "log_softmax"};
+  static constexpr std::string_view kPlain[] = {
+      "relu",        "relu6",        "selu", "silu", "mish", "softplus",   "softsign", "tanh",       "sigmoid",
+      "log_sigmoid", "hard_sigmoid", "gelu", "elu",  "celu", "leaky_relu", "softmax",  "log_softmax"};
   static constexpr std::pair<std::string_view, std::string_view> kAlias[] = {
       {"swish", "silu"}, {"exponential", "exp"}, {"hard_silu", "hard_swish"}, {"hard_swish", "hard_swish"}};
   std::string op;

@@ -17,11 +17,13 @@ Tensor Rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   dims[0] = end - begin;
   if (l.dtype() == DType::kString) {
     const std::int64_t per = rows == 0 ? 0 : l.size() / rows;
-    return Tensor(Literal::from_strings(std::move(dims), {l.strings().begin() + begin * per, l.strings().begin() + end * per}));
+    return Tensor(
+        Literal::from_strings(std::move(dims), {l.strings().begin() + begin * per, l.strings().begin() + end * per}));
   }
   const std::size_t row = rows == 0 ? 0 : l.nbytes() / static_cast<std::size_t>(rows);
   Literal out = Literal::uninitialized(l.dtype(), std::move(dims));
-  if (out.nbytes() > 0) std::memcpy(out.mutable_raw().data(), l.raw().data() + static_cast<std::size_t>(begin) * row, out.nbytes());
+  if (out.nbytes() > 0)
+    std::memcpy(out.mutable_raw().data(), l.raw().data() + static_cast<std::size_t>(begin) * row, out.nbytes());
   return Tensor(std::move(out));
 }
 
@@ -29,16 +31,21 @@ Tensor Rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
 
 Batches::Batches(std::vector<Tensor> x, std::vector<Tensor> y, Tensor sample_weight, int batch_size)
     : x_(std::move(x)), y_(std::move(y)), sample_weight_(std::move(sample_weight)), batch_size_(batch_size) {
-  if (batch_size <= 0) fail(Code::kInvalidArgument, "fit: got batch_size " + std::to_string(batch_size) + ", expected more than 0");
+  if (batch_size <= 0)
+    fail(Code::kInvalidArgument, "fit: got batch_size " + std::to_string(batch_size) + ", expected more than 0");
   bool first = true;
   const auto check = [&](const Tensor& t, const char* what) {
     const Literal& l = t.literal();
-    if (l.rank() == 0) fail(Code::kInvalidArgument, std::string("fit: ") + what + " is a scalar, expected rows along axis 0");
-    if (dtype_bits(l.dtype()) == 4) fail(Code::kInvalidArgument, std::string("fit: ") + what + " is " + std::string(dtype_name(l.dtype())) + ", cast it first");
+    if (l.rank() == 0)
+      fail(Code::kInvalidArgument, std::string("fit: ") + what + " is a scalar, expected rows along axis 0");
+    if (dtype_bits(l.dtype()) == 4)
+      fail(Code::kInvalidArgument,
+           std::string("fit: ") + what + " is " + std::string(dtype_name(l.dtype())) + ", cast it first");
     if (first) rows_ = l.dims()[0];
     first = false;
     if (l.dims()[0] != rows_)
-      fail(Code::kInvalidArgument, std::string("fit: ") + what + " has " + std::to_string(l.dims()[0]) + " rows, expected " + std::to_string(rows_) + " as in the first input");
+      fail(Code::kInvalidArgument, std::string("fit: ") + what + " has " + std::to_string(l.dims()[0]) +
+                                       " rows, expected " + std::to_string(rows_) + " as in the first input");
   };
   for (const Tensor& t : x_) check(t, "x");
   for (const Tensor& t : y_) check(t, "y");
@@ -46,9 +53,7 @@ Batches::Batches(std::vector<Tensor> x, std::vector<Tensor> y, Tensor sample_wei
   if (rows_ == 0) fail(Code::kInvalidArgument, "fit: the data have no rows");
 }
 
-int Batches::count() const {
-  return in_memory() ? static_cast<int>((rows_ + batch_size_ - 1) / batch_size_) : -1;
-}
+int Batches::count() const { return in_memory() ? static_cast<int>((rows_ + batch_size_ - 1) / batch_size_) : -1; }
 
 void Batches::Reset(std::optional<std::uint64_t> shuffle_seed) {
   at_ = 0;
@@ -120,7 +125,8 @@ std::pair<Batches, Batches> Batches::Split(std::int64_t at, int second_batch_siz
     std::vector<Tensor> x, y;
     for (const Tensor& t : x_) x.push_back(Rows(t, begin, end));
     for (const Tensor& t : y_) y.push_back(Rows(t, begin, end));
-    return Batches(std::move(x), std::move(y), sample_weight_.defined() ? Rows(sample_weight_, begin, end) : Tensor(), size);
+    return Batches(std::move(x), std::move(y), sample_weight_.defined() ? Rows(sample_weight_, begin, end) : Tensor(),
+                   size);
   };
   return {part(0, at, batch_size_), part(at, rows_, second_batch_size)};
 }

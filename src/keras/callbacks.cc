@@ -19,7 +19,8 @@ int SignOf(const std::string& mode, const std::string& monitor, const Model& mod
   if (mode != "auto") fail(Code::kInvalidArgument, "callback: got mode \"" + mode + "\", expected auto, min or max");
   const int direction = model.metric_direction(monitor);
   if (direction == 0)
-    fail(Code::kInvalidArgument, "callback: cannot tell whether a higher or a lower \"" + monitor + "\" is better; give mode min or max");
+    fail(Code::kInvalidArgument,
+         "callback: cannot tell whether a higher or a lower \"" + monitor + "\" is better; give mode min or max");
   return direction;
 }
 
@@ -39,7 +40,9 @@ std::vector<double> History::operator[](const std::string& name) const {
 }
 
 EarlyStoppingImpl::EarlyStoppingImpl(EarlyStoppingOptions options) : options_(std::move(options)) {
-  if (options_.patience < 0) fail(Code::kInvalidArgument, "EarlyStopping: got patience " + std::to_string(options_.patience) + ", expected 0 or more");
+  if (options_.patience < 0)
+    fail(Code::kInvalidArgument,
+         "EarlyStopping: got patience " + std::to_string(options_.patience) + ", expected 0 or more");
 }
 EarlyStoppingImpl::~EarlyStoppingImpl() = default;
 
@@ -58,13 +61,16 @@ void EarlyStoppingImpl::on_epoch_end(int epoch, const Logs& logs) {
   if (it == logs.end()) {
     std::string names;
     for (const auto& [name, value] : logs) names += (names.empty() ? "" : ", ") + name;
-    base::Log(base::LogLevel::kWarning, "EarlyStopping: \"" + options_.monitor + "\" is not among the metrics: " + names);
+    base::Log(base::LogLevel::kWarning,
+              "EarlyStopping: \"" + options_.monitor + "\" is not among the metrics: " + names);
     return;
   }
   if (epoch < options_.start_from_epoch) return;
   if (sign_ == 0) sign_ = SignOf(options_.mode, options_.monitor, model());
   const double value = it->second;
-  const auto better = [&](double a, double b) { return sign_ > 0 ? a - std::fabs(options_.min_delta) > b : a + std::fabs(options_.min_delta) < b; };
+  const auto better = [&](double a, double b) {
+    return sign_ > 0 ? a - std::fabs(options_.min_delta) > b : a + std::fabs(options_.min_delta) < b;
+  };
   if (options_.restore_best_weights && best_weights_.empty()) {
     best_weights_ = model().get_weights();  // something to restore when nothing ever improves
     best_epoch = epoch;
@@ -85,15 +91,18 @@ void EarlyStoppingImpl::on_epoch_end(int epoch, const Logs& logs) {
 }
 
 void EarlyStoppingImpl::on_train_end(const Logs&) {
-  if (stopped_epoch > 0 && options_.verbose > 0) std::cout << "Epoch " << stopped_epoch + 1 << ": early stopping" << std::endl;
+  if (stopped_epoch > 0 && options_.verbose > 0)
+    std::cout << "Epoch " << stopped_epoch + 1 << ": early stopping" << std::endl;
   if (options_.restore_best_weights && !best_weights_.empty()) {
-    if (options_.verbose > 0) std::cout << "Restoring model weights from the end of the best epoch: " << best_epoch + 1 << "." << std::endl;
+    if (options_.verbose > 0)
+      std::cout << "Restoring model weights from the end of the best epoch: " << best_epoch + 1 << "." << std::endl;
     model().set_weights(best_weights_);
     best_weights_.clear();
   }
 }
 
-EarlyStopping::EarlyStopping(EarlyStoppingOptions options) : Handle(std::make_shared<EarlyStoppingImpl>(std::move(options))) {}
+EarlyStopping::EarlyStopping(EarlyStoppingOptions options)
+    : Handle(std::make_shared<EarlyStoppingImpl>(std::move(options))) {}
 
 namespace {
 
@@ -110,12 +119,24 @@ class TerminateOnNaNImpl : public CallbackImpl {
 class LambdaImpl : public CallbackImpl {
  public:
   explicit LambdaImpl(LambdaCallbackOptions o) : o_(std::move(o)) {}
-  void on_epoch_begin(int epoch, const Logs& logs) override { if (o_.on_epoch_begin) o_.on_epoch_begin(epoch, logs); }
-  void on_epoch_end(int epoch, const Logs& logs) override { if (o_.on_epoch_end) o_.on_epoch_end(epoch, logs); }
-  void on_train_begin(const Logs& logs) override { if (o_.on_train_begin) o_.on_train_begin(logs); }
-  void on_train_end(const Logs& logs) override { if (o_.on_train_end) o_.on_train_end(logs); }
-  void on_train_batch_begin(int batch, const Logs& logs) override { if (o_.on_train_batch_begin) o_.on_train_batch_begin(batch, logs); }
-  void on_train_batch_end(int batch, const Logs& logs) override { if (o_.on_train_batch_end) o_.on_train_batch_end(batch, logs); }
+  void on_epoch_begin(int epoch, const Logs& logs) override {
+    if (o_.on_epoch_begin) o_.on_epoch_begin(epoch, logs);
+  }
+  void on_epoch_end(int epoch, const Logs& logs) override {
+    if (o_.on_epoch_end) o_.on_epoch_end(epoch, logs);
+  }
+  void on_train_begin(const Logs& logs) override {
+    if (o_.on_train_begin) o_.on_train_begin(logs);
+  }
+  void on_train_end(const Logs& logs) override {
+    if (o_.on_train_end) o_.on_train_end(logs);
+  }
+  void on_train_batch_begin(int batch, const Logs& logs) override {
+    if (o_.on_train_batch_begin) o_.on_train_batch_begin(batch, logs);
+  }
+  void on_train_batch_end(int batch, const Logs& logs) override {
+    if (o_.on_train_batch_end) o_.on_train_batch_end(batch, logs);
+  }
   bool wants_batch_logs() const override { return o_.on_train_batch_end != nullptr; }
 
  private:
@@ -124,12 +145,15 @@ class LambdaImpl : public CallbackImpl {
 
 class SchedulerImpl : public CallbackImpl {
  public:
-  SchedulerImpl(std::function<double(int, double)> schedule, int verbose) : schedule_(std::move(schedule)), verbose_(verbose) {}
+  SchedulerImpl(std::function<double(int, double)> schedule, int verbose)
+      : schedule_(std::move(schedule)), verbose_(verbose) {}
   void on_epoch_begin(int epoch, const Logs&) override {
     const Optimizer optimizer = model().optimizer();
     const double rate = schedule_(epoch, optimizer.learning_rate().item());
     optimizer.set_learning_rate(rate);
-    if (verbose_ > 0) std::cout << "\nEpoch " << epoch + 1 << ": LearningRateScheduler setting learning rate to " << rate << "." << std::endl;
+    if (verbose_ > 0)
+      std::cout << "\nEpoch " << epoch + 1 << ": LearningRateScheduler setting learning rate to " << rate << "."
+                << std::endl;
   }
   bool wants_batch_logs() const override { return false; }
 
@@ -142,7 +166,8 @@ class CheckpointImpl : public CallbackImpl {
  public:
   CheckpointImpl(std::string path, ModelCheckpointOptions o) : path_(std::move(path)), o_(std::move(o)) {
     if (o_.save_weights_only && !path_.ends_with(".weights.npz"))
-      fail(Code::kInvalidArgument, "ModelCheckpoint: got \"" + path_ + "\", expected a name that ends in .weights.npz with save_weights_only");
+      fail(Code::kInvalidArgument,
+           "ModelCheckpoint: got \"" + path_ + "\", expected a name that ends in .weights.npz with save_weights_only");
   }
   void on_train_begin(const Logs&) override {
     any_ = false;
@@ -167,23 +192,30 @@ class CheckpointImpl : public CallbackImpl {
     if (o_.save_best_only) {
       const auto it = logs.find(o_.monitor);
       if (it == logs.end()) {
-        base::Log(base::LogLevel::kWarning, "ModelCheckpoint: \"" + o_.monitor + "\" is not among the metrics; saving without comparing");
+        base::Log(base::LogLevel::kWarning,
+                  "ModelCheckpoint: \"" + o_.monitor + "\" is not among the metrics; saving without comparing");
       } else {
         if (sign_ == 0) sign_ = SignOf(o_.mode, o_.monitor, model());
         const bool better = !any_ || (sign_ > 0 ? it->second > best_ : it->second < best_);
         if (!better) {
-          if (o_.verbose > 0) std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " did not improve from " << best_ << std::endl;
+          if (o_.verbose > 0)
+            std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " did not improve from " << best_
+                      << std::endl;
           return;
         }
-        if (o_.verbose > 0 && any_) std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " improved from " << best_ << " to " << it->second << ", saving model to " << path << std::endl;
+        if (o_.verbose > 0 && any_)
+          std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " improved from " << best_ << " to "
+                    << it->second << ", saving model to " << path << std::endl;
         any_ = true;
         best_ = it->second;
       }
     } else if (o_.verbose > 0) {
       std::cout << "\nEpoch " << epoch_ + 1 << ": saving model to " << path << std::endl;
     }
-    if (path.ends_with(".weights.npz")) model().save_weights(path);
-    else SaveModule(model().module(), path);
+    if (path.ends_with(".weights.npz"))
+      model().save_weights(path);
+    else
+      SaveModule(model().module(), path);
   }
   std::string path_;
   ModelCheckpointOptions o_;
@@ -198,6 +230,7 @@ TerminateOnNaN::TerminateOnNaN() : Callback(std::make_shared<TerminateOnNaNImpl>
 LambdaCallback::LambdaCallback(LambdaCallbackOptions o) : Callback(std::make_shared<LambdaImpl>(std::move(o))) {}
 LearningRateScheduler::LearningRateScheduler(std::function<double(int, double)> schedule, int verbose)
     : Callback(std::make_shared<SchedulerImpl>(std::move(schedule), verbose)) {}
-ModelCheckpoint::ModelCheckpoint(std::string filepath, ModelCheckpointOptions o) : Callback(std::make_shared<CheckpointImpl>(std::move(filepath), std::move(o))) {}
+ModelCheckpoint::ModelCheckpoint(std::string filepath, ModelCheckpointOptions o)
+    : Callback(std::make_shared<CheckpointImpl>(std::move(filepath), std::move(o))) {}
 
 }  // namespace tenon::keras

@@ -9,16 +9,21 @@
 namespace tenon::keras::layers {
 namespace {
 
-std::string NameOf(const NameOr<keras::Activation>& a) { return a.object() ? "function" : a.name().empty() ? "linear" : a.name(); }
+std::string NameOf(const NameOr<keras::Activation>& a) {
+  return a.object() ? "function" : a.name().empty() ? "linear" : a.name();
+}
 
 class DenseImpl : public LayerImpl {
  public:
-  DenseImpl(std::int64_t units, DenseOptions o) : units_(units), o_(std::move(o)), activation_(get_activation(o_.activation)) {
-    if (units <= 0) fail(Code::kInvalidArgument, "Dense: got units " + std::to_string(units) + ", expected more than 0");
+  DenseImpl(std::int64_t units, DenseOptions o)
+      : units_(units), o_(std::move(o)), activation_(get_activation(o_.activation)) {
+    if (units <= 0)
+      fail(Code::kInvalidArgument, "Dense: got units " + std::to_string(units) + ", expected more than 0");
   }
   void build(const Shape& input) override {
     if (input.rank() < 2 || input.back().is_symbolic())
-      fail(Code::kInvalidArgument, "Dense \"" + name() + "\": got input " + input.to_string() + ", expected rank 2 or more with a known last dim");
+      fail(Code::kInvalidArgument, "Dense \"" + name() + "\": got input " + input.to_string() +
+                                       ", expected rank 2 or more with a known last dim");
     kernel_ = add_weight("kernel", {input.back(), units_}, {.initializer = o_.kernel_initializer});
     if (o_.use_bias) bias_ = add_weight("bias", {units_}, {.initializer = o_.bias_initializer});
   }
@@ -55,7 +60,10 @@ class ReshapeImpl : public LayerImpl {
     int unknown = 0;
     for (const std::int64_t d : target_) {
       unknown += d == -1 ? 1 : 0;
-      if (d < -1 || unknown > 1) fail(Code::kInvalidArgument, "Reshape: got target " + Shape(std::span<const std::int64_t>(target_)).to_string() + ", expected dims >= 0 and at most one -1");
+      if (d < -1 || unknown > 1)
+        fail(Code::kInvalidArgument, "Reshape: got target " +
+                                         Shape(std::span<const std::int64_t>(target_)).to_string() +
+                                         ", expected dims >= 0 and at most one -1");
     }
   }
   Tensor call(const Tensor& x, const CallArgs&) override {
@@ -77,7 +85,8 @@ class ReshapeImpl : public LayerImpl {
 class DropoutImpl : public LayerImpl {
  public:
   DropoutImpl(double rate, DropoutOptions o) : rate_(rate), o_(std::move(o)) {
-    if (!(rate >= 0 && rate <= 1)) fail(Code::kInvalidArgument, "Dropout: got rate " + std::to_string(rate) + ", expected one in [0, 1]");
+    if (!(rate >= 0 && rate <= 1))
+      fail(Code::kInvalidArgument, "Dropout: got rate " + std::to_string(rate) + ", expected one in [0, 1]");
   }
   void build(const Shape&) override {
     std::uint64_t seed = 0;
@@ -153,7 +162,8 @@ class MergeImpl : public LayerImpl {
   explicit MergeImpl(std::string op, std::string cls) : op_(std::move(op)), class_(std::move(cls)) {}
   std::string class_name() const override { return class_; }
   void build_all(std::span<const Shape> inputs) override {
-    if (inputs.size() < 2) fail(Code::kInvalidArgument, class_ + ": got " + std::to_string(inputs.size()) + " inputs, expected 2 or more");
+    if (inputs.size() < 2)
+      fail(Code::kInvalidArgument, class_ + ": got " + std::to_string(inputs.size()) + " inputs, expected 2 or more");
   }
   std::vector<Tensor> call_all(std::span<const Tensor> inputs, const CallArgs&) override {
     Tensor sum = inputs[0];
@@ -180,9 +190,13 @@ class ConcatenateImpl : public LayerImpl {
 class EmbeddingImpl : public LayerImpl {
  public:
   EmbeddingImpl(std::int64_t in, std::int64_t out, EmbeddingOptions o) : in_(in), out_(out), o_(std::move(o)) {
-    if (in <= 0 || out <= 0) fail(Code::kInvalidArgument, "Embedding: got input_dim " + std::to_string(in) + " and output_dim " + std::to_string(out) + ", expected more than 0");
+    if (in <= 0 || out <= 0)
+      fail(Code::kInvalidArgument, "Embedding: got input_dim " + std::to_string(in) + " and output_dim " +
+                                       std::to_string(out) + ", expected more than 0");
   }
-  void build(const Shape&) override { table_ = add_weight("embeddings", {in_, out_}, {.initializer = o_.embeddings_initializer}); }
+  void build(const Shape&) override {
+    table_ = add_weight("embeddings", {in_, out_}, {.initializer = o_.embeddings_initializer});
+  }
   Tensor call(const Tensor& x, const CallArgs&) override {
     const Tensor index = is_integer(x.dtype()) ? x : CastTo(x, DType::kI32);
     return Do("gather", table_, index, {{"axis", std::int64_t{0}}});
@@ -199,14 +213,17 @@ class EmbeddingImpl : public LayerImpl {
 
 Dense::Dense(std::int64_t units, DenseOptions o) : Layer(Named(std::make_shared<DenseImpl>(units, o), o.name)) {}
 Flatten::Flatten(NameOptions o) : Layer(Named(std::make_shared<FlattenImpl>(), o.name)) {}
-Reshape::Reshape(std::vector<std::int64_t> target, NameOptions o) : Layer(Named(std::make_shared<ReshapeImpl>(std::move(target)), o.name)) {}
+Reshape::Reshape(std::vector<std::int64_t> target, NameOptions o)
+    : Layer(Named(std::make_shared<ReshapeImpl>(std::move(target)), o.name)) {}
 Dropout::Dropout(double rate, DropoutOptions o) : Layer(Named(std::make_shared<DropoutImpl>(rate, o), o.name)) {}
-Activation::Activation(NameOr<keras::Activation> a, NameOptions o) : Layer(Named(std::make_shared<ActivationImpl>(std::move(a)), o.name)) {}
+Activation::Activation(NameOr<keras::Activation> a, NameOptions o)
+    : Layer(Named(std::make_shared<ActivationImpl>(std::move(a)), o.name)) {}
 ReLU::ReLU(ReLUOptions o) : Layer(Named(std::make_shared<ReLUImpl>(o), o.name)) {}
 Softmax::Softmax(SoftmaxOptions o) : Layer(Named(std::make_shared<SoftmaxImpl>(o.axis), o.name)) {}
 Add::Add(NameOptions o) : Layer(Named(std::make_shared<MergeImpl>("add", "Add"), o.name)) {}
 Multiply::Multiply(NameOptions o) : Layer(Named(std::make_shared<MergeImpl>("multiply", "Multiply"), o.name)) {}
 Concatenate::Concatenate(ConcatenateOptions o) : Layer(Named(std::make_shared<ConcatenateImpl>(o.axis), o.name)) {}
-Embedding::Embedding(std::int64_t in, std::int64_t out, EmbeddingOptions o) : Layer(Named(std::make_shared<EmbeddingImpl>(in, out, o), o.name)) {}
+Embedding::Embedding(std::int64_t in, std::int64_t out, EmbeddingOptions o)
+    : Layer(Named(std::make_shared<EmbeddingImpl>(in, out, o), o.name)) {}
 
 }  // namespace tenon::keras::layers

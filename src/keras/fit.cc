@@ -21,12 +21,14 @@ std::vector<Tensor> InOrder(const TensorsArg& arg, const std::vector<std::string
   std::vector<Tensor> out;
   for (const std::string& name : names) {
     const auto it = std::find(arg.names.begin(), arg.names.end(), name);
-    if (it == arg.names.end()) fail(Code::kInvalidArgument, std::string("fit: ") + what + " \"" + name + "\" is missing");
+    if (it == arg.names.end())
+      fail(Code::kInvalidArgument, std::string("fit: ") + what + " \"" + name + "\" is missing");
     out.push_back(arg.tensors[static_cast<std::size_t>(it - arg.names.begin())]);
   }
   for (const std::string& name : arg.names)
     if (std::find(names.begin(), names.end(), name) == names.end())
-      fail(Code::kInvalidArgument, std::string("fit: got ") + what + " \"" + name + "\", which the model does not have");
+      fail(Code::kInvalidArgument,
+           std::string("fit: got ") + what + " \"" + name + "\", which the model does not have");
   return out;
 }
 
@@ -36,7 +38,8 @@ struct Names {
 
 Batches MakeBatches(const DataArg& data, const Names& names, const Tensor& sample_weight, int batch_size) {
   if (data.start) return Batches(data.start);
-  return Batches(InOrder(data.x, names.inputs, "input"), InOrder(data.y, names.outputs, "output"), sample_weight, batch_size);
+  return Batches(InOrder(data.x, names.inputs, "input"), InOrder(data.y, names.outputs, "output"), sample_weight,
+                 batch_size);
 }
 
 // One weight per row from {class: weight}; a missing class counts 1.
@@ -136,14 +139,18 @@ History Model::fit(const DataArg& data, FitOptions o) const {
   ModelImpl& m = self();
   ModelState& state = Compiled(m.state_, "fit");
   if (data.empty()) fail(Code::kInvalidArgument, "fit: got no data");
-  if (o.validation_split < 0 || o.validation_split >= 1) fail(Code::kInvalidArgument, "fit: got validation_split " + std::to_string(o.validation_split) + ", expected one in [0, 1)");
+  if (o.validation_split < 0 || o.validation_split >= 1)
+    fail(Code::kInvalidArgument,
+         "fit: got validation_split " + std::to_string(o.validation_split) + ", expected one in [0, 1)");
   Names names;
-  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_) names.inputs.push_back(t.node()->name);
+  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_)
+    names.inputs.push_back(t.node()->name);
   names.outputs = OutputNames(m, std::max<std::size_t>(1, m.graph_.outputs.size()));
   Tensor weight = o.sample_weight;
   if (!o.class_weight.empty()) {
     if (weight.defined()) fail(Code::kInvalidArgument, "fit: give class_weight or sample_weight, not both");
-    if (data.start || data.y.tensors.size() != 1) fail(Code::kInvalidArgument, "fit: class_weight needs arrays and a single output");
+    if (data.start || data.y.tensors.size() != 1)
+      fail(Code::kInvalidArgument, "fit: class_weight needs arrays and a single output");
     weight = ClassWeights(o.class_weight, data.y.tensors[0]);
   }
   Batches train = MakeBatches(data, names, weight, o.batch_size);
@@ -152,10 +159,12 @@ History Model::fit(const DataArg& data, FitOptions o) const {
   if (!o.validation_data.empty()) {
     validation = MakeBatches(o.validation_data, names, {}, validation_batch);
   } else if (o.validation_split > 0) {
-    if (!train.in_memory()) fail(Code::kInvalidArgument, "fit: validation_split needs arrays; give validation_data for a Dataset");
+    if (!train.in_memory())
+      fail(Code::kInvalidArgument, "fit: validation_split needs arrays; give validation_data for a Dataset");
     const auto at = static_cast<std::int64_t>(std::floor(static_cast<double>(train.rows()) * (1 - o.validation_split)));
     if (at == 0 || at == train.rows())
-      fail(Code::kInvalidArgument, "fit: validation_split " + std::to_string(o.validation_split) + " of " + std::to_string(train.rows()) + " rows leaves one side empty");
+      fail(Code::kInvalidArgument, "fit: validation_split " + std::to_string(o.validation_split) + " of " +
+                                       std::to_string(train.rows()) + " rows leaves one side empty");
     auto [first, second] = train.Split(at, validation_batch);
     train = std::move(first);
     validation = std::move(second);
@@ -174,7 +183,8 @@ History Model::fit(const DataArg& data, FitOptions o) const {
     hooks.Each([&](CallbackImpl& c) { c.on_epoch_begin(epoch, {}); });
     if (o.verbose > 0 && o.epochs > 1) std::cout << "Epoch " << epoch + 1 << '/' << o.epochs << std::endl;
     Progbar bar(known_steps, o.verbose, terminal, std::cout);
-    if (!running || o.steps_per_epoch == 0) train.Reset(o.shuffle && train.in_memory() ? std::optional(NextShuffleSeed()) : std::nullopt);
+    if (!running || o.steps_per_epoch == 0)
+      train.Reset(o.shuffle && train.in_memory() ? std::optional(NextShuffleSeed()) : std::nullopt);
     running = true;
     int step = 0;
     logs.clear();
@@ -183,7 +193,8 @@ History Model::fit(const DataArg& data, FitOptions o) const {
       if (!batch) {
         running = false;
         if (o.steps_per_epoch > 0 && step < o.steps_per_epoch)
-          base::Log(base::LogLevel::kWarning, "fit: the data ended after " + std::to_string(step) + " of " + std::to_string(o.steps_per_epoch) + " steps; the epoch is cut short");
+          base::Log(base::LogLevel::kWarning, "fit: the data ended after " + std::to_string(step) + " of " +
+                                                  std::to_string(o.steps_per_epoch) + " steps; the epoch is cut short");
         break;
       }
       hooks.Each([&](CallbackImpl& c) { c.on_train_batch_begin(step, {}); });
@@ -200,7 +211,8 @@ History Model::fit(const DataArg& data, FitOptions o) const {
     Logs epoch_logs = state.Results();
     const int freq = std::max(1, o.validation_freq);
     if (validation && (epoch + 1) % freq == 0)
-      for (const auto& [name, value] : RunTest(*this, state, *validation, o.validation_steps, hooks, nullptr)) epoch_logs["val_" + name] = value;
+      for (const auto& [name, value] : RunTest(*this, state, *validation, o.validation_steps, hooks, nullptr))
+        epoch_logs["val_" + name] = value;
     hooks.Each([&](CallbackImpl& c) { c.on_epoch_end(epoch, epoch_logs); });
     history.epoch.push_back(epoch);
     for (const auto& [name, value] : epoch_logs) history.history[name].push_back(value);
@@ -216,7 +228,8 @@ Evaluation Model::evaluate(const DataArg& data, EvaluateOptions o) const {
   ModelState& state = Compiled(m.state_, "evaluate");
   if (data.empty()) fail(Code::kInvalidArgument, "evaluate: got no data");
   Names names;
-  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_) names.inputs.push_back(t.node()->name);
+  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_)
+    names.inputs.push_back(t.node()->name);
   names.outputs = OutputNames(m, std::max<std::size_t>(1, m.graph_.outputs.size()));
   Batches batches = MakeBatches(data, names, o.sample_weight, o.batch_size);
   const Hooks hooks(o.callbacks, *this);
@@ -230,7 +243,8 @@ Evaluation Model::evaluate(const DataArg& data, EvaluateOptions o) const {
 std::vector<Tensor> Model::predict_all(const TensorsArg& x, PredictOptions o) const {
   ModelImpl& m = self();
   Names names;
-  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_) names.inputs.push_back(t.node()->name);
+  for (const Tensor& t : m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_)
+    names.inputs.push_back(t.node()->name);
   Batches batches(InOrder(x, names.inputs, "input"), {}, {}, o.batch_size);
   batches.Reset(std::nullopt);
   Progbar bar(batches.count(), o.verbose, ::isatty(STDOUT_FILENO) != 0, std::cout);
@@ -251,7 +265,8 @@ std::vector<Tensor> Model::predict_all(const TensorsArg& x, PredictOptions o) co
 
 Tensor Model::predict(const Tensor& x, PredictOptions o) const {
   std::vector<Tensor> out = predict_all(x, o);
-  if (out.size() != 1) fail(Code::kInvalidArgument, "predict: the model has " + std::to_string(out.size()) + " outputs, use predict_all");
+  if (out.size() != 1)
+    fail(Code::kInvalidArgument, "predict: the model has " + std::to_string(out.size()) + " outputs, use predict_all");
   return out[0];
 }
 

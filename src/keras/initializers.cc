@@ -11,7 +11,8 @@
 namespace tenon::keras {
 namespace {
 
-Tensor Draw(const char* op, std::uint64_t seed, std::uint64_t counter, const Shape& shape, const char* a, double va, const char* b, double vb) {
+Tensor Draw(const char* op, std::uint64_t seed, std::uint64_t counter, const Shape& shape, const char* a, double va,
+            const char* b, double vb) {
   return eager::ApplyOne(op, {Tensor(Literal::from<std::uint64_t>({2}, {seed, counter}))},
                          {{"dims", shape}, {a, va}, {b, vb}, {"dtype", DType::kF32}});
 }
@@ -62,20 +63,25 @@ void CheckScaling(const VarianceScalingOptions& o) {
   if (o.mode != "fan_in" && o.mode != "fan_out" && o.mode != "fan_avg")
     fail(Code::kInvalidArgument, "VarianceScaling: got mode \"" + o.mode + "\", expected fan_in, fan_out or fan_avg");
   if (o.distribution != "truncated_normal" && o.distribution != "untruncated_normal" && o.distribution != "uniform")
-    fail(Code::kInvalidArgument, "VarianceScaling: got distribution \"" + o.distribution + "\", expected truncated_normal, untruncated_normal or uniform");
-  if (o.scale <= 0) fail(Code::kInvalidArgument, "VarianceScaling: got scale " + std::to_string(o.scale) + ", expected more than 0");
+    fail(Code::kInvalidArgument, "VarianceScaling: got distribution \"" + o.distribution +
+                                     "\", expected truncated_normal, untruncated_normal or uniform");
+  if (o.scale <= 0)
+    fail(Code::kInvalidArgument, "VarianceScaling: got scale " + std::to_string(o.scale) + ", expected more than 0");
 }
 
 // Rows (or columns) orthonormal, by modified Gram-Schmidt in double on a normal draw, signs as of QR with positive R.
 Literal Orthonormal(const Shape& shape, DType dtype, std::uint64_t seed, double gain) {
   const std::vector<std::int64_t> dims = shape.values();
-  if (dims.size() < 2) fail(Code::kInvalidArgument, "Orthogonal: got shape " + shape.to_string() + ", expected rank 2 or more");
+  if (dims.size() < 2)
+    fail(Code::kInvalidArgument, "Orthogonal: got shape " + shape.to_string() + ", expected rank 2 or more");
   const std::int64_t columns = dims.back();
   const std::int64_t rows = std::accumulate(dims.begin(), dims.end() - 1, std::int64_t{1}, std::multiplies<>());
   const std::int64_t longer = std::max(rows, columns), shorter = std::min(rows, columns);
   const Tensor draw = Draw("random_normal", seed, 0, Shape({shorter, longer}), "mean", 0, "stddev", 1);
   std::vector<double> q = ir::ToDoubles(draw.literal());
-  const auto row = [&](std::int64_t i) { return std::span(q).subspan(static_cast<std::size_t>(i * longer), static_cast<std::size_t>(longer)); };
+  const auto row = [&](std::int64_t i) {
+    return std::span(q).subspan(static_cast<std::size_t>(i * longer), static_cast<std::size_t>(longer));
+  };
   for (std::int64_t i = 0; i < shorter; ++i) {
     for (int twice = 0; twice < 2; ++twice)
       for (std::int64_t k = 0; k < i; ++k) {
@@ -88,7 +94,8 @@ Literal Orthonormal(const Shape& shape, DType dtype, std::uint64_t seed, double 
   std::vector<double> out(q.size());
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < columns; ++c)
-      out[static_cast<std::size_t>(r * columns + c)] = rows >= columns ? row(c)[static_cast<std::size_t>(r)] : row(r)[static_cast<std::size_t>(c)];
+      out[static_cast<std::size_t>(r * columns + c)] =
+          rows >= columns ? row(c)[static_cast<std::size_t>(r)] : row(r)[static_cast<std::size_t>(c)];
   for (double& v : out) v *= gain;
   return ir::FromDoubles(dtype, dims, out);
 }
@@ -140,22 +147,40 @@ Initializer Initializer::get(const NameOr<Initializer>& which) {
 Zeros::Zeros() : Initializer("zeros", [](const Shape& s, DType t, std::uint64_t) { return Literal(s, t); }) {}
 Ones::Ones() : Initializer("ones", [](const Shape& s, DType t, std::uint64_t) { return full(s, 1, t).literal(); }) {}
 Constant::Constant(double value)
-    : Initializer("constant", [value](const Shape& s, DType t, std::uint64_t) { return full(s, value, t).literal(); }) {}
+    : Initializer("constant", [value](const Shape& s, DType t, std::uint64_t) { return full(s, value, t).literal(); }) {
+}
 RandomNormal::RandomNormal(RandomNormalOptions o)
-    : Initializer("random_normal", [o](const Shape& s, DType t, std::uint64_t seed) { return Normal(s, t, seed, o.mean, o.stddev); }, o.seed) {}
+    : Initializer(
+          "random_normal",
+          [o](const Shape& s, DType t, std::uint64_t seed) { return Normal(s, t, seed, o.mean, o.stddev); }, o.seed) {}
 TruncatedNormal::TruncatedNormal(RandomNormalOptions o)
-    : Initializer("truncated_normal", [o](const Shape& s, DType t, std::uint64_t seed) { return Truncated(s, t, seed, o.mean, o.stddev); }, o.seed) {}
+    : Initializer(
+          "truncated_normal",
+          [o](const Shape& s, DType t, std::uint64_t seed) { return Truncated(s, t, seed, o.mean, o.stddev); },
+          o.seed) {}
 RandomUniform::RandomUniform(RandomUniformOptions o)
-    : Initializer("random_uniform", [o](const Shape& s, DType t, std::uint64_t seed) { return Uniform(s, t, seed, o.minval, o.maxval); }, o.seed) {}
-VarianceScaling::VarianceScaling(VarianceScalingOptions o, std::string name) : Initializer(std::move(name), Scaling(o), o.seed) { CheckScaling(o); }
-GlorotUniform::GlorotUniform(SeedOptions o) : Initializer("glorot_uniform", Scaling({1, "fan_avg", "uniform", {}}), o.seed) {}
-GlorotNormal::GlorotNormal(SeedOptions o) : Initializer("glorot_normal", Scaling({1, "fan_avg", "truncated_normal", {}}), o.seed) {}
+    : Initializer(
+          "random_uniform",
+          [o](const Shape& s, DType t, std::uint64_t seed) { return Uniform(s, t, seed, o.minval, o.maxval); },
+          o.seed) {}
+VarianceScaling::VarianceScaling(VarianceScalingOptions o, std::string name)
+    : Initializer(std::move(name), Scaling(o), o.seed) {
+  CheckScaling(o);
+}
+GlorotUniform::GlorotUniform(SeedOptions o)
+    : Initializer("glorot_uniform", Scaling({1, "fan_avg", "uniform", {}}), o.seed) {}
+GlorotNormal::GlorotNormal(SeedOptions o)
+    : Initializer("glorot_normal", Scaling({1, "fan_avg", "truncated_normal", {}}), o.seed) {}
 HeUniform::HeUniform(SeedOptions o) : Initializer("he_uniform", Scaling({2, "fan_in", "uniform", {}}), o.seed) {}
 HeNormal::HeNormal(SeedOptions o) : Initializer("he_normal", Scaling({2, "fan_in", "truncated_normal", {}}), o.seed) {}
-LecunUniform::LecunUniform(SeedOptions o) : Initializer("lecun_uniform", Scaling({1, "fan_in", "uniform", {}}), o.seed) {}
-LecunNormal::LecunNormal(SeedOptions o) : Initializer("lecun_normal", Scaling({1, "fan_in", "truncated_normal", {}}), o.seed) {}
+LecunUniform::LecunUniform(SeedOptions o)
+    : Initializer("lecun_uniform", Scaling({1, "fan_in", "uniform", {}}), o.seed) {}
+LecunNormal::LecunNormal(SeedOptions o)
+    : Initializer("lecun_normal", Scaling({1, "fan_in", "truncated_normal", {}}), o.seed) {}
 Orthogonal::Orthogonal(double gain, SeedOptions o)
-    : Initializer("orthogonal", [gain](const Shape& s, DType t, std::uint64_t seed) { return Orthonormal(s, t, seed, gain); }, o.seed) {}
+    : Initializer(
+          "orthogonal", [gain](const Shape& s, DType t, std::uint64_t seed) { return Orthonormal(s, t, seed, gain); },
+          o.seed) {}
 
 void set_random_seed(std::uint64_t seed) { random::set_random_seed(seed); }
 

@@ -1,9 +1,9 @@
 #include "tenon/keras/layer.h"
 
-#include <cctype>
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <mutex>
 #include <typeinfo>
@@ -87,7 +87,8 @@ Tensor LayerImpl::call(const Tensor& /*x*/, const CallArgs& /*args*/) {
 }
 std::vector<Tensor> LayerImpl::call_all(std::span<const Tensor> inputs, const CallArgs& args) {
   if (inputs.size() != 1)
-    fail(Code::kInvalidArgument, "layer \"" + name() + "\": got " + std::to_string(inputs.size()) + " inputs, expected 1 (override call_all for more)");
+    fail(Code::kInvalidArgument, "layer \"" + name() + "\": got " + std::to_string(inputs.size()) +
+                                     " inputs, expected 1 (override call_all for more)");
   return {call(inputs[0], args)};
 }
 
@@ -115,7 +116,8 @@ void LayerImpl::ensure_built(std::span<const Shape> inputs) {
 Variable LayerImpl::add_weight(const std::string& weight, const Shape& shape, WeightOptions options) {
   const eager::SuspendTrace suspend;
   const Initializer init = Initializer::get(options.initializer);
-  auto cell = std::make_shared<ir::VariableCell>(name() + "/" + weight, init(shape, options.dtype), options.trainable && trainable_, init.name());
+  auto cell = std::make_shared<ir::VariableCell>(name() + "/" + weight, init(shape, options.dtype),
+                                                 options.trainable && trainable_, init.name());
   weights_.emplace_back(std::move(cell));
   if (!options.trainable) frozen_.push_back(weights_.back());
   return weights_.back();
@@ -218,10 +220,12 @@ std::vector<Tensor> Layer::get_weights() const {
 void Layer::set_weights(const std::vector<Tensor>& weights) const {
   const std::vector<Variable> own = variables();
   if (own.size() != weights.size())
-    fail(Code::kInvalidArgument, "layer \"" + name() + "\": got " + std::to_string(weights.size()) + " weights, expected " + std::to_string(own.size()));
+    fail(Code::kInvalidArgument, "layer \"" + name() + "\": got " + std::to_string(weights.size()) +
+                                     " weights, expected " + std::to_string(own.size()));
   for (std::size_t i = 0; i < own.size(); ++i)  // check all before any is written
     if (own[i].shape() != weights[i].shape() || own[i].dtype() != weights[i].dtype())
-      fail(Code::kInvalidArgument, "weight \"" + own[i].path() + "\": got " + eager::TypeOf(weights[i]).to_string() + ", expected " + own[i].cell()->type().to_string());
+      fail(Code::kInvalidArgument, "weight \"" + own[i].path() + "\": got " + eager::TypeOf(weights[i]).to_string() +
+                                       ", expected " + own[i].cell()->type().to_string());
   for (std::size_t i = 0; i < own.size(); ++i) own[i].assign(weights[i]);
 }
 

@@ -29,8 +29,12 @@ Tensor BinaryPerSample(const Tensor& y_true, const Tensor& y_pred, const Crossen
 Tensor CategoricalPerSample(const Tensor& y_true, const Tensor& y_pred, const CrossentropyOptions& o) {
   Tensor t = CastTo(y_true, y_pred.dtype());
   if (Dim::equal(t.shape()[o.axis], y_pred.shape()[o.axis]) == Truth::kNo)
-    fail(Code::kInvalidArgument, "categorical_crossentropy: got y_true " + t.shape().to_string() + ", expected the classes of y_pred " + y_pred.shape().to_string());
-  if (o.label_smoothing != 0) t = t * (1 - o.label_smoothing) + eager::Weak(o.label_smoothing, t) / CastTo(Tensor(Literal::scalar<float>(static_cast<float>(y_pred.shape()[o.axis].value()))), t.dtype());
+    fail(Code::kInvalidArgument, "categorical_crossentropy: got y_true " + t.shape().to_string() +
+                                     ", expected the classes of y_pred " + y_pred.shape().to_string());
+  if (o.label_smoothing != 0)
+    t = t * (1 - o.label_smoothing) +
+        eager::Weak(o.label_smoothing, t) /
+            CastTo(Tensor(Literal::scalar<float>(static_cast<float>(y_pred.shape()[o.axis].value()))), t.dtype());
   if (o.from_logits) return Do("softmax_cross_entropy", y_pred, t, {{"axis", std::int64_t{o.axis}}});
   Tensor p = y_pred / ReduceSum(y_pred, {o.axis}, true);
   p = Clip(p, kEpsilon, 1 - kEpsilon);
@@ -42,8 +46,10 @@ Tensor SparsePerSample(const Tensor& y_true, const Tensor& y_pred, const SparseC
   if (t.shape().rank() == y_pred.shape().rank() && Dim::equal(t.shape().back(), Dim(1)) == Truth::kYes)
     t = Do("squeeze", t, {{"axes", std::vector<std::int64_t>{-1}}});
   if (t.shape().rank() != y_pred.shape().rank() - 1)
-    fail(Code::kInvalidArgument, "sparse_categorical_crossentropy: got y_true " + y_true.shape().to_string() + " and y_pred " + y_pred.shape().to_string() +
-                                     ", expected one class index per sample (one-hot labels take categorical_crossentropy)");
+    fail(Code::kInvalidArgument,
+         "sparse_categorical_crossentropy: got y_true " + y_true.shape().to_string() + " and y_pred " +
+             y_pred.shape().to_string() +
+             ", expected one class index per sample (one-hot labels take categorical_crossentropy)");
   Tensor valid, safe = t;
   if (o.ignore_class) {
     valid = t != static_cast<double>(*o.ignore_class);
@@ -56,7 +62,8 @@ Tensor SparsePerSample(const Tensor& y_true, const Tensor& y_pred, const SparseC
     loss = Do("sparse_softmax_cross_entropy", logits, safe, {{"axis", std::int64_t{o.axis}}});
   } else {
     const std::int64_t classes = y_pred.shape()[o.axis].value();
-    const Tensor hot = Do("one_hot", safe, {{"depth", classes}, {"axis", std::int64_t{o.axis}}, {"dtype", y_pred.dtype()}});
+    const Tensor hot =
+        Do("one_hot", safe, {{"depth", classes}, {"axis", std::int64_t{o.axis}}, {"dtype", y_pred.dtype()}});
     loss = -ReduceSum(hot * logits, {o.axis});
   }
   if (o.ignore_class) {
@@ -83,15 +90,19 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
     // One weight a sample, whatever follows the batch axis.
     while (weight.shape().rank() > loss.shape().rank() && Dim::equal(weight.shape().back(), Dim(1)) == Truth::kYes)
       weight = Do("squeeze", weight, {{"axes", std::vector<std::int64_t>{-1}}});
-    while (weight.shape().rank() < loss.shape().rank()) weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
+    while (weight.shape().rank() < loss.shape().rank())
+      weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
     loss = loss * weight;
   }
   switch (reduction_) {
-    case Reduction::kNone: return loss;
-    case Reduction::kSum: return ReduceSum(loss);
+    case Reduction::kNone:
+      return loss;
+    case Reduction::kSum:
+      return ReduceSum(loss);
     case Reduction::kMeanWithSampleWeight:
       return weight.defined() ? ReduceSum(loss) / ReduceSum(Do("broadcast_like", weight, loss)) : ReduceMean(loss, {});
-    case Reduction::kSumOverBatchSize: break;
+    case Reduction::kSumOverBatchSize:
+      break;
   }
   return loss.shape().rank() == 0 ? loss : ReduceMean(loss, {});
 }
@@ -99,9 +110,11 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
 BinaryCrossentropy::BinaryCrossentropy(CrossentropyOptions o)
     : Loss(Fn([o](const Tensor& t, const Tensor& p) { return BinaryPerSample(t, p, o); }), "binary_crossentropy") {}
 CategoricalCrossentropy::CategoricalCrossentropy(CrossentropyOptions o)
-    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return CategoricalPerSample(t, p, o); }), "categorical_crossentropy") {}
+    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return CategoricalPerSample(t, p, o); }),
+           "categorical_crossentropy") {}
 SparseCategoricalCrossentropy::SparseCategoricalCrossentropy(SparseCrossentropyOptions o)
-    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return SparsePerSample(t, p, o); }), "sparse_categorical_crossentropy") {}
+    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return SparsePerSample(t, p, o); }),
+           "sparse_categorical_crossentropy") {}
 MeanSquaredError::MeanSquaredError()
     : Loss(Fn([](const Tensor& t, const Tensor& p) { return Pairwise(t, p, "square"); }), "mean_squared_error") {}
 MeanAbsoluteError::MeanAbsoluteError()

@@ -1,5 +1,5 @@
-#include "keras/numeric.h"
 #include "ir/variable.h"
+#include "keras/numeric.h"
 #include "tenon/keras/training.h"
 
 namespace tenon::keras {
@@ -25,7 +25,10 @@ namespace {
 class MeanState : public MetricImpl {
  public:
   MeanState(std::string name, Loss::Fn fn, int direction)
-      : MetricImpl(std::move(name)), fn_(std::move(fn)), direction_(direction), total_(add_variable("total", Literal::scalar<float>(0))),
+      : MetricImpl(std::move(name)),
+        fn_(std::move(fn)),
+        direction_(direction),
+        total_(add_variable("total", Literal::scalar<float>(0))),
         count_(add_variable("count", Literal::scalar<float>(0))) {}
   void update_state(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) override {
     Tensor values = fn_ ? fn_(y_true, y_pred) : y_true;
@@ -33,7 +36,8 @@ class MeanState : public MetricImpl {
     if (sample_weight.defined()) {
       Tensor weight = CastTo(sample_weight, DType::kF32);
       while (weight.shape().rank() > values.shape().rank()) weight = ReduceMean(weight, {-1});
-      while (weight.shape().rank() < values.shape().rank()) weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
+      while (weight.shape().rank() < values.shape().rank())
+        weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
       weight = Do("broadcast_like", weight, values);
       total_.assign(total_ + ReduceSum(values * weight));
       count_.assign(count_ + ReduceSum(weight));
@@ -62,7 +66,9 @@ Tensor Matches(const Tensor& a, const Tensor& b) { return CastTo(a == b, DType::
 
 Tensor ArgMax(const Tensor& x) { return Do("argmax", x, {{"axis", std::int64_t{-1}}}); }
 
-std::shared_ptr<MetricImpl> Matching(std::string name, Loss::Fn fn) { return std::make_shared<MeanState>(std::move(name), std::move(fn), 1); }
+std::shared_ptr<MetricImpl> Matching(std::string name, Loss::Fn fn) {
+  return std::make_shared<MeanState>(std::move(name), std::move(fn), 1);
+}
 
 Tensor SparseMatches(const Tensor& y_true, const Tensor& y_pred) {
   Tensor t = y_true;
@@ -76,7 +82,8 @@ Tensor SparseMatches(const Tensor& y_true, const Tensor& y_pred) {
 Mean::Mean(std::string name) : Metric(std::make_shared<MeanState>(std::move(name), nullptr, -1)) {}
 MeanMetricWrapper::MeanMetricWrapper(Loss::Fn fn, std::string name, int direction)
     : Metric(std::make_shared<MeanState>(std::move(name), std::move(fn), direction)) {}
-Accuracy::Accuracy(std::string name) : Metric(Matching(std::move(name), [](const Tensor& t, const Tensor& p) {
+Accuracy::Accuracy(std::string name)
+    : Metric(Matching(std::move(name), [](const Tensor& t, const Tensor& p) {
         auto [a, b] = SqueezeOrExpand(CastTo(t, p.dtype()), p);
         return Matches(a, b);
       })) {}
@@ -86,15 +93,18 @@ BinaryAccuracy::BinaryAccuracy(double threshold, std::string name)
         return Matches(a, CastTo(b > threshold, b.dtype()));
       })) {}
 CategoricalAccuracy::CategoricalAccuracy(std::string name)
-    : Metric(Matching(std::move(name), [](const Tensor& t, const Tensor& p) { return Matches(ArgMax(t), ArgMax(p)); })) {}
-SparseCategoricalAccuracy::SparseCategoricalAccuracy(std::string name) : Metric(Matching(std::move(name), SparseMatches)) {}
+    : Metric(
+          Matching(std::move(name), [](const Tensor& t, const Tensor& p) { return Matches(ArgMax(t), ArgMax(p)); })) {}
+SparseCategoricalAccuracy::SparseCategoricalAccuracy(std::string name)
+    : Metric(Matching(std::move(name), SparseMatches)) {}
 
 Metric get_metric(const NameOr<Metric>& which, const Shape& y_true, const Shape& y_pred) {
   if (which.object()) return *which.object();
   const std::string& name = which.name();
   if (name == "accuracy" || name == "acc") {
     if (y_pred.rank() > 0 && Dim::equal(y_pred.back(), Dim(1)) == Truth::kYes) return BinaryAccuracy(0.5, name);
-    const bool sparse = y_true.rank() < y_pred.rank() || (y_true.rank() > 0 && Dim::equal(y_true.back(), Dim(1)) == Truth::kYes);
+    const bool sparse =
+        y_true.rank() < y_pred.rank() || (y_true.rank() > 0 && Dim::equal(y_true.back(), Dim(1)) == Truth::kYes);
     if (sparse) return SparseCategoricalAccuracy(name);
     return CategoricalAccuracy(name);
   }
@@ -102,15 +112,24 @@ Metric get_metric(const NameOr<Metric>& which, const Shape& y_true, const Shape&
   if (name == "categorical_accuracy") return CategoricalAccuracy();
   if (name == "sparse_categorical_accuracy") return SparseCategoricalAccuracy();
   if (name == "mean") return Mean();
-  static constexpr std::string_view kLosses[] = {"mean_squared_error", "mse", "MSE", "mean_absolute_error", "mae", "MAE", "binary_crossentropy", "bce",
-                                                 "categorical_crossentropy", "sparse_categorical_crossentropy"};
+  static constexpr std::string_view kLosses[] = {"mean_squared_error",
+                                                 "mse",
+                                                 "MSE",
+                                                 "mean_absolute_error",
+                                                 "mae",
+                                                 "MAE",
+                                                 "binary_crossentropy",
+                                                 "bce",
+                                                 "categorical_crossentropy",
+                                                 "sparse_categorical_crossentropy"};
   for (const std::string_view loss : kLosses)
     if (loss == name) {
       const Loss found = Loss::get(name);
       return MeanMetricWrapper([found](const Tensor& t, const Tensor& p) { return found.per_sample(t, p); }, name);
     }
-  fail(Code::kNotFound, "metric \"" + name + "\": there is none of that name, expected accuracy, binary_accuracy, categorical_accuracy, "
-                        "sparse_categorical_accuracy, mean or the name of a loss");
+  fail(Code::kNotFound, "metric \"" + name +
+                            "\": there is none of that name, expected accuracy, binary_accuracy, categorical_accuracy, "
+                            "sparse_categorical_accuracy, mean or the name of a loss");
 }
 
 }  // namespace tenon::keras

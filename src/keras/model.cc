@@ -27,9 +27,12 @@ ModelImpl::~ModelImpl() = default;
 
 std::string ModelImpl::class_name() const {
   switch (kind_) {
-    case Kind::kFunctional: return "Functional";
-    case Kind::kSequential: return "Sequential";
-    case Kind::kSubclass: break;
+    case Kind::kFunctional:
+      return "Functional";
+    case Kind::kSequential:
+      return "Sequential";
+    case Kind::kSubclass:
+      break;
   }
   return LayerImpl::class_name();
 }
@@ -41,7 +44,9 @@ void ModelImpl::build_all(std::span<const Shape> inputs) {
   for (const Shape& s : inputs) {
     std::vector<Dim> dims = s.dims();
     if (!dims.empty()) dims[0] = Dim::symbol("batch");
-    sequential_inputs_.push_back(eager::MakeSymbol(ir::Type::Tensor(DType::kF32, Shape(std::move(dims))), inputs.size() == 1 ? "inputs" : "inputs_" + std::to_string(sequential_inputs_.size()), 0));
+    sequential_inputs_.push_back(
+        eager::MakeSymbol(ir::Type::Tensor(DType::kF32, Shape(std::move(dims))),
+                          inputs.size() == 1 ? "inputs" : "inputs_" + std::to_string(sequential_inputs_.size()), 0));
   }
 }
 
@@ -54,10 +59,12 @@ std::vector<std::shared_ptr<LayerImpl>> ModelImpl::sublayers() const {
 std::vector<Tensor> ModelImpl::call_all(std::span<const Tensor> inputs, const CallArgs& args) {
   if (kind_ == Kind::kFunctional) {
     if (inputs.size() != graph_.inputs.size())
-      fail(Code::kInvalidArgument, "model \"" + name() + "\": got " + std::to_string(inputs.size()) + " inputs, expected " + std::to_string(graph_.inputs.size()));
+      fail(Code::kInvalidArgument, "model \"" + name() + "\": got " + std::to_string(inputs.size()) +
+                                       " inputs, expected " + std::to_string(graph_.inputs.size()));
     for (std::size_t i = 0; i < inputs.size(); ++i)
       if (!eager::TypeOf(graph_.inputs[i]).Accepts(eager::TypeOf(inputs[i])))
-        fail(Code::kInvalidArgument, "model \"" + name() + "\": input \"" + graph_.inputs[i].node()->name + "\": got " + eager::TypeOf(inputs[i]).to_string() + ", expected " +
+        fail(Code::kInvalidArgument, "model \"" + name() + "\": input \"" + graph_.inputs[i].node()->name + "\": got " +
+                                         eager::TypeOf(inputs[i]).to_string() + ", expected " +
                                          eager::TypeOf(graph_.inputs[i]).to_string());
     return Replay(graph_.inputs, graph_.outputs, inputs, args);
   }
@@ -70,11 +77,13 @@ std::vector<Tensor> ModelImpl::call_all(std::span<const Tensor> inputs, const Ca
 }
 
 Model::Model(ModelOptions graph) : Model(std::make_shared<ModelImpl>()) {
-  if (graph.inputs.empty() || graph.outputs.empty()) fail(Code::kInvalidArgument, "Model: give at least one input and one output");
+  if (graph.inputs.empty() || graph.outputs.empty())
+    fail(Code::kInvalidArgument, "Model: give at least one input and one output");
   for (const Tensor& t : graph.inputs)
     if (!t.symbolic() || t.node()->call) fail(Code::kInvalidArgument, "Model: every input must come from keras::Input");
   for (const Tensor& t : graph.outputs)
-    if (!t.symbolic()) fail(Code::kInvalidArgument, "Model: an output has a value; it must be computed from the inputs");
+    if (!t.symbolic())
+      fail(Code::kInvalidArgument, "Model: an output has a value; it must be computed from the inputs");
   // Finds outputs that hang on other inputs now, not at the first call.
   (void)Replay(graph.inputs, graph.outputs, graph.inputs, {.training = false});
   self().kind_ = ModelImpl::Kind::kFunctional;
@@ -97,8 +106,10 @@ Sequential::Sequential(std::initializer_list<Sequential> items) : Sequential(std
 void Sequential::add(const LayerArg& item) const {
   ModelImpl& m = self();
   if (!item.layer) {
-    if (!m.sequence_.empty() || !m.sequential_inputs_.empty()) fail(Code::kInvalidArgument, "Sequential: an Input must come first and only once");
-    if (!item.input.symbolic() || item.input.node()->call) fail(Code::kInvalidArgument, "Sequential: the first item must be a Tensor of keras::Input or a layer");
+    if (!m.sequence_.empty() || !m.sequential_inputs_.empty())
+      fail(Code::kInvalidArgument, "Sequential: an Input must come first and only once");
+    if (!item.input.symbolic() || item.input.node()->call)
+      fail(Code::kInvalidArgument, "Sequential: the first item must be a Tensor of keras::Input or a layer");
     m.sequential_inputs_ = {item.input};
     m.graph_.outputs = {item.input};  // the Tensor after the last layer
     const Shape shapes[] = {item.input.shape()};
@@ -127,7 +138,8 @@ Layer Model::get_layer(const std::string& name) const {
 void Model::stop_training() const { self().stop_training = true; }
 
 Optimizer Model::optimizer() const {
-  if (!self().state_->optimizer) fail(Code::kFailedPrecondition, "model \"" + name() + "\": has no optimizer before compile()");
+  if (!self().state_->optimizer)
+    fail(Code::kFailedPrecondition, "model \"" + name() + "\": has no optimizer before compile()");
   return *self().state_->optimizer;
 }
 
@@ -156,9 +168,12 @@ std::string ModelImpl::output_name(std::size_t i) const {
 
 Module Model::module() const {
   const ModelImpl& m = self();
-  const std::vector<Tensor>& declared = m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_;
+  const std::vector<Tensor>& declared =
+      m.kind_ == ModelImpl::Kind::kFunctional ? m.graph_.inputs : m.sequential_inputs_;
   if (declared.empty())
-    fail(Code::kFailedPrecondition, "model \"" + name() + "\": has never been called, so its inputs are not known; call it, fit it or start it with keras::Input");
+    fail(Code::kFailedPrecondition,
+         "model \"" + name() +
+             "\": has never been called, so its inputs are not known; call it, fit it or start it with keras::Input");
   eager::Trace trace;
   std::vector<Tensor> inputs;
   ir::Function function;
@@ -171,16 +186,19 @@ Module Model::module() const {
   Result<eager::Trace::Traced> traced = trace.Finish(outputs);
   if (!traced.ok()) fail(traced.status());
   if (!traced->writes.empty())
-    fail(Code::kUnimplemented, "model \"" + name() + "\": changes variable \"" + traced->writes[0]->path() + "\" during inference, which a module cannot hold yet");
+    fail(Code::kUnimplemented, "model \"" + name() + "\": changes variable \"" + traced->writes[0]->path() +
+                                   "\" during inference, which a module cannot hold yet");
   function.output_names = OutputNames(m, outputs.size());
   function.graph = std::move(traced->graph);
-  for (std::size_t i = 0; i < outputs.size(); ++i) function.graph.output(function.graph.outputs()[i]).record.name = function.output_names[i];
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    function.graph.output(function.graph.outputs()[i]).record.name = function.output_names[i];
   for (const ir::VariablePtr& cell : traced->reads) function.reads.push_back(cell->path());
   auto module = std::make_shared<ir::Module>();
   for (const Variable& v : variables()) {
     // Random states serve training only.
     if (v.dtype() == DType::kU64) continue;
-    if (Status s = module->AddVariable(v.cell()); !s.ok()) fail(s.with_context("model \"" + name() + "\" (give the layers different names)"));
+    if (Status s = module->AddVariable(v.cell()); !s.ok())
+      fail(s.with_context("model \"" + name() + "\" (give the layers different names)"));
   }
   for (const ir::VariablePtr& cell : traced->reads)
     if (module->FindVariable(cell->path()) == nullptr) module->variables.push_back(cell);

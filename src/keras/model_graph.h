@@ -7,9 +7,10 @@
 
 namespace tenon::keras {
 
-/// Computes `outputs` with `inputs` replaced by `values`, calling each layer and op once. Throws kInvalidArgument when an
-/// output depends on an Input that is not among `inputs`.
-std::vector<Tensor> Replay(std::span<const Tensor> inputs, std::span<const Tensor> outputs, std::span<const Tensor> values, const CallArgs& args);
+/// Computes `outputs` with `inputs` replaced by `values`, calling each layer and op once. Throws kInvalidArgument when
+/// an output depends on an Input that is not among `inputs`.
+std::vector<Tensor> Replay(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+                           std::span<const Tensor> values, const CallArgs& args);
 
 /// The layers behind `outputs`, each once, producers first.
 std::vector<std::shared_ptr<LayerImpl>> LayersOf(std::span<const Tensor> outputs);

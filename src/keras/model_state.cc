@@ -19,7 +19,8 @@ ir::Type OpenBatch(const Tensor& t) {
 }
 
 Tensor RowCount(const Tensor& x) {
-  const Tensor rows = Do("gather", Do("shape_of", x), Tensor(Literal::scalar<std::int64_t>(0)), {{"axis", std::int64_t{0}}});
+  const Tensor rows =
+      Do("gather", Do("shape_of", x), Tensor(Literal::scalar<std::int64_t>(0)), {{"axis", std::int64_t{0}}});
   return CastTo(rows, DType::kF32);
 }
 
@@ -41,7 +42,8 @@ void ModelState::Build(const Model& model, const std::vector<Tensor>& y, const s
       if (names[i] == name) return i;
     std::string all;
     for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
-    fail(Code::kInvalidArgument, std::string("compile: ") + what + " names output \"" + name + "\", expected one of: " + all);
+    fail(Code::kInvalidArgument,
+         std::string("compile: ") + what + " names output \"" + name + "\", expected one of: " + all);
   };
   losses_.assign(predictions.size(), std::nullopt);
   loss_weights_.assign(predictions.size(), 1.0);
@@ -71,9 +73,11 @@ void ModelState::Build(const Model& model, const std::vector<Tensor>& y, const s
     for (const NameOr<Metric>& which : list) add(known(name, "metrics"), which);
 }
 
-Tensor ModelState::TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight, const Tensor& batch_size) {
+Tensor ModelState::TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions,
+                             const Tensor& sample_weight, const Tensor& batch_size) {
   if (y.size() != predictions.size())
-    fail(Code::kInvalidArgument, "fit: got " + std::to_string(y.size()) + " targets, expected " + std::to_string(predictions.size()) + ", one per output");
+    fail(Code::kInvalidArgument, "fit: got " + std::to_string(y.size()) + " targets, expected " +
+                                     std::to_string(predictions.size()) + ", one per output");
   Tensor total;
   std::size_t tracked = 0;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
@@ -83,16 +87,19 @@ Tensor ModelState::TotalLoss(const std::vector<Tensor>& y, const std::vector<Ten
     if (loss_weights_[i] != 1.0) loss = loss * loss_weights_[i];
     total = total.defined() ? total + loss : loss;
   }
-  if (!total.defined()) fail(Code::kFailedPrecondition, "fit: the model was compiled without a loss; give compile a .loss");
+  if (!total.defined())
+    fail(Code::kFailedPrecondition, "fit: the model was compiled without a loss; give compile a .loss");
   loss_tracker_->update_state(total, {}, batch_size);
   return total;
 }
 
-void ModelState::UpdateMetrics(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight) {
+void ModelState::UpdateMetrics(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions,
+                               const Tensor& sample_weight) {
   for (const OutputMetric& m : metrics_) m.metric.update_state(y[m.output], predictions[m.output], sample_weight);
 }
 
-std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, const std::string& kind, const DataArg::Batch& batch) {
+std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, const std::string& kind,
+                                                       const DataArg::Batch& batch) {
   std::string key = kind;
   const auto append = [&](const Tensor& t) { key += ";" + OpenBatch(t).to_string(); };
   for (const Tensor& t : batch.x) append(t);
@@ -105,8 +112,10 @@ std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, const
 
   eager::Trace trace;
   std::vector<Tensor> x, y;
-  for (std::size_t i = 0; i < batch.x.size(); ++i) x.push_back(trace.Input(OpenBatch(batch.x[i]), "x" + std::to_string(i)));
-  for (std::size_t i = 0; i < batch.y.size(); ++i) y.push_back(trace.Input(OpenBatch(batch.y[i]), "y" + std::to_string(i)));
+  for (std::size_t i = 0; i < batch.x.size(); ++i)
+    x.push_back(trace.Input(OpenBatch(batch.x[i]), "x" + std::to_string(i)));
+  for (std::size_t i = 0; i < batch.y.size(); ++i)
+    y.push_back(trace.Input(OpenBatch(batch.y[i]), "y" + std::to_string(i)));
   Tensor weight;
   if (batch.sample_weight.defined()) weight = trace.Input(OpenBatch(batch.sample_weight), "sample_weight");
   std::vector<Tensor> outputs;

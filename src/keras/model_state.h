@@ -32,7 +32,8 @@ class ModelState {
     Metric metric;
   };
   std::vector<Tensor> Forward(const Model& model, const std::vector<Tensor>& x, bool training);
-  Tensor TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight, const Tensor& batch_size);
+  Tensor TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight,
+                   const Tensor& batch_size);
   void UpdateMetrics(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight);
   void Build(const Model& model, const std::vector<Tensor>& y, const std::vector<Tensor>& predictions);
   std::shared_ptr<eager::StateFunction> Step(const Model& model, const std::string& kind, const DataArg::Batch& batch);

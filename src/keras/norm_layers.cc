@@ -11,7 +11,9 @@ namespace {
 
 std::int64_t KnownDim(const std::string& what, const Shape& input, int axis) {
   const Dim& d = input[axis];
-  if (d.is_symbolic()) fail(Code::kInvalidArgument, what + ": got input " + input.to_string() + ", expected a known dim at axis " + std::to_string(axis));
+  if (d.is_symbolic())
+    fail(Code::kInvalidArgument,
+         what + ": got input " + input.to_string() + ", expected a known dim at axis " + std::to_string(axis));
   return d.value();
 }
 
@@ -23,19 +25,25 @@ class BatchNormalizationImpl : public LayerImpl {
     if (o_.scale) gamma_ = add_weight("gamma", per_channel, {.initializer = o_.gamma_initializer});
     if (o_.center) beta_ = add_weight("beta", per_channel, {.initializer = o_.beta_initializer});
     mean_ = add_weight("moving_mean", per_channel, {.initializer = o_.moving_mean_initializer, .trainable = false});
-    variance_ = add_weight("moving_variance", per_channel, {.initializer = o_.moving_variance_initializer, .trainable = false});
+    variance_ =
+        add_weight("moving_variance", per_channel, {.initializer = o_.moving_variance_initializer, .trainable = false});
   }
   Tensor call(const Tensor& x, const CallArgs& args) override {
     const ir::Attrs attrs{{"axis", std::int64_t{o_.axis}}, {"epsilon", o_.epsilon}};
     const Tensor gamma = o_.scale ? Tensor(gamma_) : Tensor(), beta = o_.center ? Tensor(beta_) : Tensor();
-    if (!IsTraining(args) || !trainable()) return eager::ApplyOne("batch_norm", {x, mean_, variance_, gamma, beta}, attrs);
+    if (!IsTraining(args) || !trainable())
+      return eager::ApplyOne("batch_norm", {x, mean_, variance_, gamma, beta}, attrs);
     const std::vector<Tensor> out = eager::Apply("batch_norm_training", {x, gamma, beta}, attrs);
     mean_.assign(mean_ * o_.momentum + out[1] * (1 - o_.momentum));
     variance_.assign(variance_ * o_.momentum + out[2] * (1 - o_.momentum));
     return out[0];
   }
   Config get_config() const override {
-    return {{"axis", o_.axis}, {"momentum", o_.momentum}, {"epsilon", o_.epsilon}, {"center", o_.center}, {"scale", o_.scale}};
+    return {{"axis", o_.axis},
+            {"momentum", o_.momentum},
+            {"epsilon", o_.epsilon},
+            {"center", o_.center},
+            {"scale", o_.scale}};
   }
 
  private:
@@ -54,10 +62,13 @@ class LayerNormalizationImpl : public LayerImpl {
     if (o_.center) beta_ = add_weight("beta", last, {.initializer = "zeros"});
   }
   Tensor call(const Tensor& x, const CallArgs&) override {
-    return eager::ApplyOne("layer_norm", {x, o_.scale ? Tensor(gamma_) : Tensor(), o_.center ? Tensor(beta_) : Tensor()},
+    return eager::ApplyOne("layer_norm",
+                           {x, o_.scale ? Tensor(gamma_) : Tensor(), o_.center ? Tensor(beta_) : Tensor()},
                            {{"axis", std::int64_t{-1}}, {"epsilon", o_.epsilon}});
   }
-  Config get_config() const override { return {{"axis", o_.axis}, {"epsilon", o_.epsilon}, {"center", o_.center}, {"scale", o_.scale}}; }
+  Config get_config() const override {
+    return {{"axis", o_.axis}, {"epsilon", o_.epsilon}, {"center", o_.center}, {"scale", o_.scale}};
+  }
 
  private:
   LayerNormalizationOptions o_;
@@ -71,7 +82,8 @@ Literal Floats(const std::vector<double>& values) {
 class NormalizationImpl : public LayerImpl {
  public:
   explicit NormalizationImpl(NormalizationOptions o) : o_(std::move(o)) {
-    if (o_.mean.has_value() != o_.variance.has_value()) fail(Code::kInvalidArgument, "Normalization: give both mean and variance, or neither and call adapt");
+    if (o_.mean.has_value() != o_.variance.has_value())
+      fail(Code::kInvalidArgument, "Normalization: give both mean and variance, or neither and call adapt");
   }
   void build(const Shape& input) override {
     const std::int64_t n = KnownDim("Normalization \"" + name() + "\"", input, o_.axis);
@@ -79,7 +91,8 @@ class NormalizationImpl : public LayerImpl {
       std::vector<double> values = v.value_or(std::vector<double>(static_cast<std::size_t>(n), otherwise));
       if (values.size() == 1) values.resize(static_cast<std::size_t>(n), values[0]);
       if (static_cast<std::int64_t>(values.size()) != n)
-        fail(Code::kInvalidArgument, std::string("Normalization: got ") + std::to_string(values.size()) + " values of " + what + ", expected " + std::to_string(n));
+        fail(Code::kInvalidArgument, std::string("Normalization: got ") + std::to_string(values.size()) +
+                                         " values of " + what + ", expected " + std::to_string(n));
       return Floats(values);
     };
     mean_ = add_state("mean", given(o_.mean, 0, "mean"));
@@ -98,7 +111,8 @@ class NormalizationImpl : public LayerImpl {
     const std::int64_t n = dims[static_cast<std::size_t>(axis)];
     std::vector<double> sum(static_cast<std::size_t>(n)), square(static_cast<std::size_t>(n));
     const double rows = static_cast<double>(x.size()) / static_cast<double>(n);
-    for (std::size_t i = 0; i < x.size(); ++i) sum[static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % n)] += x[i] / rows;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      sum[static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % n)] += x[i] / rows;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const auto c = static_cast<std::size_t>(static_cast<std::int64_t>(i) / inner % n);
       square[c] += (x[i] - sum[c]) * (x[i] - sum[c]) / rows;
@@ -140,10 +154,13 @@ class RescalingImpl : public LayerImpl {
 
 }  // namespace
 
-BatchNormalization::BatchNormalization(BatchNormalizationOptions o) : Layer(Named(std::make_shared<BatchNormalizationImpl>(o), o.name)) {}
-LayerNormalization::LayerNormalization(LayerNormalizationOptions o) : Layer(Named(std::make_shared<LayerNormalizationImpl>(o), o.name)) {}
+BatchNormalization::BatchNormalization(BatchNormalizationOptions o)
+    : Layer(Named(std::make_shared<BatchNormalizationImpl>(o), o.name)) {}
+LayerNormalization::LayerNormalization(LayerNormalizationOptions o)
+    : Layer(Named(std::make_shared<LayerNormalizationImpl>(o), o.name)) {}
 Normalization::Normalization(NormalizationOptions o) : Layer(Named(std::make_shared<NormalizationImpl>(o), o.name)) {}
 void Normalization::adapt(const Tensor& data) const { static_cast<NormalizationImpl&>(*impl()).Adapt(data); }
-Rescaling::Rescaling(double scale, RescalingOptions o) : Layer(Named(std::make_shared<RescalingImpl>(scale, o.offset), o.name)) {}
+Rescaling::Rescaling(double scale, RescalingOptions o)
+    : Layer(Named(std::make_shared<RescalingImpl>(scale, o.offset), o.name)) {}
 
 }  // namespace tenon::keras::layers

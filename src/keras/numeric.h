@@ -5,9 +5,15 @@
 
 namespace tenon::keras {
 
-inline Tensor Do(std::string_view op, const Tensor& x, ir::Attrs attrs = {}) { return eager::ApplyOne(op, {x}, std::move(attrs)); }
-inline Tensor Do(std::string_view op, const Tensor& x, const Tensor& y, ir::Attrs attrs = {}) { return eager::ApplyOne(op, {x, y}, std::move(attrs)); }
-inline Tensor CastTo(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : Do("cast", x, {{"dtype", dtype}}); }
+inline Tensor Do(std::string_view op, const Tensor& x, ir::Attrs attrs = {}) {
+  return eager::ApplyOne(op, {x}, std::move(attrs));
+}
+inline Tensor Do(std::string_view op, const Tensor& x, const Tensor& y, ir::Attrs attrs = {}) {
+  return eager::ApplyOne(op, {x, y}, std::move(attrs));
+}
+inline Tensor CastTo(const Tensor& x, DType dtype) {
+  return x.dtype() == dtype ? x : Do("cast", x, {{"dtype", dtype}});
+}
 inline Tensor ReduceMean(const Tensor& x, std::vector<std::int64_t> axes, bool keep = false) {
   return Do("reduce_mean", x, {{"axes", std::move(axes)}, {"keep_dims", keep}});
 }

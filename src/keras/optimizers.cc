@@ -13,7 +13,9 @@ namespace {
 
 Tensor Norm(const Tensor& g) { return Do("sqrt", ReduceSum(Do("square", g))); }
 Tensor Sqrt(const Tensor& x) { return Do("sqrt", x); }
-Tensor Power(double base, const Tensor& exponent) { return eager::ApplyOne("power", {eager::Weak(base, exponent), exponent}); }
+Tensor Power(double base, const Tensor& exponent) {
+  return eager::ApplyOne("power", {eager::Weak(base, exponent), exponent});
+}
 
 std::string Underscored(std::string path) {
   std::replace(path.begin(), path.end(), '/', '_');
@@ -23,12 +25,16 @@ std::string Underscored(std::string path) {
 }  // namespace
 
 OptimizerImpl::OptimizerImpl(std::string name, Schedule learning_rate, CommonOptimizerOptions common)
-    : name_(std::move(name)), schedule_(std::move(learning_rate)), common_(common),
+    : name_(std::move(name)),
+      schedule_(std::move(learning_rate)),
+      common_(common),
       iterations_(std::make_shared<ir::VariableCell>(name_ + "/iteration", Literal::scalar<std::int64_t>(0), false)) {
-  if (int{common.clipnorm.has_value()} + int{common.clipvalue.has_value()} + int{common.global_clipnorm.has_value()} > 1)
+  if (int{common.clipnorm.has_value()} + int{common.clipvalue.has_value()} + int{common.global_clipnorm.has_value()} >
+      1)
     fail(Code::kInvalidArgument, name_ + ": at most one of clipnorm, clipvalue and global_clipnorm may be given");
   if (schedule_.is_constant())
-    learning_rate_ = Variable(std::make_shared<ir::VariableCell>(name_ + "/learning_rate", Literal::scalar(static_cast<float>(schedule_.constant())), false));
+    learning_rate_ = Variable(std::make_shared<ir::VariableCell>(
+        name_ + "/learning_rate", Literal::scalar(static_cast<float>(schedule_.constant())), false));
 }
 
 void OptimizerImpl::build(std::span<const Variable> variables) {
@@ -42,16 +48,20 @@ void OptimizerImpl::build(std::span<const Variable> variables) {
 std::vector<Variable> OptimizerImpl::add_slots(std::span<const Variable> variables, const std::string& slot) {
   std::vector<Variable> out;
   for (const Variable& v : variables) {
-    out.emplace_back(std::make_shared<ir::VariableCell>(name_ + "/" + Underscored(v.path()) + "_" + slot, Literal(v.shape(), v.dtype()), false));
+    out.emplace_back(std::make_shared<ir::VariableCell>(name_ + "/" + Underscored(v.path()) + "_" + slot,
+                                                        Literal(v.shape(), v.dtype()), false));
     slots_.push_back(out.back());
   }
   return out;
 }
 
-Tensor OptimizerImpl::learning_rate() const { return schedule_.is_constant() ? learning_rate_.value() : schedule_(iterations_.value()); }
+Tensor OptimizerImpl::learning_rate() const {
+  return schedule_.is_constant() ? learning_rate_.value() : schedule_(iterations_.value());
+}
 
 void OptimizerImpl::set_learning_rate(double value) {
-  if (!schedule_.is_constant()) fail(Code::kFailedPrecondition, name_ + ": the learning rate follows a schedule and cannot be set");
+  if (!schedule_.is_constant())
+    fail(Code::kFailedPrecondition, name_ + ": the learning rate follows a schedule and cannot be set");
   learning_rate_.assign(Tensor(Literal::scalar(static_cast<float>(value))));
 }
 
@@ -70,16 +80,20 @@ Config OptimizerImpl::get_config() const {
 
 void OptimizerImpl::apply(std::span<const Tensor> gradients, std::span<const Variable> variables) {
   if (gradients.size() != variables.size())
-    fail(Code::kInvalidArgument, name_ + ": got " + std::to_string(gradients.size()) + " gradients for " + std::to_string(variables.size()) + " variables");
+    fail(Code::kInvalidArgument, name_ + ": got " + std::to_string(gradients.size()) + " gradients for " +
+                                     std::to_string(variables.size()) + " variables");
   build(variables);
   std::vector<Tensor> used(gradients.begin(), gradients.end());
   bool any = false;
   for (std::size_t i = 0; i < used.size(); ++i) {
     any = any || used[i].defined();
     if (!used[i].defined())
-      base::Log(base::LogLevel::kWarning, name_ + ": variable \"" + variables[i].path() + "\" has no gradient; it stays as it is");
+      base::Log(base::LogLevel::kWarning,
+                name_ + ": variable \"" + variables[i].path() + "\" has no gradient; it stays as it is");
   }
-  if (!any) fail(Code::kInvalidArgument, name_ + ": no variable has a gradient; does the loss depend on the trainable variables?");
+  if (!any)
+    fail(Code::kInvalidArgument,
+         name_ + ": no variable has a gradient; does the loss depend on the trainable variables?");
   if (common_.clipnorm) {
     for (Tensor& g : used)
       if (g.defined()) {
@@ -98,16 +112,19 @@ void OptimizerImpl::apply(std::span<const Tensor> gradients, std::span<const Var
         sum = sum.defined() ? sum + square : square;
       }
     const Tensor norm = Sqrt(sum);
-    const Tensor scale = *common_.global_clipnorm / eager::ApplyOne("maximum", {norm, eager::Weak(*common_.global_clipnorm, norm)});
+    const Tensor scale =
+        *common_.global_clipnorm / eager::ApplyOne("maximum", {norm, eager::Weak(*common_.global_clipnorm, norm)});
     for (Tensor& g : used)
       if (g.defined()) g = g * scale;
   }
   const Tensor rate = learning_rate();
   for (std::size_t i = 0; i < used.size(); ++i) {
     if (!used[i].defined()) continue;
-    const auto at = std::find_if(tracked_.begin(), tracked_.end(), [&](const Variable& v) { return v.same_as(variables[i]); });
+    const auto at =
+        std::find_if(tracked_.begin(), tracked_.end(), [&](const Variable& v) { return v.same_as(variables[i]); });
     if (at == tracked_.end())
-      fail(Code::kInvalidArgument, name_ + ": variable \"" + variables[i].path() + "\" was not among those of the first apply; make a new optimizer for it");
+      fail(Code::kInvalidArgument, name_ + ": variable \"" + variables[i].path() +
+                                       "\" was not among those of the first apply; make a new optimizer for it");
     if (common_.weight_decay) {
       const Tensor w = variables[i];
       variables[i].assign(w - w * (rate * *common_.weight_decay));
@@ -121,8 +138,10 @@ namespace {
 
 class SgdImpl : public OptimizerImpl {
  public:
-  explicit SgdImpl(const SGDOptions& o) : OptimizerImpl("sgd", o.learning_rate, o.common), momentum_(o.momentum), nesterov_(o.nesterov) {
-    if (momentum_ < 0 || momentum_ > 1) fail(Code::kInvalidArgument, "SGD: got momentum " + std::to_string(momentum_) + ", expected one in [0, 1]");
+  explicit SgdImpl(const SGDOptions& o)
+      : OptimizerImpl("sgd", o.learning_rate, o.common), momentum_(o.momentum), nesterov_(o.nesterov) {
+    if (momentum_ < 0 || momentum_ > 1)
+      fail(Code::kInvalidArgument, "SGD: got momentum " + std::to_string(momentum_) + ", expected one in [0, 1]");
   }
   Config get_config() const override {
     Config c = OptimizerImpl::get_config();
@@ -240,7 +259,12 @@ SGD::SGD(SGDOptions o) : Optimizer(std::make_shared<SgdImpl>(o)) {}
 Adam::Adam(AdamOptions o) : Optimizer(std::make_shared<AdamImpl>(o, "adam")) {}
 AdamW::AdamW(AdamWOptions o)
     : Optimizer([&]() -> std::shared_ptr<OptimizerImpl> {
-        AdamOptions a{.learning_rate = o.learning_rate, .beta_1 = o.beta_1, .beta_2 = o.beta_2, .epsilon = o.epsilon, .amsgrad = o.amsgrad, .common = o.common};
+        AdamOptions a{.learning_rate = o.learning_rate,
+                      .beta_1 = o.beta_1,
+                      .beta_2 = o.beta_2,
+                      .epsilon = o.epsilon,
+                      .amsgrad = o.amsgrad,
+                      .common = o.common};
         a.common.weight_decay = o.weight_decay;
         return std::make_shared<AdamImpl>(a, "adamw");
       }()) {}
@@ -249,12 +273,14 @@ RMSprop::RMSprop(RMSpropOptions o) : Optimizer(std::make_shared<RmspropImpl>(o))
 Optimizer Optimizer::get(const NameOr<Optimizer>& which) {
   if (which.object()) return *which.object();
   std::string name = which.name();
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (name == "sgd") return SGD();
   if (name == "adam") return Adam();
   if (name == "adamw") return AdamW();
   if (name == "rmsprop") return RMSprop();
-  fail(Code::kNotFound, "optimizer \"" + which.name() + "\": there is none of that name, expected one of: adam, adamw, rmsprop, sgd");
+  fail(Code::kNotFound,
+       "optimizer \"" + which.name() + "\": there is none of that name, expected one of: adam, adamw, rmsprop, sgd");
 }
 
 }  // namespace tenon::keras

@@ -12,7 +12,8 @@ bool Plain(const std::string& format) {
   while (i < format.size() && std::isdigit(static_cast<unsigned char>(format[i]))) ++i;
   if (i < format.size() && format[i] == '.')
     for (++i; i < format.size() && std::isdigit(static_cast<unsigned char>(format[i]));) ++i;
-  return i + 1 == format.size() && i < 6 && (format[i] == 'd' || format[i] == 'f' || format[i] == 'e' || format[i] == 'g');
+  return i + 1 == format.size() && i < 6 &&
+         (format[i] == 'd' || format[i] == 'f' || format[i] == 'e' || format[i] == 'g');
 }
 
 }  // namespace
@@ -41,13 +42,16 @@ std::string FormatPath(const std::string& pattern, int epoch, int batch, const L
       value = it->second;
     }
     if (format.empty()) format = whole ? "d" : "g";
-    if (!Plain(format)) fail(Code::kInvalidArgument, "file name \"" + pattern + "\": cannot read the format \"" + format + "\"");
+    if (!Plain(format))
+      fail(Code::kInvalidArgument, "file name \"" + pattern + "\": cannot read the format \"" + format + "\"");
     char text[400];
     const std::string full = "%" + format;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    if (format.back() == 'd') std::snprintf(text, sizeof text, full.c_str(), static_cast<int>(value));
-    else std::snprintf(text, sizeof text, full.c_str(), value);
+    if (format.back() == 'd')
+      std::snprintf(text, sizeof text, full.c_str(), static_cast<int>(value));
+    else
+      std::snprintf(text, sizeof text, full.c_str(), value);
 #pragma GCC diagnostic pop
     out += text;
   }

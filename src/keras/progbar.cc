@@ -14,9 +14,7 @@ std::string Format(const char* format, A... args) {
   return text;
 }
 
-std::string Value(double v, bool absolute) {
-  return Format((absolute ? std::fabs(v) : v) > 1e-3 ? "%.4f" : "%.4e", v);
-}
+std::string Value(double v, bool absolute) { return Format((absolute ? std::fabs(v) : v) > 1e-3 ? "%.4f" : "%.4e", v); }
 
 // Characters on a terminal: escapes and UTF-8 continuation bytes take none.
 std::size_t Width(const std::string& s) {
@@ -36,7 +34,9 @@ std::size_t Width(const std::string& s) {
 Progbar::Progbar(int target, int verbose, bool terminal, std::ostream& out)
     : target_(target), verbose_(verbose), terminal_(terminal), out_(out) {}
 
-bool Progbar::Due() const { return verbose_ == 1 && terminal_ && (!drawn_ || Clock::now() - last_ >= std::chrono::milliseconds(50)); }
+bool Progbar::Due() const {
+  return verbose_ == 1 && terminal_ && (!drawn_ || Clock::now() - last_ >= std::chrono::milliseconds(50));
+}
 
 std::string Progbar::Values(const Logs& logs, bool absolute) {
   std::string out;
@@ -48,7 +48,8 @@ std::string Progbar::Values(const Logs& logs, bool absolute) {
 
 std::string Progbar::TimePerStep(int current, double now) const {
   // The first step builds and compiles: it does not count when there are others.
-  const double per = current <= 1 || after_first_ < 0 ? now / std::max(current, 1) : (now - after_first_) / (current - 1);
+  const double per =
+      current <= 1 || after_first_ < 0 ? now / std::max(current, 1) : (now - after_first_) / (current - 1);
   if (per >= 1 || per == 0) return Format(" %.0fs/step", per);
   if (per >= 1e-3) return Format(" %.0fms/step", per * 1e3);
   return Format(" %.0fus/step", per * 1e6);
@@ -71,11 +72,16 @@ std::string Progbar::Bar(int current, double now, bool finalize) const {
   }
   out += " " + bold;
   if (target_ >= 0 && !finalize) {
-    const double per = current > 1 && after_first_ >= 0 ? (now - after_first_) / (current - 1) : current > 0 ? now / current : 0;
+    const double per = current > 1 && after_first_ >= 0 ? (now - after_first_) / (current - 1)
+                       : current > 0                    ? now / current
+                                                        : 0;
     const int eta = static_cast<int>(per * (target_ - current));
-    if (eta > 3600) out += Format("%d:%02d:%02d", eta / 3600, eta % 3600 / 60, eta % 60);
-    else if (eta > 60) out += Format("%d:%02d", eta / 60, eta % 60);
-    else out += Format("%ds", eta);
+    if (eta > 3600)
+      out += Format("%d:%02d:%02d", eta / 3600, eta % 3600 / 60, eta % 60);
+    else if (eta > 60)
+      out += Format("%d:%02d", eta / 60, eta % 60);
+    else
+      out += Format("%ds", eta);
   } else {
     out += Format("%.0fs", now);
   }
@@ -104,8 +110,8 @@ void Progbar::Update(int current, const Logs& logs, bool finalize) {
     if (finalize) out_ << '\n';
     out_.flush();
   } else if (verbose_ == 2 && finalize) {
-    out_ << current << '/' << (target_ >= 0 ? std::to_string(target_) : "Unknown") << Format(" - %.0fs", now) << " -" << TimePerStep(current, now)
-         << Values(logs, false) << '\n';
+    out_ << current << '/' << (target_ >= 0 ? std::to_string(target_) : "Unknown") << Format(" - %.0fs", now) << " -"
+         << TimePerStep(current, now) << Values(logs, false) << '\n';
     out_.flush();
   }
 }

@@ -8,8 +8,8 @@
 
 namespace tenon::keras {
 
-/// One epoch's bar. verbose 1: a bar that is redrawn at most every 0.05 s (with \b and \r on a terminal, one line at the
-/// end elsewhere); 2: one line at the end. The first step is left out of the time per step. target < 0: unknown.
+/// One epoch's bar. verbose 1: a bar that is redrawn at most every 0.05 s (with \b and \r on a terminal, one line at
+/// the end elsewhere); 2: one line at the end. The first step is left out of the time per step. target < 0: unknown.
 class Progbar {
  public:
   Progbar(int target, int verbose, bool terminal, std::ostream& out);

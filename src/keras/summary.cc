@@ -12,7 +12,8 @@ namespace {
 
 std::string Thousands(std::int64_t n) {
   std::string s = std::to_string(n);
-  for (std::ptrdiff_t i = static_cast<std::ptrdiff_t>(s.size()) - 3; i > 0; i -= 3) s.insert(static_cast<std::size_t>(i), ",");
+  for (std::ptrdiff_t i = static_cast<std::ptrdiff_t>(s.size()) - 3; i > 0; i -= 3)
+    s.insert(static_cast<std::size_t>(i), ",");
   return s;
 }
 
@@ -32,7 +33,8 @@ std::string ShapeText(const Tensor& t) {
   if (!t.defined()) return "?";
   std::string out = "(";
   const Shape s = t.shape();
-  for (int i = 0; i < s.rank(); ++i) out += (i ? ", " : "") + (s[i].is_symbolic() ? std::string("None") : s[i].to_string());
+  for (int i = 0; i < s.rank(); ++i)
+    out += (i ? ", " : "") + (s[i].is_symbolic() ? std::string("None") : s[i].to_string());
   return out + ")";
 }
 
@@ -42,7 +44,9 @@ std::size_t Columns(const std::string& s) {
   return n;
 }
 
-std::string Fit(const std::string& s, std::size_t width) { return s + std::string(width > Columns(s) ? width - Columns(s) : 0, ' '); }
+std::string Fit(const std::string& s, std::size_t width) {
+  return s + std::string(width > Columns(s) ? width - Columns(s) : 0, ' ');
+}
 
 std::string Repeat(const char* s, std::size_t n) {
   std::string out;
@@ -65,7 +69,8 @@ void Model::summary(std::ostream& out) const {
   } else if (m.kind_ == ModelImpl::Kind::kSequential && !m.graph_.outputs.empty()) {
     // Walk back along the chain: each layer with what it made.
     std::vector<std::pair<std::shared_ptr<LayerImpl>, Tensor>> chain;
-    for (Tensor t = m.graph_.outputs[0]; t.node()->call; t = t.node()->call->inputs[0]) chain.emplace_back(LayerOf(t), t);
+    for (Tensor t = m.graph_.outputs[0]; t.node()->call; t = t.node()->call->inputs[0])
+      chain.emplace_back(LayerOf(t), t);
     for (std::size_t i = chain.size(); i-- > 0;) add(chain[i].first, chain[i].second);
   } else {
     for (const std::shared_ptr<LayerImpl>& l : impl()->sublayers()) add(l, Tensor());
@@ -80,8 +85,8 @@ void Model::summary(std::ostream& out) const {
     out << right << '\n';
   };
   const auto print = [&](const std::vector<std::string>& row, const char* bar) {
-    out << bar << ' ' << Fit(row[0], widths[0]) << ' ' << bar << ' ' << Fit(row[1], widths[1]) << ' ' << bar << ' ' << std::string(widths[2] - std::min(widths[2], Columns(row[2])), ' ') << row[2]
-        << ' ' << bar << '\n';
+    out << bar << ' ' << Fit(row[0], widths[0]) << ' ' << bar << ' ' << Fit(row[1], widths[1]) << ' ' << bar << ' '
+        << std::string(widths[2] - std::min(widths[2], Columns(row[2])), ' ') << row[2] << ' ' << bar << '\n';
   };
   out << "Model: \"" << name() << "\"\n";
   line("┏", "━", "┳", "┓");

@@ -74,7 +74,9 @@ class TENON_API Config {
     template <class N>
       requires std::is_arithmetic_v<N>
     Value(N number)
-        : kind_(std::same_as<N, bool> ? Kind::kBool : std::integral<N> ? Kind::kInteger : Kind::kNumber),
+        : kind_(std::same_as<N, bool> ? Kind::kBool
+                : std::integral<N>    ? Kind::kInteger
+                                      : Kind::kNumber),
           number_(static_cast<double>(number)) {}
     Value(std::vector<std::int64_t> list) : kind_(Kind::kList), list_(std::move(list)) {}
     enum class Kind : std::uint8_t { kText, kNumber, kInteger, kBool, kList };
@@ -123,29 +125,67 @@ class TENON_API Initializer {
   Fn fn_;
   std::optional<std::uint64_t> seed_;
 };
-struct TENON_API Zeros : Initializer { Zeros(); };
-struct TENON_API Ones : Initializer { Ones(); };
-struct TENON_API Constant : Initializer { explicit Constant(double value = 0); };
-struct RandomNormalOptions { double mean = 0; double stddev = 0.05; std::optional<std::uint64_t> seed = {}; };
-struct TENON_API RandomNormal : Initializer { explicit RandomNormal(RandomNormalOptions options = {}); };
-struct TENON_API TruncatedNormal : Initializer { explicit TruncatedNormal(RandomNormalOptions options = {}); };
-struct RandomUniformOptions { double minval = -0.05; double maxval = 0.05; std::optional<std::uint64_t> seed = {}; };
-struct TENON_API RandomUniform : Initializer { explicit RandomUniform(RandomUniformOptions options = {}); };
+struct TENON_API Zeros : Initializer {
+  Zeros();
+};
+struct TENON_API Ones : Initializer {
+  Ones();
+};
+struct TENON_API Constant : Initializer {
+  explicit Constant(double value = 0);
+};
+struct RandomNormalOptions {
+  double mean = 0;
+  double stddev = 0.05;
+  std::optional<std::uint64_t> seed = {};
+};
+struct TENON_API RandomNormal : Initializer {
+  explicit RandomNormal(RandomNormalOptions options = {});
+};
+struct TENON_API TruncatedNormal : Initializer {
+  explicit TruncatedNormal(RandomNormalOptions options = {});
+};
+struct RandomUniformOptions {
+  double minval = -0.05;
+  double maxval = 0.05;
+  std::optional<std::uint64_t> seed = {};
+};
+struct TENON_API RandomUniform : Initializer {
+  explicit RandomUniform(RandomUniformOptions options = {});
+};
 struct VarianceScalingOptions {
   double scale = 1;
-  std::string mode = "fan_in";                   // fan_in, fan_out, fan_avg
+  std::string mode = "fan_in";                    // fan_in, fan_out, fan_avg
   std::string distribution = "truncated_normal";  // truncated_normal, untruncated_normal, uniform
   std::optional<std::uint64_t> seed = {};
 };
-struct TENON_API VarianceScaling : Initializer { explicit VarianceScaling(VarianceScalingOptions options = {}, std::string name = "variance_scaling"); };
-struct SeedOptions { std::optional<std::uint64_t> seed = {}; };
-struct TENON_API GlorotUniform : Initializer { explicit GlorotUniform(SeedOptions options = {}); };
-struct TENON_API GlorotNormal : Initializer { explicit GlorotNormal(SeedOptions options = {}); };
-struct TENON_API HeUniform : Initializer { explicit HeUniform(SeedOptions options = {}); };
-struct TENON_API HeNormal : Initializer { explicit HeNormal(SeedOptions options = {}); };
-struct TENON_API LecunUniform : Initializer { explicit LecunUniform(SeedOptions options = {}); };
-struct TENON_API LecunNormal : Initializer { explicit LecunNormal(SeedOptions options = {}); };
-struct TENON_API Orthogonal : Initializer { explicit Orthogonal(double gain = 1, SeedOptions options = {}); };
+struct TENON_API VarianceScaling : Initializer {
+  explicit VarianceScaling(VarianceScalingOptions options = {}, std::string name = "variance_scaling");
+};
+struct SeedOptions {
+  std::optional<std::uint64_t> seed = {};
+};
+struct TENON_API GlorotUniform : Initializer {
+  explicit GlorotUniform(SeedOptions options = {});
+};
+struct TENON_API GlorotNormal : Initializer {
+  explicit GlorotNormal(SeedOptions options = {});
+};
+struct TENON_API HeUniform : Initializer {
+  explicit HeUniform(SeedOptions options = {});
+};
+struct TENON_API HeNormal : Initializer {
+  explicit HeNormal(SeedOptions options = {});
+};
+struct TENON_API LecunUniform : Initializer {
+  explicit LecunUniform(SeedOptions options = {});
+};
+struct TENON_API LecunNormal : Initializer {
+  explicit LecunNormal(SeedOptions options = {});
+};
+struct TENON_API Orthogonal : Initializer {
+  explicit Orthogonal(double gain = 1, SeedOptions options = {});
+};
 
 /// Seeds the global generator (initializers, Dropout, shuffling).
 TENON_API void set_random_seed(std::uint64_t seed);

@@ -77,7 +77,9 @@ struct TENON_API EarlyStoppingImpl : CallbackImpl {
   bool any_ = false;
   std::vector<Tensor> best_weights_;
 };
-struct TENON_API EarlyStopping : Handle<EarlyStoppingImpl> { explicit EarlyStopping(EarlyStoppingOptions options = {}); };
+struct TENON_API EarlyStopping : Handle<EarlyStoppingImpl> {
+  explicit EarlyStopping(EarlyStoppingOptions options = {});
+};
 
 struct ModelCheckpointOptions {
   std::string monitor = "val_loss";
@@ -89,10 +91,14 @@ struct ModelCheckpointOptions {
 };
 /// filepath may hold {epoch}, {epoch:02d}, {batch} and log names such as {val_loss:.4f}. Weights only: a name that ends
 /// in .weights.npz; else a native module (.tenon).
-struct TENON_API ModelCheckpoint : Callback { ModelCheckpoint(std::string filepath, ModelCheckpointOptions options = {}); };
+struct TENON_API ModelCheckpoint : Callback {
+  ModelCheckpoint(std::string filepath, ModelCheckpointOptions options = {});
+};
 
 /// Stops when the loss of a batch is NaN or infinite and prints "Batch N: Invalid loss, terminating training".
-struct TENON_API TerminateOnNaN : Callback { TerminateOnNaN(); };
+struct TENON_API TerminateOnNaN : Callback {
+  TerminateOnNaN();
+};
 
 struct LambdaCallbackOptions {
   std::function<void(int epoch, const Logs&)> on_epoch_begin = {};
@@ -102,9 +108,13 @@ struct LambdaCallbackOptions {
   std::function<void(int batch, const Logs&)> on_train_batch_begin = {};
   std::function<void(int batch, const Logs&)> on_train_batch_end = {};
 };
-struct TENON_API LambdaCallback : Callback { explicit LambdaCallback(LambdaCallbackOptions options); };
+struct TENON_API LambdaCallback : Callback {
+  explicit LambdaCallback(LambdaCallbackOptions options);
+};
 
 /// schedule(epoch, learning rate) -> learning rate, at the start of each epoch.
-struct TENON_API LearningRateScheduler : Callback { explicit LearningRateScheduler(std::function<double(int, double)> schedule, int verbose = 0); };
+struct TENON_API LearningRateScheduler : Callback {
+  explicit LearningRateScheduler(std::function<double(int, double)> schedule, int verbose = 0);
+};
 
 }  // namespace tenon::keras

@@ -20,8 +20,8 @@ struct CallArgs {
 struct Layer;
 
 /// What users derive from: one input and output (build, call), or several (…_all). build runs once, before the first
-/// call, with the dims of the inputs (the batch symbolic). Weights come from add_weight, sub-layers from add_layer: both
-/// are saved and trained. Not thread-safe while it builds.
+/// call, with the dims of the inputs (the batch symbolic). Weights come from add_weight, sub-layers from add_layer:
+/// both are saved and trained. Not thread-safe while it builds.
 class TENON_API LayerImpl : public Impl {
  public:
   using Base = Layer;
@@ -91,7 +91,8 @@ struct TENON_API Layer : Shared<LayerImpl> {
 
 struct Registration {};
 /// Lets load() make an L from its saved config, and gives the class its name.
-TENON_API void register_layer_factory(const std::string& name, std::string type_id, std::function<Layer(const Config&)> factory);
+TENON_API void register_layer_factory(const std::string& name, std::string type_id,
+                                      std::function<Layer(const Config&)> factory);
 template <class L>
   requires requires(const Config& c) {
     { L::from_config(c) } -> std::convertible_to<Layer>;

@@ -69,7 +69,7 @@ struct CompileOptions {
 };
 struct FitOptions {
   int batch_size = 32;
-  int epochs = 1;  // the final epoch index
+  int epochs = 1;   // the final epoch index
   int verbose = 1;  // 0 silent, 1 progress bar, 2 one line per epoch
   std::vector<Callback> callbacks = {};
   double validation_split = 0;  // the last part of the rows
@@ -78,8 +78,8 @@ struct FitOptions {
   std::map<int, double> class_weight = {};
   Tensor sample_weight = {};
   int initial_epoch = 0;
-  int steps_per_epoch = 0;   // 0: all
-  int validation_steps = 0;  // 0: all
+  int steps_per_epoch = 0;        // 0: all
+  int validation_steps = 0;       // 0: all
   int validation_batch_size = 0;  // 0: batch_size
   int validation_freq = 1;
 };
@@ -144,9 +144,13 @@ struct TENON_API Model : Layer {
   /// Throws kFailedPrecondition before compile, kInvalidArgument on data that does not fit. A NaN loss is not an error
   /// (TerminateOnNaN stops on it). Returns the History.
   History fit(const DataArg& data, FitOptions options = {}) const;
-  History fit(const TensorsArg& x, const TensorsArg& y, FitOptions options = {}) const { return fit(DataArg(x, y), std::move(options)); }
+  History fit(const TensorsArg& x, const TensorsArg& y, FitOptions options = {}) const {
+    return fit(DataArg(x, y), std::move(options));
+  }
   Evaluation evaluate(const DataArg& data, EvaluateOptions options = {}) const;
-  Evaluation evaluate(const TensorsArg& x, const TensorsArg& y, EvaluateOptions options = {}) const { return evaluate(DataArg(x, y), std::move(options)); }
+  Evaluation evaluate(const TensorsArg& x, const TensorsArg& y, EvaluateOptions options = {}) const {
+    return evaluate(DataArg(x, y), std::move(options));
+  }
   /// The outputs for all rows, batch by batch. predict_all for several inputs or outputs.
   Tensor predict(const Tensor& x, PredictOptions options = {}) const;
   std::vector<Tensor> predict_all(const TensorsArg& x, PredictOptions options = {}) const;

@@ -55,16 +55,26 @@ struct CrossentropyOptions {
   double label_smoothing = 0;
   int axis = -1;
 };
-struct TENON_API BinaryCrossentropy : Loss { explicit BinaryCrossentropy(CrossentropyOptions options = {}); };
-struct TENON_API CategoricalCrossentropy : Loss { explicit CategoricalCrossentropy(CrossentropyOptions options = {}); };
+struct TENON_API BinaryCrossentropy : Loss {
+  explicit BinaryCrossentropy(CrossentropyOptions options = {});
+};
+struct TENON_API CategoricalCrossentropy : Loss {
+  explicit CategoricalCrossentropy(CrossentropyOptions options = {});
+};
 struct SparseCrossentropyOptions {
   bool from_logits = false;
   std::optional<std::int64_t> ignore_class = {};
   int axis = -1;
 };
-struct TENON_API SparseCategoricalCrossentropy : Loss { explicit SparseCategoricalCrossentropy(SparseCrossentropyOptions options = {}); };
-struct TENON_API MeanSquaredError : Loss { MeanSquaredError(); };
-struct TENON_API MeanAbsoluteError : Loss { MeanAbsoluteError(); };
+struct TENON_API SparseCategoricalCrossentropy : Loss {
+  explicit SparseCategoricalCrossentropy(SparseCrossentropyOptions options = {});
+};
+struct TENON_API MeanSquaredError : Loss {
+  MeanSquaredError();
+};
+struct TENON_API MeanAbsoluteError : Loss {
+  MeanAbsoluteError();
+};
 using LossArg = PerOutput<NameOr<Loss>>;
 
 /// State over batches. update_state works eagerly and inside traced steps.
@@ -99,13 +109,25 @@ struct TENON_API Metric : Shared<MetricImpl> {
   const std::string& name() const { return impl()->name(); }
 };
 /// The weighted mean of the values given as y_true.
-struct TENON_API Mean : Metric { explicit Mean(std::string name = "mean"); };
-struct TENON_API Accuracy : Metric { explicit Accuracy(std::string name = "accuracy"); };
-struct TENON_API BinaryAccuracy : Metric { explicit BinaryAccuracy(double threshold = 0.5, std::string name = "binary_accuracy"); };
-struct TENON_API CategoricalAccuracy : Metric { explicit CategoricalAccuracy(std::string name = "categorical_accuracy"); };
-struct TENON_API SparseCategoricalAccuracy : Metric { explicit SparseCategoricalAccuracy(std::string name = "sparse_categorical_accuracy"); };
+struct TENON_API Mean : Metric {
+  explicit Mean(std::string name = "mean");
+};
+struct TENON_API Accuracy : Metric {
+  explicit Accuracy(std::string name = "accuracy");
+};
+struct TENON_API BinaryAccuracy : Metric {
+  explicit BinaryAccuracy(double threshold = 0.5, std::string name = "binary_accuracy");
+};
+struct TENON_API CategoricalAccuracy : Metric {
+  explicit CategoricalAccuracy(std::string name = "categorical_accuracy");
+};
+struct TENON_API SparseCategoricalAccuracy : Metric {
+  explicit SparseCategoricalAccuracy(std::string name = "sparse_categorical_accuracy");
+};
 /// The mean of any per-sample function of (y_true, y_pred): what a loss used as a metric is.
-struct TENON_API MeanMetricWrapper : Metric { MeanMetricWrapper(Loss::Fn fn, std::string name, int direction = -1); };
+struct TENON_API MeanMetricWrapper : Metric {
+  MeanMetricWrapper(Loss::Fn fn, std::string name, int direction = -1);
+};
 /// Throws kNotFound listing the names. "accuracy" and "acc" choose by the shapes of the last axes.
 TENON_API Metric get_metric(const NameOr<Metric>& which, const Shape& y_true, const Shape& y_pred);
 /// A name, a Metric or a list of them.
@@ -149,7 +171,7 @@ class TENON_API OptimizerImpl : public Impl {
   /// Makes the slots; called by the first apply.
   void build(std::span<const Variable> variables);
   void apply(std::span<const Tensor> gradients, std::span<const Variable> variables);
-  Tensor learning_rate() const;  // of the present step
+  Tensor learning_rate() const;          // of the present step
   void set_learning_rate(double value);  // throws kFailedPrecondition under a schedule
   Variable iterations() const { return iterations_; }
   const std::string& name() const { return name_; }
@@ -161,7 +183,8 @@ class TENON_API OptimizerImpl : public Impl {
   /// One slot per variable, zero at first, named "<path with _>_<slot>".
   std::vector<Variable> add_slots(std::span<const Variable> variables, const std::string& slot);
   virtual void build_slots(std::span<const Variable> variables) = 0;
-  virtual void update(std::size_t index, const Tensor& gradient, const Variable& variable, const Tensor& learning_rate) = 0;
+  virtual void update(std::size_t index, const Tensor& gradient, const Variable& variable,
+                      const Tensor& learning_rate) = 0;
 
  private:
   std::string name_;
@@ -174,7 +197,9 @@ class TENON_API OptimizerImpl : public Impl {
 struct TENON_API Optimizer : Shared<OptimizerImpl> {
   using Shared::Shared;
   /// Undefined gradients are left out with a warning; all undefined throws kInvalidArgument.
-  void apply(std::span<const Tensor> gradients, std::span<const Variable> variables) const { impl()->apply(gradients, variables); }
+  void apply(std::span<const Tensor> gradients, std::span<const Variable> variables) const {
+    impl()->apply(gradients, variables);
+  }
   Tensor learning_rate() const { return impl()->learning_rate(); }
   void set_learning_rate(double value) const { impl()->set_learning_rate(value); }
   Variable iterations() const { return impl()->iterations(); }
@@ -187,7 +212,9 @@ struct SGDOptions {
   bool nesterov = false;
   CommonOptimizerOptions common = {};
 };
-struct TENON_API SGD : Optimizer { explicit SGD(SGDOptions options = {}); };
+struct TENON_API SGD : Optimizer {
+  explicit SGD(SGDOptions options = {});
+};
 struct AdamOptions {
   Schedule learning_rate = 1e-3;
   double beta_1 = 0.9;
@@ -196,7 +223,9 @@ struct AdamOptions {
   bool amsgrad = false;
   CommonOptimizerOptions common = {};
 };
-struct TENON_API Adam : Optimizer { explicit Adam(AdamOptions options = {}); };
+struct TENON_API Adam : Optimizer {
+  explicit Adam(AdamOptions options = {});
+};
 struct AdamWOptions {
   Schedule learning_rate = 1e-3;
   double weight_decay = 0.004;
@@ -206,7 +235,9 @@ struct AdamWOptions {
   bool amsgrad = false;
   CommonOptimizerOptions common = {};
 };
-struct TENON_API AdamW : Optimizer { explicit AdamW(AdamWOptions options = {}); };
+struct TENON_API AdamW : Optimizer {
+  explicit AdamW(AdamWOptions options = {});
+};
 struct RMSpropOptions {
   Schedule learning_rate = 1e-3;
   double rho = 0.9;
@@ -215,7 +246,9 @@ struct RMSpropOptions {
   bool centered = false;
   CommonOptimizerOptions common = {};
 };
-struct TENON_API RMSprop : Optimizer { explicit RMSprop(RMSpropOptions options = {}); };
+struct TENON_API RMSprop : Optimizer {
+  explicit RMSprop(RMSpropOptions options = {});
+};
 using OptimizerArg = NameOr<Optimizer>;
 
 }  // namespace tenon::keras

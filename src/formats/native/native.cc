@@ -43,7 +43,8 @@ class Cursor {
   }
   Result<std::string_view> Take(std::uint64_t n) {
     if (n > bytes_.size() - at_)
-      return Status(Code::kDataLoss, where_ + ": ends at byte " + std::to_string(bytes_.size()) + ", expected " + std::to_string(n) + " more at " + std::to_string(at_));
+      return Status(Code::kDataLoss, where_ + ": ends at byte " + std::to_string(bytes_.size()) + ", expected " +
+                                         std::to_string(n) + " more at " + std::to_string(at_));
     const std::string_view out = bytes_.substr(at_, n);
     at_ += n;
     return out;
@@ -67,7 +68,8 @@ std::string StringBytes(const Literal& l) {
 Result<Literal> ParseStrings(std::string_view bytes, std::vector<std::int64_t> dims, const std::string& where) {
   TENON_ASSIGN_OR_RETURN(const std::int64_t count, checked_size(dims));
   if (static_cast<std::uint64_t>(count) > bytes.size() / 8)
-    return Status(Code::kDataLoss, where + ": claims " + std::to_string(count) + " strings in " + std::to_string(bytes.size()) + " bytes");
+    return Status(Code::kDataLoss, where + ": claims " + std::to_string(count) + " strings in " +
+                                       std::to_string(bytes.size()) + " bytes");
   Cursor in(bytes, where);
   std::vector<std::string> strings;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -79,11 +81,14 @@ Result<Literal> ParseStrings(std::string_view bytes, std::vector<std::int64_t> d
   return Literal::from_strings(std::move(dims), std::move(strings));
 }
 
-Result<std::string_view> Section(std::string_view file, std::uint64_t offset, std::uint64_t size, std::uint32_t crc, const std::string& where) {
+Result<std::string_view> Section(std::string_view file, std::uint64_t offset, std::uint64_t size, std::uint32_t crc,
+                                 const std::string& where) {
   if (offset > file.size() || size > file.size() - offset)
-    return Status(Code::kDataLoss, where + ": at bytes " + std::to_string(offset) + " + " + std::to_string(size) + ", the file has " + std::to_string(file.size()));
+    return Status(Code::kDataLoss, where + ": at bytes " + std::to_string(offset) + " + " + std::to_string(size) +
+                                       ", the file has " + std::to_string(file.size()));
   const std::string_view bytes = file.substr(offset, size);
-  if (base::Crc32c(bytes) != crc) return Status(Code::kDataLoss, where + ": its checksum does not match; the file is damaged");
+  if (base::Crc32c(bytes) != crc)
+    return Status(Code::kDataLoss, where + ": its checksum does not match; the file is damaged");
   return bytes;
 }
 
@@ -102,7 +107,9 @@ Status Write(const ir::Module& module, const std::string& path) {
   std::vector<std::pair<std::uint64_t, const Literal*>> places;
   for (const auto& [name, l] : blobs) {
     const std::string strings = l.dtype() == DType::kString ? StringBytes(l) : std::string();
-    const std::string_view bytes = l.dtype() == DType::kString ? std::string_view(strings) : std::string_view(reinterpret_cast<const char*>(l.raw().data()), l.nbytes());
+    const std::string_view bytes = l.dtype() == DType::kString
+                                       ? std::string_view(strings)
+                                       : std::string_view(reinterpret_cast<const char*>(l.raw().data()), l.nbytes());
     at = (at + 63) / 64 * 64;
     places.emplace_back(at, &l);
     Put(table, static_cast<std::uint32_t>(name.size()));
@@ -130,8 +137,10 @@ Status Write(const ir::Module& module, const std::string& path) {
   TENON_RETURN_IF_ERROR(file->Append(header));
   for (const auto& [offset, l] : places) {
     TENON_RETURN_IF_ERROR(file->Append(std::string(offset - file->size(), '\0')));
-    if (l->dtype() == DType::kString) TENON_RETURN_IF_ERROR(file->Append(StringBytes(*l)));
-    else TENON_RETURN_IF_ERROR(file->Append(l->raw()));
+    if (l->dtype() == DType::kString)
+      TENON_RETURN_IF_ERROR(file->Append(StringBytes(*l)));
+    else
+      TENON_RETURN_IF_ERROR(file->Append(l->raw()));
   }
   TENON_RETURN_IF_ERROR(file->Append(table));
   TENON_RETURN_IF_ERROR(file->Append(text));
@@ -141,8 +150,10 @@ Status Write(const ir::Module& module, const std::string& path) {
 Result<ir::Module> Read(const std::string& path) {
   TENON_ASSIGN_OR_RETURN(const std::shared_ptr<const base::MappedFile> file, base::MappedFile::Open(path));
   const std::string_view all = file->text();
-  if (!Matches(all)) return Status(Code::kInvalidArgument, path + ": not a native file, expected it to start with TENON");
-  if (all.size() < kHeader) return Status(Code::kDataLoss, path + ": got " + std::to_string(all.size()) + " bytes, expected a header of 64");
+  if (!Matches(all))
+    return Status(Code::kInvalidArgument, path + ": not a native file, expected it to start with TENON");
+  if (all.size() < kHeader)
+    return Status(Code::kDataLoss, path + ": got " + std::to_string(all.size()) + " bytes, expected a header of 64");
   Cursor head(all.substr(8, kHeader - 8), path + ": header");
   std::uint32_t version = 0, zero = 0, text_crc = 0, table_crc = 0, zero2 = 0, header_crc = 0;
   std::uint64_t text_at = 0, text_size = 0, table_at = 0, table_size = 0;
@@ -156,11 +167,15 @@ Result<ir::Module> Read(const std::string& path) {
   TENON_RETURN_IF_ERROR(head.Get(table_crc));
   TENON_RETURN_IF_ERROR(head.Get(zero2));
   TENON_RETURN_IF_ERROR(head.Get(header_crc));
-  if (base::Crc32c(all.substr(0, kHeader - 4)) != header_crc) return Status(Code::kDataLoss, path + ": header: its checksum does not match; the file is damaged");
+  if (base::Crc32c(all.substr(0, kHeader - 4)) != header_crc)
+    return Status(Code::kDataLoss, path + ": header: its checksum does not match; the file is damaged");
   if (version != kVersion)
-    return Status(Code::kInvalidArgument, path + ": got version " + std::to_string(version) + ", this program reads version " + std::to_string(kVersion) + "; use a newer one");
+    return Status(Code::kInvalidArgument, path + ": got version " + std::to_string(version) +
+                                              ", this program reads version " + std::to_string(kVersion) +
+                                              "; use a newer one");
   TENON_ASSIGN_OR_RETURN(const std::string_view text, Section(all, text_at, text_size, text_crc, path + ": text"));
-  TENON_ASSIGN_OR_RETURN(const std::string_view table, Section(all, table_at, table_size, table_crc, path + ": blob table"));
+  TENON_ASSIGN_OR_RETURN(const std::string_view table,
+                         Section(all, table_at, table_size, table_crc, path + ": blob table"));
   Cursor in(table, path + ": blob table");
   std::uint64_t count = 0;
   TENON_RETURN_IF_ERROR(in.Get(count));
@@ -189,7 +204,8 @@ Result<ir::Module> Read(const std::string& path) {
       blobs.insert_or_assign(std::string(name), std::move(l));
       continue;
     }
-    Result<Literal> l = Literal::from_buffer(type, std::move(dims), Buffer::view(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size(), file));
+    Result<Literal> l = Literal::from_buffer(
+        type, std::move(dims), Buffer::view(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size(), file));
     if (!l.ok()) return l.status().with_context(where);
     blobs.insert_or_assign(std::string(name), *std::move(l));
   }

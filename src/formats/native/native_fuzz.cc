@@ -1,6 +1,7 @@
 // Hostile native files and text forms: no crash, no read outside.
-#include <cstdio>
 #include <unistd.h>
+
+#include <cstdio>
 
 #include "formats/native/native.h"
 #include "ir/text.h"

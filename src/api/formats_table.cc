@@ -1,0 +1,47 @@
+#include "api/formats_table.h"
+
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "formats/native/native.h"
+#include "formats/onnx/parse.h"
+#include "formats/onnx/translate.h"
+#include "formats/savedmodel/savedmodel.h"
+
+namespace tenon::api {
+namespace {
+
+bool IsNative(const std::string&, std::string_view head) { return native::Matches(head); }
+Status SaveNative(const ir::Module& module, const std::string& path, const SaveOptions&) {
+  return native::Write(module, path);
+}
+
+bool IsSavedModel(const std::string& path, std::string_view) { return base::FileExists(path + "/saved_model.pb"); }
+Result<ir::Module> LoadSavedModel(const std::string& path) {
+  return base::IsFolder(path) ? savedmodel::LoadSavedModel(path) : savedmodel::LoadGraphDef(path);
+}
+
+// A ModelProto begins with ir_version (field 1, varint) in every writer that we know; a GraphDef with a node (field 1,
+// bytes).
+bool IsOnnx(const std::string&, std::string_view head) {
+  return head.size() > 2 && (head[0] == '\x08' || head[0] == '\x3a' || head[0] == '\x12');
+}
+bool IsGraphDef(const std::string&, std::string_view head) { return head.size() > 2 && head[0] == '\x0a'; }
+
+Result<ir::Module> LoadOnnx(const std::string& path) {
+  TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(path));
+  return onnx::Translate(model);
+}
+
+}  // namespace
+
+std::span<const FormatEntry> Formats() {
+  static constexpr FormatEntry kAll[] = {
+      {Format::kTenon, ".tenon", IsNative, native::Read, SaveNative},
+      {Format::kSavedModel, "", IsSavedModel, LoadSavedModel, nullptr},
+      {Format::kOnnx, ".onnx", IsOnnx, LoadOnnx, nullptr},
+      {Format::kSavedModel, ".pb", IsGraphDef, LoadSavedModel, nullptr},
+  };
+  return kAll;
+}
+
+}  // namespace tenon::api
