@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 
-.PHONY: all setup setup-dev build test test-full lint format fuzz interop bench-peers clean
+.PHONY: all setup setup-dev build test test-full lint format generate fuzz interop bench-peers clean
 all: build
 
 # Installs what a list of Debian packages names; does nothing when it is all there.
@@ -49,6 +49,11 @@ lint: setup-dev $(BUILD)/build.ninja
 
 format: setup-dev
 	tools/format.sh
+
+# Writes what is derived from the op records: public functions, name constants, pages. Commit what changes.
+generate: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) -j $(JOBS) --target opgen_command
+	$(BUILD)/bin/opgen .
 
 # Every parser for FUZZ_SECONDS, as many at a time as there are jobs; findings lie in out/fuzz.
 fuzz: setup-dev

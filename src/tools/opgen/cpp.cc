@@ -91,10 +91,21 @@ std::string Signature(const ir::OpDef& op, std::string_view variadic_type, bool 
   return parameters.empty() ? out + ")" : out;
 }
 
-std::string PortText(const ir::Port& p) {
-  std::string text = fmt::format("{}: {}", p.name, DTypes(p.dtypes));
-  if (!p.doc.empty()) text += fmt::format("; {}", p.doc);
-  return text;
+// "x, y: floats. labels: integers; classes": the ports that the signature shows.
+std::string PortTexts(const ir::OpDef& op) {
+  std::vector<std::pair<std::string, std::string>> texts;  // names, meaning
+  for (const ir::Port& p : op.inputs) {
+    if (Optional(p)) continue;
+    std::string meaning = DTypes(p.dtypes);
+    if (!p.doc.empty()) meaning += fmt::format("; {}", p.doc);
+    if (!texts.empty() && texts.back().second == meaning)
+      texts.back().first += fmt::format(", {}", p.name);
+    else
+      texts.emplace_back(p.name, meaning);
+  }
+  std::string out;
+  for (const auto& [names, meaning] : texts) out += fmt::format("{}{}: {}.", out.empty() ? "" : " ", names, meaning);
+  return out;
 }
 
 std::string Options(const ir::OpDef& op) {
@@ -127,10 +138,7 @@ std::string Result(const ir::OpDef& op) {
 // What stands above the function: the summary, then what the signature does not say.
 std::string Doc(const ir::OpDef& op) {
   std::string out = Comment("///", op.summary);
-  std::string ports;
-  for (const ir::Port& p : op.inputs)
-    if (!Optional(p)) ports += (ports.empty() ? "" : ". ") + PortText(p);
-  if (!ports.empty()) out += Comment("///", ports + ".");
+  if (const std::string ports = PortTexts(op); !ports.empty()) out += Comment("///", ports);
   for (const ir::AttrSpec& a : op.attrs)
     if (a.mode == Default::kRequired && !a.doc.empty()) out += Comment("///", fmt::format("{}: {}.", a.name, a.doc));
   if (op.outputs.size() == 1 && !op.outputs[0].doc.empty())
@@ -154,7 +162,7 @@ std::string Attributes(const ir::OpDef& op) {
     if (a.mode == Default::kAbsent) {
       sometimes += fmt::format("  if (options.{0}) attrs.Set(\"{0}\", *options.{0});\n", a.name);
     } else {
-      always += fmt::format("{}{{\"{}\", {}{}}}", always.empty() ? "" : ",\n                     ", a.name,
+      always += fmt::format("{}{{\"{}\", {}{}}}", always.empty() ? "" : ",\n                           ", a.name,
                             a.mode == Default::kRequired ? "" : "options.", a.name);
     }
   }
@@ -259,7 +267,7 @@ std::string AllHeader() {
       "#pragma once\n";
   for (const ir::OpFamily& family : ir::OpFamilies())
     if (AnyPublic(family)) out += fmt::format("#include \"tenon/ops/{}.h\"  // IWYU pragma: export\n", family.name);
-  return out;
+  return out + "#include \"tenon/shortcuts.h\"  // IWYU pragma: export\n";
 }
 
 std::string NamesHeader() {
