@@ -12,6 +12,7 @@
 #include "tenon/ops/broadcast.h"  // IWYU pragma: export
 #include "tenon/ops/cast.h"  // IWYU pragma: export
 #include "tenon/ops/compare.h"  // IWYU pragma: export
+#include "tenon/ops/conv.h"  // IWYU pragma: export
 #include "tenon/ops/cross_entropy.h"  // IWYU pragma: export
 #include "tenon/ops/cumulative.h"  // IWYU pragma: export
 #include "tenon/ops/dot.h"  // IWYU pragma: export
@@ -19,6 +20,8 @@
 #include "tenon/ops/filling.h"  // IWYU pragma: export
 #include "tenon/ops/index.h"  // IWYU pragma: export
 #include "tenon/ops/logical.h"  // IWYU pragma: export
+#include "tenon/ops/norm.h"  // IWYU pragma: export
+#include "tenon/ops/pool.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export
 #include "tenon/ops/select.h"  // IWYU pragma: export
