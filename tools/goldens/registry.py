@@ -5,6 +5,8 @@ a list of arrays. `golden` names the ops that a function computes."""
 import numpy as np
 
 TABLE = {}
+NUMPY = {"bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
+         "u32": np.uint32, "u64": np.uint64, "f16": np.float16, "f32": np.float32, "f64": np.float64, "c64": np.complex64, "c128": np.complex128}
 
 
 def golden(*names):

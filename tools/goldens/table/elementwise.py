@@ -2,7 +2,7 @@
 import numpy as np
 from scipy import special
 
-from registry import elementwise, golden, is_float
+from registry import NUMPY, elementwise, golden, is_float
 
 
 def sign(x):
@@ -122,10 +122,6 @@ def clip(ins, attrs):
     low = ins[1] if len(ins) > 1 and ins[1] is not None else attrs.get("min", -np.inf)
     high = ins[2] if len(ins) > 2 and ins[2] is not None else attrs.get("max", np.inf)
     return np.minimum(np.maximum(ins[0], low), high).astype(ins[0].dtype)
-
-
-NUMPY = {"bool": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "u16": np.uint16,
-         "u32": np.uint32, "u64": np.uint64, "f16": np.float16, "f32": np.float32, "f64": np.float64, "c64": np.complex64, "c128": np.complex128}
 
 
 def to_bfloat16(x):

@@ -52,7 +52,7 @@ golden("reduce_min")(over(lambda x, a, k: np.min(x, axis=a, keepdims=k, initial=
 def arg(function):
     def run(ins, attrs):
         x, axis = ins[0], attrs["axis"] % ins[0].ndim
-        if attrs.get("select_last_index", attrs.get("last", False)):
+        if attrs["select_last"]:
             found = x.shape[axis] - 1 - function(np.flip(x, axis), axis=axis)
         else:
             found = function(x, axis=axis)
@@ -104,12 +104,11 @@ def argsort(ins, attrs):
 
 @golden("top_k")
 def top_k(ins, attrs):
-    x, axis = ins[0], attrs.get("axis", -1)
-    k = int(attrs["k"] if "k" in attrs else ins[1])
-    index = np.take(order(x, axis, attrs.get("largest", True)), np.arange(k), axis=axis)
-    return [np.take_along_axis(x, index, axis), index.astype(np.int64 if attrs.get("dtype", "i64") == "i64" else np.int32)]
+    x, axis = ins[0], attrs["axis"]
+    index = np.take(order(x, axis, attrs["largest"]), np.arange(attrs["k"]), axis=axis)
+    return [np.take_along_axis(x, index, axis), index.astype(np.int64)]
 
 
 @golden("nonzero")
 def nonzero(ins, attrs):
-    return np.argwhere(ins[0]).astype(np.int64)
+    return np.stack(np.nonzero(ins[0])).astype(np.int64) if ins[0].ndim else np.zeros((0, int(ins[0] != 0)), np.int64)

@@ -1,7 +1,7 @@
 """Ops that move elements."""
 import numpy as np
 
-from registry import golden
+from registry import NUMPY, golden
 
 
 @golden("reshape")
@@ -37,80 +37,81 @@ def split(ins, attrs):
 
 @golden("slice")
 def slice_(ins, attrs):
-    """Python's slices on the named axes (all of them when none is named): negative bounds count from the end."""
-    x = ins[0]
-    starts, ends = attrs["starts"], attrs["limits"] if "limits" in attrs else attrs["ends"]
-    axes = attrs.get("axes") or list(range(len(starts)))
-    steps = attrs.get("strides") or attrs.get("steps") or [1] * len(starts)
-    where = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps):
-        size = x.shape[axis]
-        where[axis] = slice(start, None if step < 0 and end < -size else end, step)
-    return x[tuple(where)]
+    steps = attrs["strides"] or [1] * ins[0].ndim
+    return ins[0][tuple(slice(*bounds) for bounds in zip(attrs["starts"], attrs["limits"], steps))]
 
 
 @golden("pad")
 def pad(ins, attrs):
-    x = ins[0]
-    low, high = attrs["low"], attrs["high"]
-    mode = attrs.get("mode", "constant")
-    # A negative amount cuts.
-    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for a, b, n in zip(low, high, x.shape))
-    widths = [(max(a, 0), max(b, 0)) for a, b in zip(low, high)]
-    if mode == "constant":
-        fill = ins[1] if len(ins) > 1 and ins[1] is not None else attrs.get("value", 0)
-        return np.pad(x[cut], widths, constant_values=fill)
-    return np.pad(x[cut], widths, mode={"reflect": "reflect", "symmetric": "symmetric", "edge": "edge", "wrap": "wrap", "circular": "wrap"}[mode])
+    if not ins[0].ndim:
+        return ins[0]
+    widths, mode = list(zip(attrs["low"], attrs["high"])), attrs["mode"]
+    return np.pad(ins[0], widths, mode, **({"constant_values": attrs["value"]} if mode == "constant" else {}))
+
+
+def per_batch(function, batch, *arrays):
+    """function on the parts of the arrays that one index of the first `batch` axes picks, set side by side again."""
+    rows = [function(*(a[i] for a in arrays)) for i in np.ndindex(arrays[0].shape[:batch])]
+    return np.stack(rows).reshape(arrays[0].shape[:batch] + rows[0].shape)
 
 
 @golden("gather")
 def gather(ins, attrs):
-    x, index = ins
-    axis, batch = attrs.get("axis", 0) % x.ndim, attrs.get("batch_dims", 0)
-    index = np.where(index < 0, index + x.shape[axis], index)
-    if not batch:
-        return np.take(x, index, axis=axis)
-    rows = [np.take(x[i], index[i], axis=axis - batch) for i in np.ndindex(x.shape[:batch])]
-    return np.stack(rows).reshape(x.shape[:batch] + rows[0].shape)
+    axis, batch = attrs["axis"] % ins[0].ndim, attrs["batch_dims"] % (ins[1].ndim + 1)
+    return per_batch(lambda x, index: np.take(x, index, axis=axis - batch, mode="raise"), batch, *ins)
+
+
+@golden("scatter_add")
+def scatter_add(ins, attrs):
+    axis, batch = attrs["axis"] % ins[0].ndim, attrs["batch_dims"] % (ins[1].ndim + 1)
+
+    def add(x, index, updates):
+        out = x.copy()
+        where = (slice(None),) * (axis - batch) + (index,)
+        np.add.at(out, where, updates)
+        return out
+    return per_batch(add, batch, *ins)
+
+
+def places(index):
+    """Index tuples along the last axis, as one array an axis."""
+    return tuple(np.moveaxis(index, -1, 0))
 
 
 @golden("gather_nd")
 def gather_nd(ins, attrs):
     x, index = ins
-    batch = attrs.get("batch_dims", 0)
-    if batch:
-        rows = [gather_nd([x[i], index[i]], {}) for i in np.ndindex(x.shape[:batch])]
-        return np.stack(rows).reshape(x.shape[:batch] + rows[0].shape)
-    return x[tuple(np.moveaxis(index, -1, 0))]
+    if index.shape[-1] == 0:
+        return np.broadcast_to(x, index.shape[:-1] + x.shape)
+    return x[places(index)]
 
 
-@golden("gather_elements", "take_along_axis")
-def gather_elements(ins, attrs):
-    return np.take_along_axis(ins[0], ins[1].astype(np.int64), attrs["axis"])
-
-
-COMBINE = {"add": np.add, "sum": np.add, "mul": np.multiply, "prod": np.multiply, "multiply": np.multiply, "min": np.minimum, "max": np.maximum}
-
-
-@golden("scatter_add")
-def scatter_add(ins, attrs):
-    """Rows along axis 0 (or the named axis): x[index[i]] += updates[i], repeats add up."""
+@golden("scatter_nd_add")
+def scatter_nd_add(ins, attrs):
     x, index, updates = ins
-    out, axis = np.moveaxis(x.copy(), attrs.get("axis", 0), 0), attrs.get("axis", 0)
-    np.add.at(out, np.where(index < 0, index + out.shape[0], index), np.moveaxis(updates, axis, 0) if axis else updates)
-    return np.moveaxis(out, 0, axis)
+    if index.shape[-1] == 0:
+        return x + updates.reshape((-1, *x.shape)).sum(axis=0, dtype=x.dtype)
+    out = x.copy()
+    np.add.at(out, places(index), updates)
+    return out
 
 
-@golden("scatter_nd")
-def scatter_nd(ins, attrs):
-    x, index, updates = ins
-    out, where = x.copy(), tuple(np.moveaxis(index, -1, 0))
-    how = attrs.get("reduction", "none")
-    if how in ("none", "set", "update"):
-        for place in np.ndindex(index.shape[:-1]):
-            out[tuple(index[place])] = updates[place]
-    else:
-        COMBINE[how].at(out, where, updates)
+def along(x, index, axis):
+    """The full index of take_along_axis; the dims of the index may stay below those of x on the other axes."""
+    grid = list(np.indices(index.shape, sparse=True))
+    grid[axis] = index
+    return tuple(grid)
+
+
+@golden("take_along_axis")
+def take_along_axis(ins, attrs):
+    return ins[0][along(*ins, attrs["axis"] % ins[0].ndim)]
+
+
+@golden("scatter_add_along_axis")
+def scatter_add_along_axis(ins, attrs):
+    out = ins[0].copy()
+    np.add.at(out, along(ins[0], ins[1], attrs["axis"] % out.ndim), ins[2])
     return out
 
 
@@ -120,7 +121,7 @@ def one_hot(ins, attrs):
     on, off = attrs.get("on_value", 1), attrs.get("off_value", 0)
     hot = np.moveaxis(index[..., None] == np.arange(depth), -1, axis if axis >= 0 else index.ndim + 1 + axis)
     kind = attrs.get("dtype", "f32")
-    return np.where(hot, on, off).astype(np.bool_ if kind == "bool" else np.float64 if kind[0] in "fb" else np.int64)
+    return np.where(hot, on, off).astype(np.bool_ if kind == "bool" else np.float64 if kind[0] in "fb" else NUMPY[kind])
 
 
 @golden("iota")
@@ -143,7 +144,7 @@ def roll(ins, attrs):
 
 @golden("tile")
 def tile(ins, attrs):
-    return np.tile(ins[0], attrs["repeats"] if "repeats" in attrs else attrs["multiples"])
+    return np.tile(ins[0], attrs["repeats"])
 
 
 @golden("expand_dims")
