@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Formats every C++ file that git tracks (or would track) with clang-format 19. `--check` changes nothing and fails with
+# Formats every C++ file that git tracks (or would track) with clang-format 19, but for generated ones, which their
+# generator lays out. `--check` changes nothing and fails with
 # the list of files that are not formatted.
 set -e -u -o pipefail
 cd "$(dirname "$0")/.."

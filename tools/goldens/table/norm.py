@@ -20,28 +20,24 @@ def along(x, v, axis):
     return v.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
 
 
-@golden("batch_norm", "batch_norm_inference")
+def scaled(x, axis, mean, variance, gamma, beta, epsilon):
+    y = (x - along(x, mean, axis)) / np.sqrt(along(x, variance, axis) + epsilon)
+    return y * (1 if gamma is None else along(x, gamma, axis)) + (0 if beta is None else along(x, beta, axis))
+
+
+@golden("batch_norm")
 def batch_norm(ins, attrs):
-    """x, scale, offset, mean, variance; with `training` the statistics are those of the batch (biased variance)."""
-    x, scale, offset, mean, variance = [*ins, *[None] * 5][:5]
-    axis = attrs.get("axis", -1) % x.ndim
-    others = tuple(i for i in range(x.ndim) if i != axis)
-    if attrs.get("training", False):
-        return batch_norm_training(ins, attrs)
-    y = (x - along(x, mean, axis)) / np.sqrt(along(x, variance, axis) + attrs["epsilon"])
-    assert others is not None
-    return y * (1 if scale is None else along(x, scale, axis)) + (0 if offset is None else along(x, offset, axis))
+    x, mean, variance, gamma, beta = [*ins, None, None][:5]
+    return scaled(x, attrs["axis"], mean, variance, gamma, beta, attrs["epsilon"])
 
 
 @golden("batch_norm_training")
 def batch_norm_training(ins, attrs):
-    """y, the batch's mean and its biased variance."""
-    x, scale, offset = [*ins, None, None][:3]
-    axis = attrs.get("axis", -1) % x.ndim
-    others = tuple(i for i in range(x.ndim) if i != axis)
+    """y, the batch's mean and its population variance."""
+    x, gamma, beta = [*ins, None, None][:3]
+    others = tuple(i for i in range(x.ndim) if i != attrs["axis"] % x.ndim)
     mean, variance = x.mean(axis=others), x.var(axis=others)
-    y = (x - along(x, mean, axis)) / np.sqrt(along(x, variance, axis) + attrs["epsilon"])
-    return [y * (1 if scale is None else along(x, scale, axis)) + (0 if offset is None else along(x, offset, axis)), mean, variance]
+    return [scaled(x, attrs["axis"], mean, variance, gamma, beta, attrs["epsilon"]), mean, variance]
 
 
 def trailing(ins, attrs):
