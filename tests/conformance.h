@@ -81,5 +81,8 @@ void CheckGradientOfLowering(const Op& op);
 void CheckBackends(const Op& op);
 void CheckTransposed(const Op& op);
 void CheckCompiledSymbolic(const Op& op);
+void CheckText(const Op& op);
+void CheckNative(const Op& op);
+void CheckEager(const Op& op);
 
 }  // namespace tenon::conformance

@@ -23,6 +23,9 @@ constexpr Check kChecks[] = {
     {"backends", CheckBackends},
     {"transposed", CheckTransposed},
     {"compiled_symbolic", CheckCompiledSymbolic},
+    {"text", CheckText},
+    {"native", CheckNative},
+    {"eager", CheckEager},
 };
 
 class OpTest : public testing::Test {

@@ -133,9 +133,11 @@ Status GradDense(GradContext& ctx) {
 }
 
 Status LowerSparse(LowerContext& ctx) {
-  const Attrs axis = {{"axis", ctx.attrs().Int("axis")}};
-  const Ex picked = Op("take_along_axis", LogSoftmax(ctx.in(0), ctx.attrs()), Expand(ctx.in(1), ctx.attrs()), axis);
-  ctx.Set(0, -Op("squeeze", picked, {{"axes", std::vector<std::int64_t>{ctx.attrs().Int("axis")}}}));
+  const std::int64_t axis = ctx.attrs().Int("axis");
+  const Ex labels{&ctx.b, ctx.b.Cast(ctx.in(1), DType::kI64)};
+  const Ex picked =
+      Op("take_along_axis", LogSoftmax(ctx.in(0), ctx.attrs()), Expand(labels, ctx.attrs()), {{"axis", axis}});
+  ctx.Set(0, -Op("squeeze", picked, {{"axes", std::vector<std::int64_t>{axis}}}));
   return {};
 }
 
