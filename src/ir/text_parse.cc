@@ -155,9 +155,13 @@ class Parser {
     TENON_RETURN_IF_ERROR(lex_.Expect("%"));
     TENON_ASSIGN_OR_RETURN(const std::int64_t node, lex_.Integer());
     std::string name = std::to_string(node);
-    if (lex_.Take(":")) {
-      TENON_ASSIGN_OR_RETURN(const std::int64_t index, lex_.Integer());
-      name += ":" + std::to_string(index);
+    const TextLexer saved = lex_;
+    if (lex_.Take(":")) {  // an index, or the colon before a type
+      const Result<std::int64_t> index = lex_.Integer();
+      if (index.ok())
+        name += ":" + std::to_string(*index);
+      else
+        lex_ = saved;
     }
     return name;
   }
