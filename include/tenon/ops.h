@@ -22,6 +22,7 @@
 #include "tenon/ops/logical.h"  // IWYU pragma: export
 #include "tenon/ops/norm.h"  // IWYU pragma: export
 #include "tenon/ops/pool.h"  // IWYU pragma: export
+#include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export
 #include "tenon/ops/select.h"  // IWYU pragma: export
