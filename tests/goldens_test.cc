@@ -97,7 +97,7 @@ class Goldens : public testing::TestWithParam<const ir::OpFamily*> {};
 TEST_P(Goldens, AgreeWithTheReference) {
   for (const OpDef& op : GetParam()->ops) {
     if (op.samples == nullptr) continue;
-    const auto goldens = tensor::ReadNpz(GoldenPath(op));
+    const auto goldens = npy::ReadNpz(GoldenPath(op));
     ASSERT_TRUE(goldens.ok()) << goldens.status().message() << ": run tools/goldens/make.py " << op.name;
     std::set<std::string> known;
     for (const Sample& sample : op.samples()) {

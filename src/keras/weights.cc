@@ -17,11 +17,11 @@ void Model::save_weights(const std::string& path) const {
     if (!arrays.emplace(v.path(), v.cell()->Read()).second)
       fail(Code::kFailedPrecondition,
            "save_weights: two variables are called \"" + v.path() + "\"; give their layers different names");
-  if (Status s = tensor::WriteNpz(path, arrays); !s.ok()) fail(s);
+  if (Status s = npy::WriteNpz(path, arrays); !s.ok()) fail(s);
 }
 
 void Model::load_weights(const std::string& path) const {
-  Result<std::map<std::string, Literal>> arrays = tensor::ReadNpz(path);
+  Result<std::map<std::string, Literal>> arrays = npy::ReadNpz(path);
   if (!arrays.ok()) fail(arrays.status());
   std::string wrong;
   const std::vector<Variable> own = variables();

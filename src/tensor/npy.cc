@@ -9,7 +9,7 @@
 #include "base/status_macros.h"
 #include "tensor/utf8.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "Literals are read and written as little endian");
@@ -148,4 +148,4 @@ Status WriteNpyFile(const std::string& path, const Literal& literal) {
   return file->Commit();
 }
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

@@ -7,7 +7,7 @@
 
 #include "tenon/types.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 
 /// The array in `bytes`, which must be one whole file. `where` starts each message. Little and big endian, C and
 /// Fortran order (transposed into row-major). bool, ints, f16, f32, f64, c64, c128 keep their type; byte strings (S)
@@ -56,4 +56,4 @@ struct NpyParts {
 };
 NpyParts EncodeNpy(const Literal& literal);
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

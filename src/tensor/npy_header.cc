@@ -12,7 +12,7 @@
 #include "base/status_macros.h"
 #include "tensor/npy.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 constexpr std::size_t kMaxHeader = std::size_t{1} << 20;
@@ -204,4 +204,4 @@ Result<NpyHeader> ParseNpyHeader(std::span<const std::byte> bytes, std::string_v
   return header;
 }
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

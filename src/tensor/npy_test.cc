@@ -9,7 +9,7 @@
 #include "temporary_folder.h"
 #include "test_data.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 using testing::ElementsAre;
@@ -209,4 +209,4 @@ TEST(Npy, FilesOfTheField) {
 }
 
 }  // namespace
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

@@ -4,7 +4,7 @@
 #include "tensor/npy.h"
 #include "tensor/utf8.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 const char* Descr(DType dtype) {
@@ -100,4 +100,4 @@ std::string WriteNpy(const Literal& literal) {
   return std::move(parts.header) + std::string(parts.elements(literal));
 }
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

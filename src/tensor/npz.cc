@@ -7,7 +7,7 @@
 #include "base/zip.h"
 #include "tensor/npy.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 Result<Literal> ReadEntry(base::ZipReader& zip, const base::ZipEntry& entry, const std::string& where) {
@@ -76,4 +76,4 @@ Status WriteNpz(const std::string& path, const std::map<std::string, Literal>& a
   return file->Commit();
 }
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

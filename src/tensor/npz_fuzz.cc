@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr || std::fwrite(data, 1, size, file) != size) std::abort();
   std::fclose(file);
-  (void)tenon::tensor::ReadNpz(path);
+  (void)tenon::npy::ReadNpz(path);
   ::unlink(path.c_str());
   return 0;
 }

@@ -12,7 +12,7 @@
 #include "tensor/npy.h"
 #include "test_data.h"
 
-namespace tenon::tensor {
+namespace tenon::npy {
 namespace {
 
 using testing::HasSubstr;
@@ -128,4 +128,4 @@ TEST(Npz, FilesOfTheField) {
 }
 
 }  // namespace
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace tenon::tensor {
+namespace tenon::npy {
 
 bool AppendUtf8(std::string& out, std::uint32_t c) {
   if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return false;
@@ -49,4 +49,4 @@ std::optional<std::u32string> DecodeUtf8(std::string_view text) {
   return out;
 }
 
-}  // namespace tenon::tensor
+}  // namespace tenon::npy

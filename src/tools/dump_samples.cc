@@ -60,7 +60,7 @@ Status DumpSample(const ir::OpDef& op, const ir::Sample& sample, const std::stri
     meta["attrs"][name] = AttrJson(attr);
     if (const auto* literal = std::get_if<Literal>(&attr)) arrays["attr_" + name] = *literal;
   }
-  TENON_RETURN_IF_ERROR(tensor::WriteNpz(stem + ".npz", arrays));
+  TENON_RETURN_IF_ERROR(npy::WriteNpz(stem + ".npz", arrays));
   return base::WriteFile(stem + ".json", meta.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 

@@ -60,7 +60,7 @@ std::string Difference(const Literal& got, const Literal& wanted, Tolerance tole
 
 // Runs one io file; an empty text when all outputs agree.
 std::string RunCase(const std::string& name, const ir::Module& module, const std::string& io) {
-  const Result<std::map<std::string, Literal>> arrays = tensor::ReadNpz(io);
+  const Result<std::map<std::string, Literal>> arrays = npy::ReadNpz(io);
   if (!arrays.ok()) return arrays.status().message();
   const ir::Function& function = module.functions[0];
   std::vector<Literal> inputs;

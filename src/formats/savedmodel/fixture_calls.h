@@ -40,7 +40,7 @@ inline Literal Recorded(const std::map<std::string, Literal>& arrays, std::strin
 }
 
 inline std::vector<RecordedCall> RecordedCalls(const std::string& folder) {
-  const std::map<std::string, Literal> arrays = tensor::ReadNpz(folder + "/io.npz").value();
+  const std::map<std::string, Literal> arrays = npy::ReadNpz(folder + "/io.npz").value();
   const std::unique_ptr<base::ZipReader> zip = base::ZipReader::Open(folder + "/io.npz").value();
   std::vector<RecordedCall> calls;
   std::map<std::string, std::size_t> by_name;
