@@ -1,31 +1,13 @@
 // Tables in text: CSV and its relatives, one Literal a column.
 #pragma once
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "tenon/types.h"
+#include "tenon/data.h"
 
 namespace tenon::data {
-
-enum class CsvHeader {
-  kAuto,  // the first line names the columns unless one of its fields is a number
-  kYes,
-  kNo,
-};
-
-struct CsvOptions {
-  char delimiter = ',';  // ' ' is any run of spaces and tabs
-  CsvHeader header = CsvHeader::kAuto;
-  std::vector<std::string> names = {};                    // of the columns, in place of the header's
-  std::map<std::string, DType, std::less<>> dtypes = {};  // of some columns, by name
-  DType floats = DType::kF32;                             // of columns with a point or a missing value
-  std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "?"};
-  char comment = '\0';  // lines that start with it are skipped
-};
 
 /// Columns of the same length.
 struct Table {
