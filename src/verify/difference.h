@@ -1,0 +1,19 @@
+// Distances between tensors, and what rounding explains.
+#pragma once
+#include "tenon/verify.h"
+
+namespace tenon::verify {
+
+/// The wide results of one value: as computed, and by the oracle.
+struct Measured {
+  const Literal* value;   // in the module's dtype
+  const Literal* oracle;  // the same in float64; null when there is none (recorded outputs)
+};
+/// kInvalidArgument when dtypes or dims differ. NaN equals NaN, an infinity the same infinity; other non-finite pairs
+/// differ infinitely.
+Result<OutputDifference> Compare(const std::string& name, const Measured& expected, const Measured& got);
+
+/// The worse of the two, element by element of the record.
+void Merge(OutputDifference& into, const OutputDifference& other);
+
+}  // namespace tenon::verify
