@@ -5,8 +5,13 @@
 #include "base/status_macros.h"
 #include "base/threads.h"
 #include "compiler/backend.h"
+#include "runtime/executable.h"
 
 namespace tenon::eager {
+
+StateFunction::StateFunction() = default;
+StateFunction::~StateFunction() = default;
+std::string StateFunction::Explain() const { return compiled_->Explain(); }
 
 Result<std::shared_ptr<StateFunction>> StateFunction::Make(Trace::Traced traced, const StateFunctionOptions& options) {
   auto made = std::shared_ptr<StateFunction>(new StateFunction());

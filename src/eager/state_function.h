@@ -6,7 +6,11 @@
 #include <vector>
 
 #include "eager/trace.h"
-#include "runtime/executable.h"
+
+namespace tenon::runtime {
+class CompiledFunction;
+class Context;
+}  // namespace tenon::runtime
 
 namespace tenon::eager {
 
@@ -28,10 +32,11 @@ class StateFunction {
   const ir::Graph& graph() const { return graph_; }
   const std::vector<ir::VariablePtr>& reads() const { return reads_; }
   const std::vector<ir::VariablePtr>& writes() const { return writes_; }
-  std::string Explain() const { return compiled_->Explain(); }
+  std::string Explain() const;
+  ~StateFunction();
 
  private:
-  StateFunction() = default;
+  StateFunction();
   ir::Graph graph_;
   std::vector<ir::VariablePtr> reads_, writes_;
   std::vector<bool> trainable_;
