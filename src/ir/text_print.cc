@@ -105,7 +105,7 @@ class Printer {
  private:
   static std::string Name(Value v) {
     if (!v.valid()) return "_";
-    return "%" + std::to_string(v.node) + (v.index == 0 ? "" : "#" + std::to_string(v.index));
+    return "%" + std::to_string(v.node) + (v.index == 0 ? "" : ":" + std::to_string(v.index));
   }
 
   std::string Blob(const Literal& l) {
