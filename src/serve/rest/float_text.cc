@@ -13,6 +13,7 @@ namespace tenon::serve {
 namespace {
 
 using number_internal::kPow10;
+using number_internal::NearFloatTie;
 
 /// "0001" … : four digits at a time.
 void Digits4(std::uint32_t v, char* out) {
@@ -67,13 +68,6 @@ char* Layout(const char* digits, int n, int exponent, int precision, char* out) 
 
 /// value * 10^power, one rounding; |power| <= 22.
 double Scale(double value, int power) { return power < 0 ? value / kPow10[-power] : value * kPow10[power]; }
-
-/// Whether a double is so near to the middle of two floats that an error of a few units in its last place would change
-/// the float it rounds to.
-bool NearFloatTie(double v) {
-  const std::uint64_t low = std::bit_cast<std::uint64_t>(v) & 0x1fffffff;
-  return low - 0x0ffffff0 <= 0x20;
-}
 
 /// The common case without a division by ten or a search: the value times a power of ten is a nine-digit integer plus a
 /// remainder that is known to about 2^-22. False where that is not enough to be sure of a digit.

@@ -131,23 +131,42 @@ TEST(ScanFloat, AgainstStrtod) {
     state ^= state >> 7;
     return state ^= state << 17;
   };
-  int taken = 0;
+  int taken = 0, short_taken = 0;
   for (int k = 0; k < 200'000; ++k) {
     const auto bits = static_cast<std::uint32_t>(next());
     float f = std::bit_cast<float>(bits);
     if (!std::isfinite(f) || std::abs(f) > 1e20F || std::abs(f) < 1e-20F) f = static_cast<float>(bits) * 2.3283064e-10F;
-    char text[64];
+    char text[128] = {};
     const double d = k % 2 == 0 ? (static_cast<double>(f) + static_cast<double>(std::nextafter(f, 1e30F))) / 2  // a tie
                                 : static_cast<double>(f) * (1 + 1e-9);
     const int n = std::snprintf(text, sizeof text, k % 3 == 0 ? "%.17g" : "%.9g", d);
-    float got = 0;
+    float got = 0, brief = 0;
     const char* end = ScanFloat(text, text + n, got);
     if (end == nullptr) continue;
     ++taken;
     ASSERT_EQ(end, text + n);
     ASSERT_EQ(got, static_cast<float>(std::strtod(text, nullptr))) << text;
+    if (const char* brief_end = ScanShortFloat(text, brief)) {
+      ++short_taken;
+      ASSERT_EQ(brief_end, text + n);
+      ASSERT_EQ(brief, got) << text;
+    }
   }
   EXPECT_GT(taken, 100'000);
+  EXPECT_GT(short_taken, 40'000);
+  // Whatever stands there, the short way is either none or the long way.
+  const char* const odd[] = {"0", "-0", "-0.0", "00", "0.", "-", "1.e5", "12345678", "123456789", "0.123456789012345678901",
+                             "1.5e3", "9.9,", "3]", "0.0000000000000000001", "999.9999999999999999", ".5", "x", "1234567.5"};
+  for (const char* t : odd) {
+    char padded[64] = {};
+    std::strcpy(padded, t);
+    float brief = 0, got = 0;
+    const char* brief_end = ScanShortFloat(padded, brief);
+    const char* end = ScanFloat(padded, padded + std::strlen(t), got);
+    if (brief_end == nullptr) continue;
+    ASSERT_EQ(brief_end, end) << t;
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(brief), std::bit_cast<std::uint32_t>(got)) << t;
+  }
 }
 
 TEST(FloatText, AgainstPrintf) {

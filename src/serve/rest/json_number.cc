@@ -174,8 +174,7 @@ const char* ScanFloat(const char* p, const char* end, float& out) {
   if (n.mantissa > (1ULL << 53)) {
     // Two roundings, each within half a unit in the last place of the double: the float is right unless the double
     // lies next to the middle of two floats.
-    const std::uint64_t low = std::bit_cast<std::uint64_t>(v) & 0x1fffffff;
-    if (low - 0x0ffffff0 <= 0x20) return nullptr;
+    if (NearFloatTie(v)) return nullptr;
   }
   if (n.minus) v = n.integer && n.mantissa == 0 ? 0.0 : -v;
   out = static_cast<float>(v);  // infinity above the range, as IEEE 754 has it

@@ -105,7 +105,9 @@ class PlainReader {
     switch (dtype) {
       case DType::kF32:
         return Numbers<float>(dtype, [this](float& v) {
-          if (const char* after = ScanFloat(p_, end_, v)) {
+          const char* after = end_ - p_ >= kFloatReach ? ScanShortFloat(p_, v) : nullptr;
+          if (after == nullptr) after = ScanFloat(p_, end_, v);
+          if (after != nullptr) {
             p_ = after;
             return true;
           }
@@ -178,18 +180,27 @@ class PlainReader {
         Space();
       }
       if (rank > kMaxRank) rank = depth;
-      if (depth != rank || p_ == end_ || !one(*next)) return std::nullopt;
-      ++next;
-      for (;;) {
-        if (depth == 0) return Finish(dtype, values, next, std::span(dims.data(), rank));
+      if (depth != rank) return std::nullopt;
+      // The elements of the innermost list.
+      const T* const row = next;
+      do {
         Space();
-        ++counts[depth - 1];
-        if (Take(',')) break;
-        if (!Take(']')) return std::nullopt;
+        if (p_ == end_ || !one(*next)) return std::nullopt;
+        ++next;
+        Space();
+      } while (rank > 0 && Take(','));
+      if (rank == 0) return Finish(dtype, values, next, {});
+      counts[depth - 1] = next - row;
+      // The lists that end here.
+      while (Take(']')) {
         --depth;
         if (dims[depth] < 0) dims[depth] = counts[depth];
         if (dims[depth] != counts[depth]) return std::nullopt;
+        if (depth == 0) return Finish(dtype, values, next, std::span(dims.data(), rank));
+        ++counts[depth - 1];
+        Space();
       }
+      if (!Take(',')) return std::nullopt;
     }
   }
 
