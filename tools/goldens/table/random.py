@@ -1,6 +1,8 @@
 """Random ops: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") in plain NumPy."""
 import numpy as np
 
+from registry import NUMPY, golden
+
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 MASK = np.uint64(0xFFFFFFFF)
@@ -28,3 +30,55 @@ def self_check():
 
 
 self_check()
+
+
+def words(state, count):
+    """One 32-bit word an element: word i % 4 of the block with the counter {i / 4, state[1]} under the key state[0]."""
+    seed, counter = (int(v) for v in state)
+    blocks = -(-count // 4)
+    counters = np.zeros((blocks, 4), np.uint32)
+    counters[:, 0] = np.arange(blocks)
+    counters[:, 2:] = counter & 0xFFFFFFFF, counter >> 32
+    return philox(counters, (seed & 0xFFFFFFFF, seed >> 32)).ravel()[:count]
+
+
+def unit(word, bits=24):
+    """In [0, 1), from the upper bits of the words."""
+    return (word >> np.uint32(32 - bits)).astype(np.float64) / 2.0**bits
+
+
+def count_of(dims):
+    return int(np.prod(dims, dtype=np.int64))
+
+
+@golden("random_uniform")
+def random_uniform(ins, attrs):
+    bits = {"f16": 11, "bf16": 8}.get(attrs["dtype"], 24)
+    u = unit(words(ins[0], count_of(attrs["dims"])), bits).reshape(attrs["dims"])
+    return attrs["low"] + (attrs["high"] - attrs["low"]) * u
+
+
+@golden("random_normal")
+def random_normal(ins, attrs):
+    """Box-Muller on pairs of words: cosine for the first, sine for the second."""
+    count = count_of(attrs["dims"])
+    pairs = unit(words(ins[0], count + count % 2)).reshape(-1, 2)
+    radius, angle = np.sqrt(-2 * np.log(pairs[:, 0] + 2.0**-24)), 2 * np.pi * pairs[:, 1]
+    z = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
+    return attrs["mean"] + attrs["stddev"] * z.reshape(attrs["dims"])
+
+
+def kept(state, dims, probability):
+    return (unit(words(state, count_of(dims))) < probability).reshape(dims)
+
+
+@golden("random_bernoulli")
+def random_bernoulli(ins, attrs):
+    hit = kept(ins[0], attrs["dims"], attrs["probability"])
+    return hit if attrs["dtype"] == "bool" else hit.astype(np.float64 if attrs["dtype"] in ("f32", "f64", "f16", "bf16") else NUMPY[attrs["dtype"]])
+
+
+@golden("dropout")
+def dropout(ins, attrs):
+    keep = 1 - attrs["rate"]
+    return np.where(kept(ins[1], ins[0].shape, keep), ins[0] / keep, 0)
