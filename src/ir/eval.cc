@@ -129,8 +129,15 @@ bool IsFloatCast(const OpDef& op, const Datum& in, const Attrs& attrs) {
   return op.name == "cast" && is_float(in.literal().dtype()) && is_float(attrs.Dtype("dtype"));
 }
 
+Type WidenFloats(const Type& t) {
+  if (!t.is_tensor() || !is_float(t.dtype())) return t;
+  return t.has_rank() ? Type::Tensor(DType::kF64, t.shape()) : Type::TensorOfUnknownRank(DType::kF64);
+}
+
+// `declared`: the node's output types with the symbols that are known so far replaced; used where the sub-graphs of an
+// op are declared in narrower dtypes than the oracle's.
 Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* const> inputs, Attrs attrs,
-                                    const EvalOptions& options) {
+                                    const EvalOptions& options, const std::vector<Type>& declared = {}) {
   if (op.name == "constant" && options.float64) {
     const Literal& value = attrs.Lit("value");
     if (!is_float(value.dtype())) return std::vector<Datum>{Datum(value)};
@@ -154,7 +161,12 @@ Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* cons
     types.push_back(d == nullptr ? Output() : OutputOf(*d));
     pointers.push_back(d == nullptr ? nullptr : &types.back());
   }
-  TENON_ASSIGN_OR_RETURN(const std::vector<Output> outputs, Infer(op, pointers, attrs));
+  std::vector<Output> outputs(declared.size());
+  if (options.float64 && op.Is(kControl)) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i].type = WidenFloats(declared[i]);
+  } else {
+    TENON_ASSIGN_OR_RETURN(outputs, Infer(op, pointers, attrs));
+  }
   if (op.eval != nullptr) {
     EvalContext ctx(op, inputs, attrs, outputs, [&](const Graph& body, std::vector<Datum> args) {
       EvalOptions inner;
@@ -187,11 +199,6 @@ Datum WidenFloats(const Datum& d) {
   if (d.kind == Type::Kind::kTensor && d.literal().dtype() == DType::kC64)
     return Datum(Convert(d.literal(), DType::kC128).value());
   return d;
-}
-
-Type WidenFloats(const Type& t) {
-  if (!t.is_tensor() || !is_float(t.dtype())) return t;
-  return t.has_rank() ? Type::Tensor(DType::kF64, t.shape()) : Type::TensorOfUnknownRank(DType::kF64);
 }
 
 Status OutOfMemory() { return Status(Code::kResourceExhausted, "evaluation: the memory for a result is not there"); }
@@ -235,7 +242,10 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
         args.push_back(v.valid() ? &values[static_cast<std::size_t>(v.node)][static_cast<std::size_t>(v.index)]
                                  : nullptr);
       TENON_ASSIGN_OR_RETURN(Attrs attrs, symbols.Resolve(n.attrs));
-      Result<std::vector<Datum>> out = EvalWith(*n.op, args, std::move(attrs), options);
+      std::vector<Type> declared;
+      if (options.float64 && n.op->Is(kControl))
+        for (const Output& o : n.outputs) declared.push_back(symbols.Resolve(o.type));
+      Result<std::vector<Datum>> out = EvalWith(*n.op, args, std::move(attrs), options, declared);
       if (!out.ok()) {
         const std::string& name = n.outputs.empty() ? std::string() : n.outputs[0].record.name;
         return name.empty() ? out.status() : out.status().with_context("node \"" + name + "\"");
