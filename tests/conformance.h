@@ -84,5 +84,6 @@ void CheckCompiledSymbolic(const Op& op);
 void CheckText(const Op& op);
 void CheckNative(const Op& op);
 void CheckEager(const Op& op);
+void CheckExport(const Op& op);
 
 }  // namespace tenon::conformance

@@ -26,6 +26,7 @@ constexpr Check kChecks[] = {
     {"text", CheckText},
     {"native", CheckNative},
     {"eager", CheckEager},
+    {"export", CheckExport},
 };
 
 class OpTest : public testing::Test {

@@ -1,0 +1,81 @@
+// Check 8: every format that can be written gives the op back. A format that the record names must write it; one that
+// does not name it may answer kUnimplemented.
+#include "api/formats_table.h"
+#include "base/status_macros.h"
+#include "conformance.h"
+#include "temporary_folder.h"
+
+namespace tenon::conformance {
+namespace {
+
+std::string_view NameIn(Format format, const ir::FormatNames& names) {
+  switch (format) {
+    case Format::kOnnx:
+      return names.onnx;
+    case Format::kSavedModel:
+      return names.tf;
+    case Format::kKeras:
+      return names.keras;
+    case Format::kTfLite:
+      return names.tflite;
+    case Format::kTorch:
+      return names.torch;
+    default:
+      return {};
+  }
+}
+
+Result<ir::Module> OneFunction(const Case& c) {
+  TENON_ASSIGN_OR_RETURN(const Wired wired, Wire(c));
+  ir::Function f;
+  f.name = "serving_default";
+  f.graph = wired.graph;
+  for (std::size_t i = 0; i < f.graph.inputs().size(); ++i) f.input_names.push_back("in" + std::to_string(i));
+  for (std::size_t i = 0; i < f.graph.outputs().size(); ++i) f.output_names.push_back("out" + std::to_string(i));
+  ir::Module module;
+  module.functions.push_back(std::move(f));
+  return module;
+}
+
+void CheckThrough(const api::FormatEntry& entry, const Op& op) {
+  const bool named = !NameIn(entry.format, op.def->names).empty();
+  for (const Case& c : op.cases) {
+    SCOPED_TRACE(std::string(format_name(entry.format)) + ", " + c.name());
+    const auto want = Reference(c);
+    ASSERT_TRUE(want.ok()) << want.status().message();
+    const auto module = OneFunction(c);
+    ASSERT_TRUE(module.ok()) << module.status().message();
+    const TemporaryFolder folder;
+    const std::string path = folder / ("model" + std::string(entry.extension));
+    SaveOptions options;
+    options.format = entry.format;
+    const Status saved = entry.save(*module, path, options);
+    if (saved.code() == Code::kUnimplemented && !(named && c.own)) continue;
+    ASSERT_TRUE(saved.ok()) << saved.message();
+    const auto back = entry.load(path);
+    ASSERT_TRUE(back.ok()) << back.status().message();
+    const auto function = back->Signature();
+    ASSERT_TRUE(function.ok()) << function.status().message();
+    EXPECT_EQ((*function)->input_names, module->functions[0].input_names);
+    EXPECT_EQ((*function)->output_names, module->functions[0].output_names);
+    std::vector<Literal> in;
+    for (const auto& x : c.inputs)
+      if (x) in.push_back(*x);
+    const auto got = ir::RunFunction(*back, **function, std::move(in));
+    ASSERT_TRUE(got.ok()) << got.status().message();
+    ExpectOutputs(c, {got->begin(), got->end()}, *want, "written and read");
+  }
+}
+
+}  // namespace
+
+void CheckExport(const Op& op) {
+  for (const ir::Port& p : op.def->inputs)
+    if ((p.flags & ir::kNonTensor) != 0) return;
+  for (const ir::Port& p : op.def->outputs)
+    if ((p.flags & ir::kNonTensor) != 0) return;
+  for (const api::FormatEntry& entry : api::Formats())
+    if (entry.save != nullptr && entry.format != Format::kTenon) CheckThrough(entry, op);
+}
+
+}  // namespace tenon::conformance
