@@ -77,6 +77,7 @@ void CheckErrors(const Op& op);
 void CheckLowering(const Op& op);
 void CheckDeterminism(const Op& op);
 void CheckGradient(const Op& op);
+void CheckSecondGradient(const Op& op);
 void CheckGradientOfLowering(const Op& op);
 void CheckBackends(const Op& op);
 void CheckTransposed(const Op& op);

@@ -12,13 +12,14 @@ namespace {
 
 bool Continuous(DType t) { return (ir::kFloatSet & ir::Only(t)) != 0; }
 
-// One case with its float inputs in f64, the graph of its gradients and the cotangents.
+// A graph, and the graph of its gradients.
 struct Problem {
-  Wired forward;                     // the op alone
-  Wired backward;                    // outputs: the gradients of `sources`
-  std::vector<std::size_t> sources;  // of forward.data: float inputs that are differentiable
-  std::vector<Literal> cotangents;   // of the float outputs
+  ir::Graph forward;
+  std::vector<ir::Datum> data;       // of forward's inputs
+  std::vector<std::size_t> sources;  // of data: float inputs that are differentiable
   std::vector<std::size_t> targets;  // indices of the float outputs
+  std::vector<Literal> cotangents;   // of the targets
+  ir::Graph backward;                // inputs: those of forward, the cotangents; outputs: the gradients of the sources
   std::vector<bool> absent;          // sources without a gradient: zero
 };
 
@@ -28,70 +29,79 @@ Result<std::vector<ir::Datum>> Run(const ir::Graph& graph, std::vector<ir::Datum
   return ir::EvalGraph(graph, std::move(data), options);
 }
 
-Status AddGradients(Wired& w, Problem& p) {
-  ir::Builder b(&w.graph);
-  std::vector<ir::Value> targets, cotangents, sources;
+std::vector<ir::Datum> BackwardData(const Problem& p) {
+  std::vector<ir::Datum> data = p.data;
+  for (const Literal& l : p.cotangents) data.emplace_back(l);
+  return data;
+}
+
+Status AddGradients(Problem& p) {
+  p.backward = p.forward;
+  ir::Builder b(&p.backward);
+  const std::vector<ir::Value> inputs = p.backward.inputs(), outputs = p.backward.outputs();
+  std::vector<ir::Value> targets, cotangents, sources, gradients;
   for (const std::size_t k : p.targets) {
-    targets.push_back(w.outputs[k]);
-    cotangents.push_back(b.Input("cotangent" + std::to_string(k), b.type(w.outputs[k])));
+    targets.push_back(outputs[k]);
+    cotangents.push_back(b.Input("cotangent" + std::to_string(inputs.size() + k), b.type(outputs[k])));
   }
   TENON_RETURN_IF_ERROR(b.status());
-  for (const Literal& l : p.cotangents) w.data.emplace_back(l);
-  std::vector<ir::Value> present;
-  for (const ir::Value v : w.inputs)
-    if (v.valid()) present.push_back(v);
-  for (const std::size_t i : p.sources) sources.push_back(present[i]);
-  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Value> gradients, autograd::Gradients(b, targets, cotangents, sources));
+  for (const std::size_t i : p.sources) sources.push_back(inputs[i]);
+  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Value> found, autograd::Gradients(b, targets, cotangents, sources));
   p.absent.clear();
-  std::vector<ir::Value> outputs;
-  for (const ir::Value g : gradients) {
+  for (const ir::Value g : found) {
     p.absent.push_back(!g.valid());
-    if (g.valid()) outputs.push_back(g);
+    if (g.valid()) gradients.push_back(g);
   }
-  w.graph.set_outputs(std::move(outputs));
+  p.backward.set_outputs(std::move(gradients));
   return {};
 }
 
 // Nothing to differentiate: no problem.
-Result<std::optional<Problem>> MakeProblem(const Case& c, bool lowered) {
+Result<std::optional<Problem>> MakeProblem(ir::Graph forward, std::vector<ir::Datum> data,
+                                           std::vector<std::size_t> sources) {
+  if (sources.empty()) return std::optional<Problem>();
   Problem p;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
-    if (!c.inputs[i]) continue;
-    const ir::Port& port = c.op->inputs[std::min(i, c.op->inputs.size() - 1)];
-    if (Continuous(c.inputs[i]->dtype()) && (port.flags & ir::kNotDifferentiable) == 0) p.sources.push_back(at);
-    ++at;
-  }
-  if (p.sources.empty()) return std::optional<Problem>();
-  TENON_ASSIGN_OR_RETURN(p.forward, Wire(c));
-  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> out, Run(p.forward.graph, p.forward.data));
+  p.forward = std::move(forward);
+  p.data = std::move(data);
+  p.sources = std::move(sources);
+  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> out, Run(p.forward, p.data));
   for (std::size_t k = 0; k < out.size(); ++k) {
     if (!out[k].tensor || !Continuous(out[k].literal().dtype())) continue;
     p.targets.push_back(k);
     p.cotangents.push_back(Noise(out[k].literal().dims(), static_cast<int>(k) + 77));
   }
   if (p.targets.empty()) return std::optional<Problem>();
-  TENON_ASSIGN_OR_RETURN(p.backward, Wire(c, {.lowered = lowered}));
-  TENON_RETURN_IF_ERROR(AddGradients(p.backward, p));
+  TENON_RETURN_IF_ERROR(AddGradients(p));
   return std::optional<Problem>(std::move(p));
+}
+Result<std::optional<Problem>> MakeProblem(const Case& c, bool lowered) {
+  std::vector<std::size_t> sources;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    if (!c.inputs[i]) continue;
+    const ir::Port& port = c.op->inputs[std::min(i, c.op->inputs.size() - 1)];
+    if (Continuous(c.inputs[i]->dtype()) && (port.flags & ir::kNotDifferentiable) == 0) sources.push_back(at);
+    ++at;
+  }
+  TENON_ASSIGN_OR_RETURN(Wired wired, Wire(c, {.lowered = lowered}));
+  return MakeProblem(std::move(wired.graph), std::move(wired.data), std::move(sources));
 }
 
 // One literal a source, zeros for those that get none.
 Result<std::vector<Literal>> Gradients(const Problem& p) {
-  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> found, Run(p.backward.graph, p.backward.data));
+  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> found, Run(p.backward, BackwardData(p)));
   std::vector<Literal> out;
   std::size_t at = 0;
   for (std::size_t i = 0; i < p.sources.size(); ++i)
-    out.push_back(p.absent[i] ? Literal(DType::kF64, p.forward.data[p.sources[i]].literal().dims())
-                              : found[at++].literal());
+    out.push_back(p.absent[i] ? Literal(DType::kF64, p.data[p.sources[i]].literal().dims()) : found[at++].literal());
   return out;
 }
 
 // sum_k <cotangent_k, output_k> with input `source` replaced.
 Result<double> Objective(const Problem& p, std::size_t source, const std::vector<double>& values) {
-  std::vector<ir::Datum> data = p.forward.data;
+  std::vector<ir::Datum> data = p.data;
   data[source] = ir::Datum(ir::FromDoubles(DType::kF64, data[source].literal().dims(), values));
-  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> out, Run(p.forward.graph, std::move(data)));
+  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> out, Run(p.forward, std::move(data)));
   double sum = 0;
   for (std::size_t k = 0; k < p.targets.size(); ++k) {
     const std::vector<double> y = ir::ToDoubles(out[p.targets[k]].literal()), d = ir::ToDoubles(p.cotangents[k]);
@@ -102,7 +112,7 @@ Result<double> Objective(const Problem& p, std::size_t source, const std::vector
 
 // The derivative along `direction`, by the five-point formula: its error is of the fourth order in the step.
 Result<double> Difference(const Problem& p, std::size_t source, const std::vector<double>& direction, double step) {
-  const std::vector<double> x = ir::ToDoubles(p.forward.data[source].literal());
+  const std::vector<double> x = ir::ToDoubles(p.data[source].literal());
   double sum = 0;
   for (const auto& [times, weight] : {std::pair(-2.0, 1.0), {-1.0, -8.0}, {1.0, 8.0}, {2.0, -1.0}}) {
     std::vector<double> moved = x;
@@ -124,8 +134,8 @@ constexpr std::size_t kMaxElements = 12;  // of each input; beyond them one rand
 void CompareWithDifferences(const Problem& p, const std::vector<Literal>& gradients) {
   for (std::size_t s = 0; s < p.sources.size(); ++s) {
     const std::size_t source = p.sources[s];
-    const std::vector<double> x = ir::ToDoubles(p.forward.data[source].literal()), g = ir::ToDoubles(gradients[s]);
-    ASSERT_EQ(gradients[s].dims(), p.forward.data[source].literal().dims())
+    const std::vector<double> x = ir::ToDoubles(p.data[source].literal()), g = ir::ToDoubles(gradients[s]);
+    ASSERT_EQ(gradients[s].dims(), p.data[source].literal().dims())
         << "the gradient of input " << source << " has other dims";
     if (x.empty()) continue;
     const std::size_t stride = std::max<std::size_t>(1, x.size() / kMaxElements);
@@ -172,6 +182,27 @@ void CheckGradient(const Op& op) {
     const auto gradients = Gradients(**problem);
     ASSERT_TRUE(gradients.ok()) << gradients.status().message();
     CompareWithDifferences(**problem, *gradients);
+  }
+}
+
+// The gradient's own gradient, where the ops of the gradient have one.
+void CheckSecondGradient(const Op& op) {
+  for (const Case* c : Differentiable(op)) {
+    SCOPED_TRACE(c->name());
+    const auto first = MakeProblem(*c, false);
+    ASSERT_TRUE(first.ok()) << first.status().message();
+    if (!*first) continue;
+    std::vector<std::size_t> sources = (*first)->sources;
+    const std::vector<ir::Datum> data = BackwardData(**first);
+    for (std::size_t k = (*first)->data.size(); k < data.size(); ++k) sources.push_back(k);  // linear in the cotangents
+    const auto second = MakeProblem((*first)->backward, data, std::move(sources));
+    if (second.status().message().find("is not differentiable") != std::string::npos)
+      GTEST_SKIP() << second.status().message();
+    ASSERT_TRUE(second.ok()) << second.status().message();
+    if (!*second) continue;
+    const auto gradients = Gradients(**second);
+    ASSERT_TRUE(gradients.ok()) << gradients.status().message();
+    CompareWithDifferences(**second, *gradients);
   }
 }
 

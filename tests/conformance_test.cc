@@ -19,6 +19,7 @@ constexpr Check kChecks[] = {
     {"lowering", CheckLowering},
     {"determinism", CheckDeterminism},
     {"gradient", CheckGradient},
+    {"second_gradient", CheckSecondGradient},
     {"gradient_of_lowering", CheckGradientOfLowering},
     {"backends", CheckBackends},
     {"transposed", CheckTransposed},

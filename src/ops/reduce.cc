@@ -169,7 +169,8 @@ Status GradExtreme(GradContext& ctx) {
   const Ex x = ctx.in(0);
   const Ex hits = ctx.b(ctx.b.Cast(Op("equal", x, Spread(ctx, ctx.out())), x.dtype()));
   const Ex count = ctx.b(ctx.b.ReduceSum(hits, ctx.attrs().Ints("axes"), ctx.attrs().Bool("keep_dims")));
-  ctx.Set(0, hits * Spread(ctx, ctx.d() / count));
+  // An empty maximum has no hits; its cotangent must not be divided by 0, which the second gradient would see.
+  ctx.Set(0, hits * Spread(ctx, ctx.d() / Op("maximum", count, ctx.b(ctx.b.Scalar(1, count.dtype())))));
   return {};
 }
 // Axis by axis, as the product of what stands before and after each element: exact where elements are zero.
