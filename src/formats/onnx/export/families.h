@@ -1,0 +1,10 @@
+// The tables of export/*.cc, one for each family.
+#pragma once
+#include "formats/onnx/export/exporter.h"
+
+namespace tenon::onnx {
+
+extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportNeural,
+    kExportControl;
+
+}  // namespace tenon::onnx
