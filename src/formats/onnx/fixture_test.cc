@@ -1,87 +1,13 @@
 // Models that other frameworks made, translated and run on the reference evaluation: their own outputs must come out.
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <fstream>
-#include <set>
-
-#include "formats/onnx/check.h"
+#include "formats/onnx/fixture_run.h"
 #include "formats/onnx/parse.h"
-#include "formats/onnx/test_util.h"
 #include "formats/onnx/translate.h"
-#include "ir/numeric.h"
-#include "tensor/npz.h"
 #include "test_data.h"
 
 namespace tenon::onnx {
 namespace {
-
-// What a fixture's arrays hold in another form: bfloat16 and float8 as bits.
-Literal Reinterpret(const Literal& stored, DType dtype) {
-  if (stored.dtype() == dtype || dtype == DType::kString) return stored;
-  if (dtype_bits(dtype) == dtype_bits(stored.dtype()))
-    return *Literal::from_buffer(dtype, stored.dims(), stored.buffer());
-  return *ir::Convert(stored, dtype);
-}
-
-struct Tolerance {
-  double absolute, relative;
-};
-
-Tolerance ToleranceFor(const std::string& name, DType dtype) {
-  if (name.rfind("q_int4", 0) == 0) return {5e-3, 1e-3};
-  if (name.find("half") != std::string::npos || name.find("float16") != std::string::npos || dtype == DType::kF16)
-    return {2e-3, 1e-2};
-  if (name.find("bfloat16") != std::string::npos || dtype == DType::kBF16) return {2e-2, 3e-2};
-  if (name.find("_train_") != std::string::npos || name.find("batch_train") != std::string::npos ||
-      name.rfind("linalg", 0) == 0)
-    return {1e-4, 1e-4};
-  if (dtype == DType::kF64) return {1e-12, 1e-12};
-  return {1e-5, 1e-4};
-}
-
-// The first difference, or an empty text.
-std::string Difference(const Literal& got, const Literal& wanted, Tolerance tolerance) {
-  if (got.dims() != wanted.dims())
-    return "shape " + got.shape().to_string() + ", expected " + wanted.shape().to_string();
-  if (got.dtype() == DType::kString) return got.strings() == wanted.strings() ? "" : "strings differ";
-  const std::vector<std::complex<double>> a = ir::ToComplex(got), b = ir::ToComplex(wanted);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const bool exact = !is_float(got.dtype()) && !is_complex(got.dtype());
-    const bool same = a[i] == b[i] || (std::isnan(a[i].real()) && std::isnan(b[i].real()));
-    if (same) continue;
-    const double error = std::abs(a[i] - b[i]), bound = tolerance.absolute + tolerance.relative * std::abs(b[i]);
-    if (exact || !(error <= bound))
-      return "element " + std::to_string(i) + ": " + std::to_string(a[i].real()) + ", expected " +
-             std::to_string(b[i].real());
-  }
-  return "";
-}
-
-// Runs one io file; an empty text when all outputs agree.
-std::string RunCase(const std::string& name, const ir::Module& module, const std::string& io) {
-  const Result<std::map<std::string, Literal>> arrays = npy::ReadNpz(io);
-  if (!arrays.ok()) return arrays.status().message();
-  const ir::Function& function = module.functions[0];
-  std::vector<Literal> inputs;
-  for (std::size_t i = 0; i < function.num_inputs(); ++i) {
-    const auto found = arrays->find("in." + function.input_names[i]);
-    if (found == arrays->end()) return "no input " + function.input_names[i];
-    if (!function.input_type(i).is_tensor()) return "input " + function.input_names[i] + " is no tensor";
-    inputs.push_back(Reinterpret(found->second, function.input_type(i).dtype()));
-  }
-  const Result<std::vector<Literal>> outputs = ir::RunFunction(module, function, std::move(inputs));
-  if (!outputs.ok()) return outputs.status().message();
-  for (std::size_t i = 0; i < outputs->size(); ++i) {
-    const Literal& got = (*outputs)[i];
-    const auto found = arrays->find("out." + function.output_names[i]);
-    if (found == arrays->end()) continue;  // a sequence's items
-    const std::string difference =
-        Difference(got, Reinterpret(found->second, got.dtype()), ToleranceFor(name, got.dtype()));
-    if (!difference.empty()) return function.output_names[i] + ": " + difference;
-  }
-  return "";
-}
 
 TEST(Fixtures, TranslatedModelsGiveTheirFrameworksOutputs) {
   TENON_TEST_DATA_OR_SKIP(root, "fixtures/onnx");
@@ -104,7 +30,7 @@ TEST(Fixtures, TranslatedModelsGiveTheirFrameworksOutputs) {
     for (const char* io : {"io.npz", "io2.npz"}) {
       const std::string file = (std::filesystem::path(path).parent_path() / io).string();
       if (!std::filesystem::exists(file)) continue;
-      const std::string difference = RunCase(name, *module, file);
+      const std::string difference = RunFixture(name, *module, file);
       EXPECT_EQ(difference, "") << name << " " << io;
       good = good && difference.empty();
     }

@@ -33,7 +33,8 @@ Status Cond(OpWriter& w) {
     w.x.Push();
     const Names made = w.x.InlineGraph(graph, captures);
     std::vector<ValueInfo> outputs;
-    for (std::size_t k = 0; k < made.size(); ++k) outputs.push_back(Info(Own(w, made[k]), graph.type(graph.outputs()[k])));
+    for (std::size_t k = 0; k < made.size(); ++k)
+      outputs.push_back(Info(Own(w, made[k]), graph.type(graph.outputs()[k])));
     Graph body = w.x.Pop();
     body.name = branch;
     body.outputs = std::move(outputs);
@@ -61,7 +62,8 @@ Status While(OpWriter& w) {
   const Names next = w.x.InlineGraph(body, inner);
   Names again(next.begin(), next.begin() + static_cast<std::ptrdiff_t>(carries));
   again.insert(again.end(), inputs.begin() + static_cast<std::ptrdiff_t>(carries), inputs.end());
-  std::vector<ValueInfo> outputs = {Info(Own(w, w.x.InlineGraph(condition, again)[0]), ir::Type::Tensor(DType::kBool, {}))};
+  std::vector<ValueInfo> outputs = {
+      Info(Own(w, w.x.InlineGraph(condition, again)[0]), ir::Type::Tensor(DType::kBool, {}))};
   for (std::size_t i = 0; i < carries; ++i) outputs.push_back(Info(Own(w, next[i]), body.type(body.outputs()[i])));
   // The number of steps: one more state value.
   const std::string count_in = w.x.Fresh("count"), one = w.x.Constant(Literal::scalar<std::int64_t>(1));
@@ -111,8 +113,9 @@ Status Scan(OpWriter& w) {
   const std::size_t stacked = made.size() - carries;
   Names operands(inputs.begin(), at(carries + scanned));
   if (scanned == 0) operands.push_back(steps);
-  std::vector<Attribute> attributes = {GraphAttribute("body", std::move(loop)),
-                                       IntAttribute("num_scan_inputs", std::max<std::int64_t>(w.attrs().Int("scanned"), 1))};
+  std::vector<Attribute> attributes = {
+      GraphAttribute("body", std::move(loop)),
+      IntAttribute("num_scan_inputs", std::max<std::int64_t>(w.attrs().Int("scanned"), 1))};
   if (reverse) {
     attributes.push_back(IntsAttribute("scan_input_directions", Ints(std::max<std::size_t>(scanned, 1), 1)));
     attributes.push_back(IntsAttribute("scan_output_directions", Ints(stacked, 1)));

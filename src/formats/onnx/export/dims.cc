@@ -55,7 +55,8 @@ class DimEmitter {
       return inner;
     }
     const std::size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_' || text_[at_] == '.'))
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_' || text_[at_] == '.'))
       ++at_;
     const std::string word(text_.substr(begin, at_ - begin));
     if (!word.empty() && std::isdigit(static_cast<unsigned char>(word[0])) != 0) return Number(std::stoll(word));
@@ -70,7 +71,9 @@ class DimEmitter {
     if (function == "min") return x_.Emit("Min", {a, b});
     if (function == "max") return x_.Emit("Max", {a, b});
     // ONNX divides toward zero; Mod has the divisor's sign.
-    const auto floor_div = [&](const std::string& p) { return x_.Emit("Div", {x_.Emit("Sub", {p, x_.Emit("Mod", {p, b})}), b}); };
+    const auto floor_div = [&](const std::string& p) {
+      return x_.Emit("Div", {x_.Emit("Sub", {p, x_.Emit("Mod", {p, b})}), b});
+    };
     if (function == "floor_div") return floor_div(a);
     if (function == "ceil_div") return x_.Emit("Neg", {floor_div(x_.Emit("Neg", {a}))});
     if (function == "mod") return x_.Emit("Mod", {a, b});
@@ -92,7 +95,8 @@ class DimEmitter {
 };
 
 Result<std::string> Exporter::DimScalar(const Dim& dim) {
-  if (const std::optional<std::int64_t> value = dim.try_value()) return Constant(ir::FromInts(DType::kI64, {1}, {*value}));
+  if (const std::optional<std::int64_t> value = dim.try_value())
+    return Constant(ir::FromInts(DType::kI64, {1}, {*value}));
   const std::string text = dim.to_string();
   for (const Level& level : stack_)
     if (const auto found = level.dims.find(text); found != level.dims.end()) return found->second;

@@ -159,7 +159,8 @@ Status Exporter::WriteLowered(Env& env, std::int32_t id) {
     }
     const ir::Output& source = env.graph->output(v);
     const ir::Node& maker = env.graph->node(v);
-    const ir::Value input = maker.op->name == "constant" ? b.Constant(maker.attrs.Lit("value")) : b.Input("", source.type);
+    const ir::Value input =
+        maker.op->name == "constant" ? b.Constant(maker.attrs.Lit("value")) : b.Input("", source.type);
     graph.output(input).symbolic = source.symbolic;
     if (maker.op->name != "constant") inner.names[input] = Name(env, v);
     inputs.push_back(input);
@@ -256,9 +257,9 @@ void Exporter::WriteNodes(Env& env) {
     } else if (status.code() != Code::kCancelled) {
       const ir::Node& node = env.graph->node(id);
       const std::string& name = node.outputs.empty() ? std::string() : node.outputs[0].record.name;
-      errors_.push_back(Status(Code::kUnimplemented,
-                               fmt::format("{}{}: {}", node.op->name, name.empty() ? "" : " \"" + name + "\"",
-                                           status.message())));
+      errors_.push_back(
+          Status(Code::kUnimplemented,
+                 fmt::format("{}{}: {}", node.op->name, name.empty() ? "" : " \"" + name + "\"", status.message())));
     }
     if (!status.ok())
       for (std::size_t k = 0; k < env.graph->node(id).outputs.size(); ++k)
@@ -281,9 +282,8 @@ Result<Model> Exporter::Run() {
     return Status(Code::kInvalidArgument, fmt::format("onnx: opset {}, expected 13 to 28", opset()));
   TENON_ASSIGN_OR_RETURN(const ir::Function* function, module_.Signature(options_.function));
   if (!function->writes.empty())
-    return Status(Code::kUnimplemented,
-                  fmt::format("onnx: the function \"{}\" changes {} variables; ONNX has no state", function->name,
-                              function->writes.size()));
+    return Status(Code::kUnimplemented, fmt::format("onnx: the function \"{}\" changes {} variables; ONNX has no state",
+                                                    function->name, function->writes.size()));
   Push();
   Env env;
   env.graph = &function->graph;
@@ -328,8 +328,8 @@ Result<Model> Exporter::Run() {
     std::string text;
     for (const Status& error : errors_)
       if (seen.insert(error.message()).second) text += "\n  " + error.message();
-    return Status(Code::kUnimplemented, fmt::format("onnx: {} nodes cannot be written at opset {}:{}", seen.size(),
-                                                    opset(), text));
+    return Status(Code::kUnimplemented,
+                  fmt::format("onnx: {} nodes cannot be written at opset {}:{}", seen.size(), opset(), text));
   }
   Model model;
   model.ir_version = IrVersion(opset());
@@ -343,9 +343,7 @@ Result<Model> Exporter::Run() {
   return model;
 }
 
-Result<Model> Export(const ir::Module& module, const ExportOptions& options) {
-  return Exporter(module, options).Run();
-}
+Result<Model> Export(const ir::Module& module, const ExportOptions& options) { return Exporter(module, options).Run(); }
 
 Names OpWriter::ins() {
   Names names;

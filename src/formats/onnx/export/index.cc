@@ -64,8 +64,7 @@ Status OneHot(OpWriter& w) {
   const std::string index = Wide(w, 0);
   const std::string inside = w.Emit("Less", {index, w.x.Constant(Literal::scalar<std::int64_t>(0))});
   const std::string safe = w.Emit("Where", {inside, w.x.Constant(Literal::scalar(depth)), index});
-  const Literal values =
-      ir::FromDoubles(dtype, {2}, {w.attrs().Float("off_value"), w.attrs().Float("on_value")});
+  const Literal values = ir::FromDoubles(dtype, {2}, {w.attrs().Float("off_value"), w.attrs().Float("on_value")});
   w.Finish("OneHot", {safe, w.x.Constant(Literal::scalar(depth)), w.x.Constant(values)},
            {IntAttribute("axis", w.attrs().Int("axis"))});
   return {};

@@ -114,7 +114,8 @@ void Exporter::DropUnused(Graph* graph) {
     CollectReads(*graph, &reads);
     const std::size_t before = graph->nodes.size();
     std::erase_if(graph->nodes, [&](const Node& node) {
-      return std::none_of(node.outputs.begin(), node.outputs.end(), [&](const std::string& name) { return reads.contains(name); });
+      return std::none_of(node.outputs.begin(), node.outputs.end(),
+                          [&](const std::string& name) { return reads.contains(name); });
     });
     std::erase_if(graph->initializers, [&](const Tensor& tensor) { return !reads.contains(tensor.name); });
     if (graph->nodes.size() == before) return;

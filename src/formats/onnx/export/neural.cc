@@ -12,7 +12,10 @@ namespace {
 bool ChannelsLast(const std::string& layout) { return layout.size() > 2 && layout[1] != 'C'; }
 
 std::string AutoPad(const std::string& ours) {
-  return ours == "same_upper" ? "SAME_UPPER" : ours == "same_lower" ? "SAME_LOWER" : ours == "valid" ? "VALID" : "NOTSET";
+  return ours == "same_upper"   ? "SAME_UPPER"
+         : ours == "same_lower" ? "SAME_LOWER"
+         : ours == "valid"      ? "VALID"
+                                : "NOTSET";
 }
 
 // [low0, high0, …] as [low0, …, high0, …]; zeros when the list is empty.
@@ -76,7 +79,8 @@ Status ConvInputGrad(OpWriter& w) {
   const std::string& layout = w.attrs().String("layout");
   const bool last = ChannelsLast(layout);
   if (!w.ranked(0) || !w.ranked(1) || !w.ranked(2)) return w.Unsupported("an input of unknown rank");
-  const Ints strides = OrOnes(w.attrs().Ints("strides"), spatial), dilations = OrOnes(w.attrs().Ints("dilations"), spatial);
+  const Ints strides = OrOnes(w.attrs().Ints("strides"), spatial),
+             dilations = OrOnes(w.attrs().Ints("dilations"), spatial);
   const std::string &kernel_layout = w.attrs().String("kernel_layout"), &auto_pad = w.attrs().String("auto_pad");
   Ints pads = OnnxPads(auto_pad == "explicit" ? w.attrs().Ints("padding") : Ints(), spatial), extra;
   std::string axes;
@@ -94,13 +98,13 @@ Status ConvInputGrad(OpWriter& w) {
       pads[spatial + i] = cut - pads[i];
     }
     cut -= pads[i] + pads[spatial + i];
-    if (cut > 0 || -cut >= std::max(strides[i], dilations[i])) return w.Unsupported("this output size of a transposed convolution");
+    if (cut > 0 || -cut >= std::max(strides[i], dilations[i]))
+      return w.Unsupported("this output size of a transposed convolution");
     extra.push_back(-cut);
   }
-  std::vector<Attribute> attributes = {IntsAttribute("pads", pads), IntsAttribute("strides", strides),
-                                       IntsAttribute("dilations", dilations),
-                                       IntAttribute("group", w.attrs().Int("groups")),
-                                       IntsAttribute("output_padding", extra)};
+  std::vector<Attribute> attributes = {
+      IntsAttribute("pads", pads), IntsAttribute("strides", strides), IntsAttribute("dilations", dilations),
+      IntAttribute("group", w.attrs().Int("groups")), IntsAttribute("output_padding", extra)};
   const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0), kernel = Kernel(w, 1);
   if (!last) {
     w.Finish("ConvTranspose", {x, kernel}, std::move(attributes));
@@ -126,7 +130,8 @@ Status Pool(OpWriter& w) {
   if (!ChannelsLast(w.attrs().String("layout"))) {
     w.Finish(std::string(w.row.theirs), {w.in(0)}, std::move(attributes));
   } else {
-    const std::string y = w.Emit(std::string(w.row.theirs), {w.x.ChannelsFirst(w.env, w.value(0))}, std::move(attributes));
+    const std::string y =
+        w.Emit(std::string(w.row.theirs), {w.x.ChannelsFirst(w.env, w.value(0))}, std::move(attributes));
     w.x.SetChannelsFirst(w.env, {w.id, 0}, y, w.out());
   }
   return {};
@@ -166,7 +171,8 @@ Status BatchNorm(OpWriter& w) {
   inputs.insert(inputs.end(), rest.begin(), rest.end());
   std::vector<Attribute> attributes = {FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
   if (last && axis != 1) {
-    w.x.SetChannelsFirst(w.env, {w.id, 0}, w.Emit("BatchNormalization", std::move(inputs), std::move(attributes)), w.out());
+    w.x.SetChannelsFirst(w.env, {w.id, 0}, w.Emit("BatchNormalization", std::move(inputs), std::move(attributes)),
+                         w.out());
   } else {
     w.Finish("BatchNormalization", std::move(inputs), std::move(attributes));
   }

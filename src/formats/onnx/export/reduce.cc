@@ -36,11 +36,11 @@ Status ReduceBool(OpWriter& w) {
 
 Status Arg(OpWriter& w) {
   const bool plain = w.attrs().Dtype("dtype") == DType::kI64;
-  const std::string index = w.x.Emit(std::string(w.row.theirs), {w.in(0)},
-                                     {IntAttribute("axis", w.attrs().Int("axis")),
-                                      IntAttribute("keepdims", w.attrs().Bool("keep_dims") ? 1 : 0),
-                                      IntAttribute("select_last_index", w.attrs().Bool("select_last") ? 1 : 0)},
-                                     {plain ? w.out() : std::string()});
+  const std::string index = w.x.Emit(
+      std::string(w.row.theirs), {w.in(0)},
+      {IntAttribute("axis", w.attrs().Int("axis")), IntAttribute("keepdims", w.attrs().Bool("keep_dims") ? 1 : 0),
+       IntAttribute("select_last_index", w.attrs().Bool("select_last") ? 1 : 0)},
+      {plain ? w.out() : std::string()});
   if (!plain) w.Finish("Cast", {index}, {IntAttribute("to", FromDType(w.attrs().Dtype("dtype")))});
   return {};
 }
@@ -65,7 +65,8 @@ std::string LastTwoSwapped(OpWriter& w, int i) {
   Ints permutation;
   const int rank = w.shape(i).rank();
   for (int k = 0; k < rank; ++k) permutation.push_back(k);
-  if (rank >= 2) std::swap(permutation[static_cast<std::size_t>(rank - 1)], permutation[static_cast<std::size_t>(rank - 2)]);
+  if (rank >= 2)
+    std::swap(permutation[static_cast<std::size_t>(rank - 1)], permutation[static_cast<std::size_t>(rank - 2)]);
   return rank < 2 ? w.in(i) : w.Emit("Transpose", {w.in(i)}, {IntsAttribute("perm", permutation)});
 }
 
@@ -107,7 +108,8 @@ Status DotGeneral(OpWriter& w) {
     if (c == '?') out_x += c = fresh();
   for (char& c : y)
     if (c == '?') out_y += c = fresh();
-  w.Finish("Einsum", {w.in(0), w.in(1)}, {StringAttribute("equation", fmt::format("{},{}->{}{}{}", x, y, batch, out_x, out_y))});
+  w.Finish("Einsum", {w.in(0), w.in(1)},
+           {StringAttribute("equation", fmt::format("{},{}->{}{}{}", x, y, batch, out_x, out_y))});
   return {};
 }
 

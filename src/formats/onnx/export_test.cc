@@ -1,0 +1,81 @@
+// Module -> onnx::Model -> bytes -> Module: the same numbers, names and dims.
+#include "formats/onnx/export.h"
+
+#include <gtest/gtest.h>
+
+#include "formats/onnx/fixture_run.h"
+#include "formats/onnx/parse.h"
+#include "formats/onnx/translate.h"
+#include "formats/onnx/write.h"
+#include "test_data.h"
+
+namespace tenon::onnx {
+namespace {
+
+// Set TENON_ONNX_DUMP to a folder to keep the exported files for other readers.
+void Dump(const Model& model, const std::string& name, std::int64_t opset) {
+  const char* folder = std::getenv("TENON_ONNX_DUMP");
+  if (folder == nullptr) return;
+  EXPECT_EQ(WriteFile(model, std::string(folder) + "/" + name + "." + std::to_string(opset) + ".onnx").message(), "");
+}
+
+TEST(Export, FixturesComeBackWithTheSameNumbers) {
+  TENON_TEST_DATA_OR_SKIP(root, "fixtures/onnx");
+  const char* only = std::getenv("TENON_ONNX_ONLY");
+  int right = 0, refused = 0;
+  for (const std::string& path : FixtureModels(root)) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    const std::string name = folder.filename().string();
+    if (only != nullptr && name.find(only) == std::string::npos) continue;
+    const Result<ir::Module> module = Translate(*ParseFile(path));
+    if (!module.ok()) continue;
+    for (const std::int64_t opset : {13, 17, 21}) {
+      SCOPED_TRACE(name + " at opset " + std::to_string(opset));
+      const Result<Model> model = Export(*module, {.opset = opset});
+      if (!model.ok()) {
+        EXPECT_EQ(model.status().code(), Code::kUnimplemented) << model.status().message();
+        std::printf("  refused %s %d: %s\n", name.c_str(), static_cast<int>(opset),
+                    model.status().message().substr(0, 300).c_str());
+        ++refused;
+        continue;
+      }
+      Dump(*model, name, opset);
+      const Result<std::string> bytes = Serialize(*model);
+      ASSERT_TRUE(bytes.ok());
+      const Result<Model> parsed = Parse(*bytes, name);
+      ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+      const Result<ir::Module> again = Translate(*parsed);
+      EXPECT_TRUE(again.ok()) << again.status().message();
+      if (!again.ok()) continue;
+      const ir::Function &a = module->functions[0], &b = again->functions[0];
+      EXPECT_EQ(a.input_names, b.input_names);
+      EXPECT_EQ(a.output_names, b.output_names);
+      for (std::size_t i = 0; i < a.num_inputs() && i < b.num_inputs(); ++i)
+        EXPECT_TRUE(a.input_type(i).Accepts(b.input_type(i)))
+            << a.input_type(i).to_string() << " " << b.input_type(i).to_string();
+      bool good = true;
+      for (const char* io : {"io.npz", "io2.npz"}) {
+        const std::string file = (folder / io).string();
+        if (!std::filesystem::exists(file)) continue;
+        const std::string difference = RunFixture(name, *again, file);
+        EXPECT_EQ(difference, "") << io;
+        good = good && difference.empty();
+      }
+      right += good ? 1 : 0;
+      EXPECT_EQ(*Serialize(*Export(*module, {.opset = opset})), *bytes);
+    }
+  }
+  std::printf("  %d right, %d refused\n", right, refused);
+}
+
+TEST(Export, RefusesWhatItCannotWrite) {
+  ir::Module module;
+  EXPECT_EQ(Export(module).status().code(), Code::kNotFound);
+  module.functions.emplace_back().name = "serving_default";
+  EXPECT_EQ(Export(module, {.opset = 12}).status().message(), "onnx: opset 12, expected 13 to 28");
+  module.functions[0].writes = {"step"};
+  EXPECT_EQ(Export(module).status().code(), Code::kUnimplemented);
+}
+
+}  // namespace
+}  // namespace tenon::onnx
