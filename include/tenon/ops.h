@@ -24,6 +24,7 @@
 #include "tenon/ops/pool.h"  // IWYU pragma: export
 #include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
+#include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export
 #include "tenon/ops/select.h"  // IWYU pragma: export
 #include "tenon/ops/shape.h"  // IWYU pragma: export

@@ -112,6 +112,7 @@ inline constexpr std::string_view kRound = "round";
 inline constexpr std::string_view kRsqrt = "rsqrt";
 inline constexpr std::string_view kScatterAdd = "scatter_add";
 inline constexpr std::string_view kScatterAddAlongAxis = "scatter_add_along_axis";
+inline constexpr std::string_view kScatterNd = "scatter_nd";
 inline constexpr std::string_view kScatterNdAdd = "scatter_nd_add";
 inline constexpr std::string_view kSelect = "select";
 inline constexpr std::string_view kSelu = "selu";

@@ -55,7 +55,7 @@ inline std::string Difference(const Literal& got, const Literal& wanted, Toleran
 
 // Runs one io file; an empty text when all outputs agree.
 inline std::string RunFixture(const std::string& name, const ir::Module& module, const std::string& io) {
-  const Result<std::map<std::string, Literal>> arrays = tensor::ReadNpz(io);
+  const Result<std::map<std::string, Literal>> arrays = npy::ReadNpz(io);
   if (!arrays.ok()) return arrays.status().message();
   const ir::Function& function = module.functions[0];
   std::vector<Literal> inputs;

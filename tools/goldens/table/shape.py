@@ -96,6 +96,19 @@ def scatter_nd_add(ins, attrs):
     return out
 
 
+@golden("scatter_nd")
+def scatter_nd(ins, attrs):
+    x, index, updates = ins
+    join = {"none": lambda old, new: new, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+    out = x.copy()
+    flat = index.reshape(-1, index.shape[-1]) if index.shape[-1] else np.zeros((int(np.prod(index.shape[:-1])), 0), int)
+    news = updates.reshape(len(flat), *x.shape[index.shape[-1]:])
+    for place, new in zip(flat, news):
+        at = tuple(int(i) for i in place)
+        out[at] = join[attrs.get("reduction", "none")](out[at], new)
+    return out
+
+
 def along(x, index, axis):
     """The full index of take_along_axis; the dims of the index may stay below those of x on the other axes."""
     grid = list(np.indices(index.shape, sparse=True))

@@ -63,6 +63,18 @@ Status HardSigmoid(OpWriter& w) {
   return {};
 }
 
+// Narrow and unsigned integers go through int64, which wraps to the same bits.
+Status Power(OpWriter& w) {
+  const DType t = w.dtype(0);
+  if (is_float(t) || t == DType::kI32 || t == DType::kI64) {
+    w.Finish("Pow", {w.in(0), w.in(1)});
+    return {};
+  }
+  const auto wide = [&](int i) { return w.Emit("Cast", {w.in(i)}, {IntAttribute("to", kInt64)}); };
+  w.Finish("Cast", {w.Emit("Pow", {wide(0), wide(1)})}, {IntAttribute("to", FromDType(t))});
+  return {};
+}
+
 Status Silu(OpWriter& w) {
   const std::string x = w.in(0);
   w.Finish("Mul", {x, w.Emit("Sigmoid", {x})});
@@ -144,6 +156,7 @@ const ExportRow kRows[] = {
     {"celu", 13, Elu, "Celu"},
     {"selu", 13, Same, "Selu"},
     {"gelu", 13, Gelu},
+    {"power", 13, Power},
     {"silu", 13, Silu},
     {"hard_sigmoid", 13, HardSigmoid},
     {"hard_swish", 14, Same, "HardSwish"},

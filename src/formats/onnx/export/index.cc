@@ -42,6 +42,18 @@ Status ScatterNdAdd(OpWriter& w) {
   return {};
 }
 
+Status ScatterNd(OpWriter& w) {
+  const std::string& ours = w.attrs().String("reduction");
+  std::vector<Attribute> attributes;
+  if (ours != "none") {
+    const bool multiply = ours == "multiply";
+    if (w.opset() < (multiply ? 16 : 18)) return w.Unsupported("scattering with reduction " + ours);
+    attributes.push_back(StringAttribute("reduction", multiply ? "mul" : ours == "maximum" ? "max" : "min"));
+  }
+  w.Finish("ScatterND", {w.in(0), Wide(w, 1), w.in(2)}, std::move(attributes));
+  return {};
+}
+
 // Rows of axis 0.
 Status ScatterAdd(OpWriter& w) {
   if (w.attrs().Int("axis") != 0 || w.attrs().Int("batch_dims") != 0)
@@ -74,6 +86,7 @@ const ExportRow kRows[] = {
     {"gather", 13, Gather},
     {"gather_nd", 13, GatherNd},
     {"take_along_axis", 13, TakeAlongAxis},
+    {"scatter_nd", 13, ScatterNd},
     {"scatter_nd_add", 16, ScatterNdAdd},
     {"scatter_add", 16, ScatterAdd},
     {"scatter_add_along_axis", 16, ScatterAddAlongAxis},

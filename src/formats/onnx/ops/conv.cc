@@ -23,6 +23,7 @@ Result<Ints> PerAxis(NodeContext& n, std::string_view name, int spatial, std::in
 
 Ints Window::Padding() const {
   Ints out;
+  if (auto_pad != "explicit") return out;
   for (std::size_t i = 0; i < low.size(); ++i) {
     out.push_back(low[i]);
     out.push_back(high[i]);

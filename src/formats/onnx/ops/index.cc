@@ -87,21 +87,17 @@ Status GatherNd(NodeContext& n) {
   return {};
 }
 
-// x with updates written at (or added to) rows of coordinates.
+// x with updates written at tuples of coordinates, or joined with what is there.
 Result<Value> ScatterCoordinates(NodeContext& n, Value x, Value coordinates, Value updates,
                                  const std::string& reduction) {
   if (reduction == "add") return n.Add("scatter_nd_add", {x, coordinates, updates});
-  if (reduction != "none") return n.Unsupported(fmt::format("reduction \"{}\"", reduction));
-  const DType dtype = n.dtype(x);
-  if (dtype == DType::kString) return n.Unsupported("scattering of strings");
-  const bool flag = dtype == DType::kBool;
-  const Value data = flag ? n.b.Cast(x, DType::kI32) : x, news = flag ? n.b.Cast(updates, DType::kI32) : updates;
-  // Where something is written, the old value makes room for it.
-  const Value none = n.b.ZerosLike(n.b.Cast(x, DType::kI32));
-  const Value ones = n.b.OnesLike(n.b.Cast(updates, DType::kI32));
-  const Ex written = Op("greater", n.Apply("scatter_nd_add", {none, coordinates, ones}), n.Scalar(0, DType::kI32));
-  const Ex sums = n.Apply("scatter_nd_add", {n.b.ZerosLike(data), coordinates, news});
-  return n.b.Cast(Select(written, sums, n.ex(data)), dtype);
+  const char* ours = reduction == "none"  ? "none"
+                     : reduction == "mul" ? "multiply"
+                     : reduction == "max" ? "maximum"
+                     : reduction == "min" ? "minimum"
+                                          : nullptr;
+  if (ours == nullptr) return n.Fail(fmt::format("reduction is \"{}\"", reduction));
+  return n.Add("scatter_nd", {x, coordinates, updates}, {{"reduction", std::string(ours)}});
 }
 
 Status ScatterNd(NodeContext& n) {

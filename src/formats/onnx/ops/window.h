@@ -14,7 +14,7 @@ struct Window {
   std::string auto_pad;  // "explicit", "same_upper", "same_lower", "valid"
   std::string layout, kernel_layout;
 
-  /// [low0, high0, low1, high1, …].
+  /// [low0, high0, low1, high1, …]; empty unless the padding is explicit.
   Ints Padding() const;
   bool PadsNothing() const;
 };
