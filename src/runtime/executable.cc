@@ -1,6 +1,7 @@
 #include "runtime/executable.h"
 
 #include "base/status_macros.h"
+#include "runtime/ports.h"
 
 namespace tenon::runtime {
 
@@ -28,7 +29,7 @@ Status CompiledFunction::Run(std::span<Literal> inputs, std::span<Literal> outpu
 }
 
 Result<std::vector<Literal>> CompiledFunction::Run(std::vector<Literal> inputs) const {
-  std::vector<Literal> results(outputs_.size());
+  std::vector<Literal> results(outputs_.size(), EmptyLiteral());
   TENON_RETURN_IF_ERROR(Run(std::span<Literal>(inputs), std::span<Literal>(results)));
   return results;
 }

@@ -5,7 +5,7 @@
 namespace tenon::runtime {
 
 const Literal& EmptyLiteral() {
-  static const Literal kEmpty(DType::kF32, {0});
+  static const Literal kEmpty;
   return kEmpty;
 }
 

@@ -6,7 +6,7 @@
 
 namespace tenon::runtime {
 
-/// f32[0]: what a donated input becomes. Copying it allocates nothing but its dims.
+/// A rank-0 zero to fill vectors with: copying it allocates nothing.
 const Literal& EmptyLiteral();
 /// kInvalidArgument for an index out of range or used twice.
 Status CheckDonations(const std::vector<Donation>& donations, std::size_t num_inputs, std::size_t num_outputs);
