@@ -41,11 +41,11 @@ class Context {
  public:
   virtual ~Context() = default;
   /// inputs and outputs in the order of the function's ports; the sizes must match.
-  /// outputs[j] that has the right dtype and dims and sole ownership of its storage is overwritten; any other is replaced
-  /// by a new Literal. For a donation {i, j}, inputs[i] is given away (afterwards it may hold anything): when it is the
-  /// sole owner of its storage, the storage is updated in place and moved to outputs[j]; else a copy is (copy-on-write).
-  /// After an error, donated inputs may hold partial results and outputs are unspecified.
-  /// Errors: kInvalidArgument naming the input whose dtype or dims do not fit.
+  /// outputs[j] that has the right dtype and dims and sole ownership of its storage is overwritten; any other is
+  /// replaced by a new Literal. For a donation {i, j}, inputs[i] is given away (afterwards it may hold anything): when
+  /// it is the sole owner of its storage, the storage is updated in place and moved to outputs[j]; else a copy is
+  /// (copy-on-write). After an error, donated inputs may hold partial results and outputs are unspecified. Errors:
+  /// kInvalidArgument naming the input whose dtype or dims do not fit.
   virtual Status Run(std::span<Literal> inputs, std::span<Literal> outputs) = 0;
 };
 

@@ -57,7 +57,8 @@ Status CheckWrittenFirst(const Plan& plan) {
   for (const auto& step : plan.steps) {
     for (const BufferId id : step->reads)
       if (!written[static_cast<std::size_t>(id)])
-        return Status(Code::kInternal, "plan: step \"" + step->Describe() + "\" reads buffer " + std::to_string(id) + " before any step writes it");
+        return Status(Code::kInternal, "plan: step \"" + step->Describe() + "\" reads buffer " + std::to_string(id) +
+                                           " before any step writes it");
     for (const BufferId id : step->writes) written[static_cast<std::size_t>(id)] = true;
   }
   return {};
@@ -92,7 +93,8 @@ Status PlanArena(Plan& plan, bool overlay) {
   std::vector<std::size_t> order;
   for (std::size_t b = 0; b < n; ++b)
     if (in_arena(b) && find(b) == b) order.push_back(b);
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return plan.buffers[a].bytes > plan.buffers[b].bytes; });
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return plan.buffers[a].bytes > plan.buffers[b].bytes; });
   std::vector<std::size_t> placed;  // sorted by offset
   plan.arena_bytes = 0;
   for (const std::size_t b : order) {
@@ -106,7 +108,8 @@ Status PlanArena(Plan& plan, bool overlay) {
     }
     plan.buffers[b].offset = offset;
     plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
-    placed.insert(std::ranges::upper_bound(placed, offset, {}, [&](std::size_t p) { return plan.buffers[p].offset; }), b);
+    placed.insert(std::ranges::upper_bound(placed, offset, {}, [&](std::size_t p) { return plan.buffers[p].offset; }),
+                  b);
   }
   for (std::size_t b = 0; b < n; ++b)
     if (in_arena(b)) plan.buffers[b].offset = plan.buffers[find(b)].offset;

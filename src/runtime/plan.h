@@ -1,4 +1,5 @@
-// Plan: a flat list of steps over buffers, made for one set of input dims. Immutable; shared by the Contexts that run it.
+// Plan: a flat list of steps over buffers, made for one set of input dims. Immutable; shared by the Contexts that run
+// it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +24,8 @@ enum class BufferKind : std::uint8_t {
 struct BufferDesc {
   std::size_t bytes = 0;
   BufferKind kind = BufferKind::kArena;
-  std::int32_t index = 0;   // which input, output or constant
-  std::size_t offset = 0;   // kArena: from the start of the arena; a multiple of 64 (PlanArena)
+  std::int32_t index = 0;  // which input, output or constant
+  std::size_t offset = 0;  // kArena: from the start of the arena; a multiple of 64 (PlanArena)
 };
 
 /// What a step has beside its own constant data when it runs.
@@ -38,7 +39,9 @@ struct StepContext {
   int threads;                // of the team
 
   template <class T>
-  T* get(BufferId id) const { return reinterpret_cast<T*>(buffers[id]); }
+  T* get(BufferId id) const {
+    return reinterpret_cast<T*>(buffers[id]);
+  }
 };
 
 /// One kernel call. Reads and writes only the buffers that it declares (a scratch buffer is one that it writes), and
@@ -80,8 +83,8 @@ struct Plan {
 
 /// Gives every arena buffer its offset so that buffers that are alive at the same time do not overlap, and sets
 /// arena_bytes. A buffer lives from the first step that writes it to the last that touches it. `overlay` honours
-/// may_overlay. Largest first, each at the lowest free offset. Fails (kInternal) on a buffer that is read before any step
-/// writes it.
+/// may_overlay. Largest first, each at the lowest free offset. Fails (kInternal) on a buffer that is read before any
+/// step writes it.
 Status PlanArena(Plan& plan, bool overlay = true);
 
 }  // namespace tenon::runtime

@@ -73,7 +73,8 @@ class PlanContext : public Context {
       fresh->buffers.resize(plan->buffers.size());
       for (std::size_t b = 0; b < plan->buffers.size(); ++b)
         if (plan->buffers[b].kind == BufferKind::kConstant)
-          fresh->buffers[b] = const_cast<std::byte*>(plan->constants[static_cast<std::size_t>(plan->buffers[b].index)].data());
+          fresh->buffers[b] =
+              const_cast<std::byte*>(plan->constants[static_cast<std::size_t>(plan->buffers[b].index)].data());
       for (const auto& step : plan->steps) fresh->states.push_back(step->MakeState());
       if (plan->arena_bytes > arena_.size()) {
         arena_ = Buffer();  // the old one first: never both at a time
@@ -89,7 +90,8 @@ class PlanContext : public Context {
   Status RunPlan(const Plan& plan, Bound& bound, std::span<Literal> inputs, std::span<Literal> outputs) {
     if (bound.arena_epoch != arena_epoch_) {
       for (std::size_t b = 0; b < plan.buffers.size(); ++b)
-        if (plan.buffers[b].kind == BufferKind::kArena) bound.buffers[b] = arena_.mutable_data() + plan.buffers[b].offset;
+        if (plan.buffers[b].kind == BufferKind::kArena)
+          bound.buffers[b] = arena_.mutable_data() + plan.buffers[b].offset;
       bound.arena_epoch = arena_epoch_;
     }
     for (std::size_t j = 0; j < outputs.size(); ++j) {
@@ -102,7 +104,8 @@ class PlanContext : public Context {
           given = std::move(copy);
         }
       } else {
-        if (!MayOverwrite(outputs[j], port.dtype, port.dims)) outputs[j] = Literal::uninitialized(port.dtype, port.dims);
+        if (!MayOverwrite(outputs[j], port.dtype, port.dims))
+          outputs[j] = Literal::uninitialized(port.dtype, port.dims);
         bound.buffers[static_cast<std::size_t>(port.buffer)] = outputs[j].mutable_raw().data();
       }
     }
@@ -115,13 +118,14 @@ class PlanContext : public Context {
       if (Status status = plan.steps[s]->Run(ctx); !status.ok()) return status;
     }
     for (std::size_t j = 0; j < outputs.size(); ++j)
-      if (const int from = plan.donated_from[j]; from >= 0) std::swap(outputs[j], inputs[static_cast<std::size_t>(from)]);
+      if (const int from = plan.donated_from[j]; from >= 0)
+        std::swap(outputs[j], inputs[static_cast<std::size_t>(from)]);
     return {};
   }
 
   const PlannedFunction& function_;
   Buffer arena_;
-  std::uint64_t arena_epoch_ = 1;  // bound addresses of another epoch are stale
+  std::uint64_t arena_epoch_ = 1;            // bound addresses of another epoch are stale
   std::list<std::unique_ptr<Bound>> bound_;  // most recently bound first
   Bound* last_ = nullptr;
 };

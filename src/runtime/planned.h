@@ -10,8 +10,8 @@ namespace tenon::runtime {
 
 using InputDims = std::vector<std::vector<std::int64_t>>;
 
-/// What runs for one set of input dims: a plan, or an interpreter where no plan can be made (shapes that depend on data,
-/// sequences).
+/// What runs for one set of input dims: a plan, or an interpreter where no plan can be made (shapes that depend on
+/// data, sequences).
 class Interpreter {
  public:
   virtual ~Interpreter() = default;

@@ -55,15 +55,26 @@ bool CTypeOf(DType dtype, CType* ctype) {
     case DType::kU8:
     case DType::kI16:
     case DType::kU16:
-    case DType::kI32: *ctype = CType::kI32; return true;
+    case DType::kI32:
+      *ctype = CType::kI32;
+      return true;
     case DType::kU32:
-    case DType::kI64: *ctype = CType::kI64; return true;
-    case DType::kU64: *ctype = CType::kU64; return true;
+    case DType::kI64:
+      *ctype = CType::kI64;
+      return true;
+    case DType::kU64:
+      *ctype = CType::kU64;
+      return true;
     case DType::kF16:
     case DType::kBF16:
-    case DType::kF32: *ctype = CType::kF32; return true;
-    case DType::kF64: *ctype = CType::kF64; return true;
-    default: return false;
+    case DType::kF32:
+      *ctype = CType::kF32;
+      return true;
+    case DType::kF64:
+      *ctype = CType::kF64;
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -24,7 +24,9 @@ double UlpError(float got, double want) {
   if (std::isnan(got) || std::isnan(want)) return std::isnan(got) && std::isnan(want) ? 0 : 1e30;
   if (std::isinf(rounded) || std::isinf(got)) {
     if (got == rounded) return 0;
-    return std::isinf(got) && std::fabs(want) > 3.4028234e38 ? 0.5 : std::isinf(rounded) && std::fabs(got) >= 3.402823e38f ? 1 : 1e30;
+    return std::isinf(got) && std::fabs(want) > 3.4028234e38       ? 0.5
+           : std::isinf(rounded) && std::fabs(got) >= 3.402823e38f ? 1
+                                                                   : 1e30;
   }
   int exponent = 0;
   std::frexp(want, &exponent);
@@ -69,7 +71,8 @@ TEST_P(LoopMath, WithinUlps) {
   double worst[3] = {};
   float where[3] = {};
   for (std::uint64_t start = 0; start < (std::uint64_t{1} << 32); start += step * kBlock) {
-    for (int i = 0; i < kBlock; ++i) x[i] = FromBits(static_cast<std::uint32_t>(start + step * static_cast<std::uint64_t>(i)));
+    for (int i = 0; i < kBlock; ++i)
+      x[i] = FromBits(static_cast<std::uint32_t>(start + step * static_cast<std::uint64_t>(i)));
     for (int k = 0; k < n; ++k) {
       const LoopKernel kernel = list[k]->op[static_cast<int>(f.op)][static_cast<int>(CType::kF32)];
       ASSERT_NE(kernel, nullptr);
@@ -106,7 +109,8 @@ TEST(LoopMath, PowerWithinOneUlp) {
     for (int k = 0; k < n; ++k) {
       list[k]->op[static_cast<int>(LoopOp::kPower)][0](z, x, y, nullptr, 256);
       for (int i = 0; i < 256; ++i)
-        EXPECT_LE(UlpError(z[i], std::pow(static_cast<double>(x[i]), static_cast<double>(y[i]))), 0.6) << x[i] << " ^ " << y[i];
+        EXPECT_LE(UlpError(z[i], std::pow(static_cast<double>(x[i]), static_cast<double>(y[i]))), 0.6)
+            << x[i] << " ^ " << y[i];
     }
   }
 }
@@ -135,7 +139,8 @@ TEST(LoopMath, HalfConversionsMatchTheScalarOnes) {
     for (std::uint64_t u = 0; u < (std::uint64_t{1} << 32); u += 64 * 1021) {
       float wide[64];
       std::uint16_t half[64], brain[64];
-      for (int i = 0; i < 64; ++i) wide[i] = FromBits(static_cast<std::uint32_t>(u) + static_cast<std::uint32_t>(i) * 997);
+      for (int i = 0; i < 64; ++i)
+        wide[i] = FromBits(static_cast<std::uint32_t>(u) + static_cast<std::uint32_t>(i) * 997);
       list[k]->store[kHalf](half, wide, 64);
       list[k]->store[kBrain](brain, wide, 64);
       for (int i = 0; i < 64; ++i) {

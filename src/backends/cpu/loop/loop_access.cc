@@ -15,7 +15,8 @@ Dims SpaceStrides(const LoopSpace& space, std::size_t user_rank, Frame frame, st
                      static_cast<std::int64_t>(frame == Frame::kLeft ? 0 : user_rank);
   for (std::size_t k = dims.size(); k-- > 0;) {
     const std::int64_t axis = static_cast<std::int64_t>(k + user_rank - dims.size()) + shift;
-    if (dims[k] != 1 && axis >= 0 && axis < static_cast<std::int64_t>(strides.size())) strides[static_cast<std::size_t>(axis)] = stride;
+    if (dims[k] != 1 && axis >= 0 && axis < static_cast<std::int64_t>(strides.size()))
+      strides[static_cast<std::size_t>(axis)] = stride;
     stride *= dims[k];
   }
   return strides;

@@ -31,7 +31,7 @@ std::int64_t Product(std::span<const std::int64_t> dims) {
 
 // A value of the body in the making.
 struct Val {
-  bool external = false;        // an input of the body: loaded where it is used, as its user sees it
+  bool external = false;  // an input of the body: loaded where it is used, as its user sees it
   std::optional<double> constant;
   std::int32_t reg = -1;
   Level level = Level::kScalar;
@@ -47,7 +47,8 @@ class LoopBuilder {
     TENON_RETURN_IF_ERROR(Prepare());
     for (std::int32_t id = 0; id < body_.size(); ++id) TENON_RETURN_IF_ERROR(Node(id));
     for (std::size_t i = 0; i < body_.outputs().size(); ++i) TENON_RETURN_IF_ERROR(Output(i));
-    if (p_.regs.size() > static_cast<std::size_t>(kMaxLoopRegs)) return No("more than " + std::to_string(kMaxLoopRegs) + " registers");
+    if (p_.regs.size() > static_cast<std::size_t>(kMaxLoopRegs))
+      return No("more than " + std::to_string(kMaxLoopRegs) + " registers");
     FinishLoop(p_, static_cast<int>(body_.size()));
     p_.text = Text();
     return std::move(p_);
@@ -63,7 +64,8 @@ class LoopBuilder {
     if (space_.row_rank < 0) space_.row_rank = ChooseSplit(space_, operands);
     const std::span<const std::int64_t> d(space_.dims);
     p_.batch = Product(d.first(static_cast<std::size_t>(space_.batch_rank)));
-    p_.rows = Product(d.subspan(static_cast<std::size_t>(space_.batch_rank), static_cast<std::size_t>(space_.row_rank - space_.batch_rank)));
+    p_.rows = Product(d.subspan(static_cast<std::size_t>(space_.batch_rank),
+                                static_cast<std::size_t>(space_.row_rank - space_.batch_rank)));
     p_.cols = Product(d.subspan(static_cast<std::size_t>(space_.row_rank)));
     bool whole_rows = false;
     std::vector<bool> after_row(static_cast<std::size_t>(body_.size()), false);
@@ -134,7 +136,12 @@ class LoopBuilder {
     v.constant = value;
     v.reg = NewReg(type, Level::kScalar);
     LoopInstr i{.kind = InstrKind::kConst, .dst = v.reg};
-    const Literal as_held = ir::ScalarLiteral(value, dtype == DType::kBool ? DType::kI32 : type == CType::kF32 ? DType::kF32 : type == CType::kF64 ? DType::kF64 : type == CType::kI32 ? DType::kI32 : type == CType::kI64 ? DType::kI64 : DType::kU64);
+    const Literal as_held = ir::ScalarLiteral(value, dtype == DType::kBool ? DType::kI32
+                                                     : type == CType::kF32 ? DType::kF32
+                                                     : type == CType::kF64 ? DType::kF64
+                                                     : type == CType::kI32 ? DType::kI32
+                                                     : type == CType::kI64 ? DType::kI64
+                                                                           : DType::kU64);
     std::memcpy(&i.bits, as_held.raw().data(), as_held.nbytes());
     Emit(v, i);
     return v;
@@ -150,7 +157,8 @@ class LoopBuilder {
       if (body_.inputs()[i] == v) operand.input = static_cast<std::int32_t>(i);
     operand.dtype = body_.type(v).dtype();
     operand.access = MakeAccess(space_, user, frame, DimsOf(v), &out.level);
-    if (operand.access.row_dims.size() > static_cast<std::size_t>(kMaxLoopRowDims)) return No("an operand with too many dims");
+    if (operand.access.row_dims.size() > static_cast<std::size_t>(kMaxLoopRowDims))
+      return No("an operand with too many dims");
     for (const auto& [key, val] : loaded_)
       if (key.input == operand.input && Same(key.access, operand.access)) return val;
     CType type = CType::kF32;
@@ -161,20 +169,30 @@ class LoopBuilder {
     const bool row_line = a.row_dims.empty() || (a.row_dims.size() == 1 && a.row_strides[0] == 1);
     bool direct = same_bits && a.col_table.empty();
     switch (out.level) {
-      case Level::kScalar: break;
-      case Level::kRow: direct = direct && row_line; break;
-      case Level::kCol: direct = direct && (a.col_stride == 1); break;
-      case Level::kFull: direct = direct && (a.dense || (p_.tile_rows == 1 && a.col_stride == 1)); break;
+      case Level::kScalar:
+        break;
+      case Level::kRow:
+        direct = direct && row_line;
+        break;
+      case Level::kCol:
+        direct = direct && (a.col_stride == 1);
+        break;
+      case Level::kFull:
+        direct = direct && (a.dense || (p_.tile_rows == 1 && a.col_stride == 1));
+        break;
     }
     p_.operands.push_back(operand);
     const auto index = static_cast<std::int32_t>(p_.operands.size() - 1);
-    if (direct) p_.regs[static_cast<std::size_t>(out.reg)].operand = index;
-    else Emit(out, {.kind = InstrKind::kLoad, .dst = out.reg, .index = index});
+    if (direct)
+      p_.regs[static_cast<std::size_t>(out.reg)].operand = index;
+    else
+      Emit(out, {.kind = InstrKind::kLoad, .dst = out.reg, .index = index});
     loaded_.push_back({std::move(operand), out});
     return out;
   }
   static bool Same(const LoopAccess& a, const LoopAccess& b) {
-    return a.dense == b.dense && a.row_dims == b.row_dims && a.row_strides == b.row_strides && a.col_stride == b.col_stride && a.col_table == b.col_table;
+    return a.dense == b.dense && a.row_dims == b.row_dims && a.row_strides == b.row_strides &&
+           a.col_stride == b.col_stride && a.col_table == b.col_table;
   }
 
   // The same value at a higher level.
@@ -241,13 +259,15 @@ class LoopBuilder {
     Frame frame = Frame::kRight;
     if (dims != space_.dims)
       for (const Value v : n.inputs)
-        if (v.valid() && !At(v).external && At(v).frame == Frame::kLeft && At(v).level == Level::kRow) frame = Frame::kLeft;
+        if (v.valid() && !At(v).external && At(v).frame == Frame::kLeft && At(v).level == Level::kRow)
+          frame = Frame::kLeft;
     if (info.kind == LoopClass::kAlias) {
       const bool shape_only = n.op->name != "identity" && n.op->name != "stop_gradient";
       const bool external = At(n.inputs[0]).external;
       const bool broadcast = n.op->name == "broadcast_to" || n.op->name == "broadcast_like";
       TENON_ASSIGN_OR_RETURN(Val v, Use(n.inputs[0], external && !broadcast ? DimsOf(n.inputs[0]) : dims, frame));
-      if (shape_only && !broadcast && v.level == Level::kRow) v.frame = dims.size() == space_.dims.size() ? Frame::kRight : Frame::kLeft;
+      if (shape_only && !broadcast && v.level == Level::kRow)
+        v.frame = dims.size() == space_.dims.size() ? Frame::kRight : Frame::kLeft;
       if (broadcast && Misaligned(n.inputs[0], frame)) return No("a row value without its ones is broadcast");
       At(self) = v;
       return {};
@@ -274,7 +294,8 @@ class LoopBuilder {
       out.after_col = out.after_col || args[i].after_col;
     }
     if (out.after_col && level != Level::kCol) return No("a reduction over rows is used for each element");
-    if (out.after_row && level == Level::kFull && chunked()) return No("a reduction over chunked columns is used for each element");
+    if (out.after_row && level == Level::kFull && chunked())
+      return No("a reduction over chunked columns is used for each element");
     if (info.kind == LoopClass::kCast) return Cast(self, n, out, args[0]);
     if (info.kind == LoopClass::kClip) {
       Val v = args[0];
@@ -301,13 +322,18 @@ class LoopBuilder {
 
   bool Misaligned(Value v, Frame frame) {
     const Val& x = At(v);
-    return !x.external && x.level == Level::kRow && x.frame == Frame::kLeft && frame != Frame::kLeft && p_.rows * p_.batch != 1;
+    return !x.external && x.level == Level::kRow && x.frame == Frame::kLeft && frame != Frame::kLeft &&
+           p_.rows * p_.batch != 1;
   }
   Val Binary(const Val& like, LoopOp op, const Val& a, const Val& b) {
     Val out = like;
     const CType type = p_.regs[static_cast<std::size_t>(a.reg)].type;
     out.reg = NewReg(type, like.level);
-    Emit(out, {.kind = InstrKind::kOp, .dst = out.reg, .a = a.reg, .b = b.reg, .op = GetLoopKernels().op[static_cast<int>(op)][static_cast<int>(type)]});
+    Emit(out, {.kind = InstrKind::kOp,
+               .dst = out.reg,
+               .a = a.reg,
+               .b = b.reg,
+               .op = GetLoopKernels().op[static_cast<int>(op)][static_cast<int>(type)]});
     return out;
   }
   // In place: the register now holds what storing and loading would give.
@@ -334,7 +360,11 @@ class LoopBuilder {
         TENON_ASSIGN_OR_RETURN(Val zero, Constant(0, from));
         TENON_ASSIGN_OR_RETURN(zero, Raise(zero, v.level));
         const std::int32_t reg = NewReg(CType::kI32, v.level);
-        Emit(v, {.kind = InstrKind::kOp, .dst = reg, .a = v.reg, .b = zero.reg, .op = k.op[static_cast<int>(LoopOp::kNotEqual)][static_cast<int>(source)]});
+        Emit(v, {.kind = InstrKind::kOp,
+                 .dst = reg,
+                 .a = v.reg,
+                 .b = zero.reg,
+                 .op = k.op[static_cast<int>(LoopOp::kNotEqual)][static_cast<int>(source)]});
         v.reg = reg;
       }
     } else if (is_float(from) && !is_float(to)) {
@@ -368,7 +398,11 @@ class LoopBuilder {
     out.frame = by_row && DimsOf(self).size() < space_.dims.size() ? Frame::kLeft : Frame::kRight;
     const CType type = p_.regs[static_cast<std::size_t>(arg.reg)].type;
     out.reg = NewReg(type, out.level);
-    LoopInstr i{.kind = by_row ? InstrKind::kReduceRow : InstrKind::kReduceCol, .level = Level::kFull, .reduce = info.reduce, .dst = out.reg, .a = arg.reg};
+    LoopInstr i{.kind = by_row ? InstrKind::kReduceRow : InstrKind::kReduceCol,
+                .level = Level::kFull,
+                .reduce = info.reduce,
+                .dst = out.reg,
+                .a = arg.reg};
     if (by_row) {
       i.index = row_reduces_++;
       if (row_reduces_ > kMaxLoopRowReduces) return No("too many reductions over columns");
@@ -388,10 +422,14 @@ class LoopBuilder {
     const std::int64_t n = Product(dims);
     const auto count = [&](Level level) {
       switch (level) {
-        case Level::kScalar: return std::int64_t{1};
-        case Level::kRow: return p_.batch * p_.rows;
-        case Level::kCol: return p_.batch * p_.cols;
-        case Level::kFull: return p_.batch * p_.rows * p_.cols;
+        case Level::kScalar:
+          return std::int64_t{1};
+        case Level::kRow:
+          return p_.batch * p_.rows;
+        case Level::kCol:
+          return p_.batch * p_.cols;
+        case Level::kFull:
+          return p_.batch * p_.rows * p_.cols;
       }
       return std::int64_t{0};
     };

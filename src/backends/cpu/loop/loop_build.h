@@ -12,9 +12,10 @@ struct LoopSpace {
   int batch_rank = 0;
   int row_rank = -1;
 };
-/// `body`: static types; every node one that FindLoopOp knows. Each value is of the space's shape (full), or a row value
-/// (the row dims, with or without trailing ones), or a column value (the column dims, with or without leading ones), or
-/// one element; row and column values that are not inputs follow from reductions. kUnimplemented says why a body cannot run.
+/// `body`: static types; every node one that FindLoopOp knows. Each value is of the space's shape (full), or a row
+/// value (the row dims, with or without trailing ones), or a column value (the column dims, with or without leading
+/// ones), or one element; row and column values that are not inputs follow from reductions. kUnimplemented says why a
+/// body cannot run.
 Result<LoopProgram> BuildLoop(const ir::Graph& body, const LoopSpace& space);
 
 }  // namespace tenon::cpu

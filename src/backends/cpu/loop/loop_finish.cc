@@ -33,7 +33,8 @@ void FuseMulAdd(LoopProgram& p) {
         const int at = writer[static_cast<std::size_t>(product)];
         if (at < 0 || reads[static_cast<std::size_t>(product)] != 1 || product == other) continue;
         const LoopInstr& mul = out[static_cast<std::size_t>(at)];
-        if (mul.kind != InstrKind::kOp || mul.op != k.op[static_cast<int>(LoopOp::kMul)][type] || mul.level != i.level) continue;
+        if (mul.kind != InstrKind::kOp || mul.op != k.op[static_cast<int>(LoopOp::kMul)][type] || mul.level != i.level)
+          continue;
         LoopInstr f = i;
         f.op = fused, f.a = mul.a, f.b = mul.b, f.c = other;
         out[static_cast<std::size_t>(at)].kind = InstrKind::kStore;  // taken out below
@@ -58,11 +59,17 @@ void DropDead(LoopProgram& p) {
     for (Code* code : Lists(p))
       for (const LoopInstr& i : *code) ForEachRead(i, [&](std::int32_t r) { ++reads[static_cast<std::size_t>(r)]; });
     for (Code* code : Lists(p))
-      changed = std::erase_if(*code, [&](const LoopInstr& i) { return i.kind != InstrKind::kStore && reads[static_cast<std::size_t>(i.dst)] == 0; }) > 0 || changed;
+      changed = std::erase_if(*code,
+                              [&](const LoopInstr& i) {
+                                return i.kind != InstrKind::kStore && reads[static_cast<std::size_t>(i.dst)] == 0;
+                              }) > 0 ||
+                changed;
   }
 }
 
-bool IsDense(const LoopProgram& p, std::int32_t operand) { return operand >= 0 && p.operands[static_cast<std::size_t>(operand)].access.dense; }
+bool IsDense(const LoopProgram& p, std::int32_t operand) {
+  return operand >= 0 && p.operands[static_cast<std::size_t>(operand)].access.dense;
+}
 
 // Stores of the tile come after every read of memory that an output may lie over: last in the code, or by the
 // instruction itself when nothing dense is read after it.
@@ -72,12 +79,15 @@ void PlaceStores(LoopProgram& p) {
   for (std::size_t at = 0; at < p.tile.size(); ++at) {
     const LoopInstr& i = p.tile[at];
     bool reads_memory = i.kind == InstrKind::kLoad && IsDense(p, i.index);
-    ForEachRead(i, [&](std::int32_t r) { reads_memory = reads_memory || IsDense(p, p.regs[static_cast<std::size_t>(r)].operand); });
+    ForEachRead(i, [&](std::int32_t r) {
+      reads_memory = reads_memory || IsDense(p, p.regs[static_cast<std::size_t>(r)].operand);
+    });
     if (reads_memory) last_read = static_cast<int>(at);
   }
   Code out;
   for (const LoopInstr& i : p.tile) {
-    if (i.kind == InstrKind::kStore && GetLoopKernels().store[static_cast<int>(p.outputs[static_cast<std::size_t>(i.index)].dtype)] == nullptr) {
+    if (i.kind == InstrKind::kStore &&
+        GetLoopKernels().store[static_cast<int>(p.outputs[static_cast<std::size_t>(i.index)].dtype)] == nullptr) {
       LoopReg& reg = p.regs[static_cast<std::size_t>(i.a)];
       int made = -1;
       for (std::size_t at = 0; at < p.tile.size(); ++at)
@@ -98,7 +108,8 @@ void FindOverlays(LoopProgram& p) {
   for (std::size_t o = 0; o < p.operands.size(); ++o) {
     if (!p.operands[o].access.dense) continue;
     bool only = true;  // the same memory read in another way would see what has been written
-    for (std::size_t k = 0; k < p.operands.size(); ++k) only = only && (k == o || p.operands[k].input != p.operands[o].input);
+    for (std::size_t k = 0; k < p.operands.size(); ++k)
+      only = only && (k == o || p.operands[k].input != p.operands[o].input);
     for (std::size_t k = 0; only && k < p.outputs.size(); ++k)
       if (p.outputs[k].level == Level::kFull && dtype_bits(p.outputs[k].dtype) == dtype_bits(p.operands[o].dtype))
         p.overlay.emplace_back(p.operands[o].input, static_cast<int>(k));
@@ -107,10 +118,14 @@ void FindOverlays(LoopProgram& p) {
 
 std::int64_t Capacity(const LoopProgram& p, Level level) {
   switch (level) {
-    case Level::kScalar: return 1;
-    case Level::kRow: return p.tile_rows;
-    case Level::kCol: return p.tile_cols;
-    case Level::kFull: return p.tile_rows * p.tile_cols;
+    case Level::kScalar:
+      return 1;
+    case Level::kRow:
+      return p.tile_rows;
+    case Level::kCol:
+      return p.tile_cols;
+    case Level::kFull:
+      return p.tile_rows * p.tile_cols;
   }
   return 1;
 }
@@ -148,8 +163,10 @@ void AllocateRegisters(LoopProgram& p) {
   for (std::size_t r = 0; r < n; ++r) {
     size[r] = (Capacity(p, p.regs[r].level) * CTypeBytes(p.regs[r].type) + 63) / 64 * 64;
     if (!used[r] || p.regs[r].operand >= 0 || p.regs[r].output >= 0) continue;
-    if (own[r]) p.regs[r].offset = take(size[r]);
-    else ends[static_cast<std::size_t>(last[r])].push_back(r);
+    if (own[r])
+      p.regs[r].offset = take(size[r]);
+    else
+      ends[static_cast<std::size_t>(last[r])].push_back(r);
   }
   for (std::size_t at = 0; at < p.tile.size(); ++at) {
     // An instruction may write over an operand that ends with it, except where it reads tiles in another order.
@@ -161,7 +178,11 @@ void AllocateRegisters(LoopProgram& p) {
     };
     const bool same_size = [&] {
       bool same = true;
-      ForEachRead(i, [&](std::int32_t r) { same = same && i.dst >= 0 && CTypeBytes(p.regs[static_cast<std::size_t>(r)].type) == CTypeBytes(p.regs[static_cast<std::size_t>(i.dst)].type); });
+      ForEachRead(i, [&](std::int32_t r) {
+        same = same && i.dst >= 0 &&
+               CTypeBytes(p.regs[static_cast<std::size_t>(r)].type) ==
+                   CTypeBytes(p.regs[static_cast<std::size_t>(i.dst)].type);
+      });
       return same;
     }();
     if (in_order && same_size) release();
@@ -190,11 +211,15 @@ void ChooseParts(LoopProgram& p, int operations) {
     for (const LoopInstr& i : *code) fixed = fixed || i.kind == InstrKind::kStore;
   const std::int64_t wanted = std::min<std::int64_t>(16, work / kPerPart);
   if (fixed || wanted <= 1) return;
-  const std::int64_t row_units = (p.rows + p.tile_rows - 1) / p.tile_rows, col_units = (p.cols + p.tile_cols - 1) / p.tile_cols;
+  const std::int64_t row_units = (p.rows + p.tile_rows - 1) / p.tile_rows,
+                     col_units = (p.cols + p.tile_cols - 1) / p.tile_cols;
   const bool chunked = p.tile_cols < p.cols;
-  if (chunked && p.col_reduce) p.parts_are_rows = false;
-  else if (chunked && p.row_reduce) p.parts_are_rows = true;
-  else p.parts_are_rows = !chunked || row_units >= wanted;
+  if (chunked && p.col_reduce)
+    p.parts_are_rows = false;
+  else if (chunked && p.row_reduce)
+    p.parts_are_rows = true;
+  else
+    p.parts_are_rows = !chunked || row_units >= wanted;
   p.parts = static_cast<int>(std::clamp<std::int64_t>(p.parts_are_rows ? row_units : col_units, 1, wanted));
 }
 

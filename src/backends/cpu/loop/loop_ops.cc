@@ -8,12 +8,13 @@
 namespace tenon::cpu {
 namespace {
 
-const LoopOpInfo* Find(std::string_view name) {
+const std::unordered_map<std::string_view, LoopOpInfo>& Table() {
   using enum LoopOp;
   static const std::unordered_map<std::string_view, LoopOpInfo> kTable = [] {
     std::unordered_map<std::string_view, LoopOpInfo> t;
     const auto add = [&](std::string_view n, LoopOp op, bool wraps = true) { t[n] = {.op = op, .wraps = wraps}; };
-    add("neg", kNeg), add("abs", kAbs), add("sign", kSign, false), add("floor", kFloor, false), add("ceil", kCeil, false);
+    add("neg", kNeg), add("abs", kAbs), add("sign", kSign, false), add("floor", kFloor, false),
+        add("ceil", kCeil, false);
     add("round", kRound, false), add("exp", kExp), add("expm1", kExpm1), add("log", kLog), add("log1p", kLog1p);
     add("sqrt", kSqrt), add("rsqrt", kRsqrt), add("square", kSquare), add("reciprocal", kReciprocal), add("sin", kSin);
     add("cos", kCos), add("tan", kTan), add("asin", kAsin), add("acos", kAcos), add("atan", kAtan), add("sinh", kSinh);
@@ -28,22 +29,35 @@ const LoopOpInfo* Find(std::string_view name) {
     add("logical_and", kAnd, false), add("logical_or", kOr, false), add("logical_xor", kXor, false);
     add("bitwise_and", kAnd), add("bitwise_or", kOr), add("bitwise_xor", kXor), add("select", kSelect, false);
     t["clip"] = {.kind = LoopClass::kClip}, t["cast"] = {.kind = LoopClass::kCast};
-    for (const char* n : {"identity", "stop_gradient", "broadcast_to", "broadcast_like", "expand_dims", "squeeze", "reshape"})
+    for (const char* n :
+         {"identity", "stop_gradient", "broadcast_to", "broadcast_like", "expand_dims", "squeeze", "reshape"})
       t[n] = {.kind = LoopClass::kAlias};
-    const auto reduce = [&](std::string_view n, ReduceOp op, bool wraps) { t[n] = {.kind = LoopClass::kReduce, .reduce = op, .wraps = wraps}; };
+    const auto reduce = [&](std::string_view n, ReduceOp op, bool wraps) {
+      t[n] = {.kind = LoopClass::kReduce, .reduce = op, .wraps = wraps};
+    };
     reduce("reduce_sum", ReduceOp::kSum, true), reduce("reduce_prod", ReduceOp::kProd, true);
     reduce("reduce_max", ReduceOp::kMax, false), reduce("reduce_min", ReduceOp::kMin, false);
     reduce("reduce_any", ReduceOp::kMax, false), reduce("reduce_all", ReduceOp::kMin, false);
-    t["zeros_like"] = {.kind = LoopClass::kConstant, .value = 0}, t["ones_like"] = {.kind = LoopClass::kConstant, .value = 1};
+    t["zeros_like"] = {.kind = LoopClass::kConstant, .value = 0},
+    t["ones_like"] = {.kind = LoopClass::kConstant, .value = 1};
     return t;
   }();
-  const auto it = kTable.find(name);
-  return it == kTable.end() ? nullptr : &it->second;
+  return kTable;
+}
+const LoopOpInfo* Find(std::string_view name) {
+  const auto it = Table().find(name);
+  return it == Table().end() ? nullptr : &it->second;
 }
 
 std::int64_t Elements(const ir::Type& t) { return t.shape().size().value(); }
 
 }  // namespace
+
+std::vector<std::string_view> LoopOpNames() {
+  std::vector<std::string_view> names;
+  for (const auto& [name, info] : Table()) names.push_back(name);
+  return names;
+}
 
 std::optional<LoopOpInfo> FindLoopOp(const ir::Graph& graph, const ir::Node& node) {
   const LoopOpInfo* info = Find(node.op->name);

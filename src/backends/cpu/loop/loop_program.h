@@ -25,21 +25,21 @@ enum class Level : std::uint8_t { kScalar, kCol, kRow, kFull };
 struct LoopReg {
   CType type = CType::kF32;
   Level level = Level::kFull;
-  std::int32_t operand = -1;   // >= 0: stands for memory of that operand, no storage of its own
-  std::int32_t output = -1;    // >= 0: stands for memory of that output
-  std::int64_t offset = 0;     // of its storage in the register file, bytes
+  std::int32_t operand = -1;  // >= 0: stands for memory of that operand, no storage of its own
+  std::int32_t output = -1;   // >= 0: stands for memory of that output
+  std::int64_t offset = 0;    // of its storage in the register file, bytes
 };
 
-/// How the elements of an operand lie in memory, in elements. Row r has the offset sum(index_k * row_strides[k]) over the
-/// mixed-radix digits of r in row_dims; column c adds c * col_stride, or col_table[c].
+/// How the elements of an operand lie in memory, in elements. Row r has the offset sum(index_k * row_strides[k]) over
+/// the mixed-radix digits of r in row_dims; column c adds c * col_stride, or col_table[c].
 struct LoopAccess {
   std::vector<std::int64_t> row_dims, row_strides;  // outermost first; no dims of size 1
   std::int64_t col_stride = 0;
-  std::vector<std::int64_t> col_table;              // when the columns have no single stride
-  bool dense = false;                               // element (r, c) at r * cols + c
+  std::vector<std::int64_t> col_table;  // when the columns have no single stride
+  bool dense = false;                   // element (r, c) at r * cols + c
 };
 struct LoopOperand {
-  std::int32_t input = 0;   // index of the step's input
+  std::int32_t input = 0;  // index of the step's input
   DType dtype = DType::kF32;
   LoopAccess access;
 };
@@ -80,21 +80,22 @@ struct LoopProgram {
   std::int64_t tile_rows = 1, tile_cols = 1;
   bool row_reduce = false, col_reduce = false;
   std::vector<LoopReg> regs;
-  std::vector<std::int32_t> moving;   // those that stand for memory
+  std::vector<std::int32_t> moving;  // those that stand for memory
   std::vector<LoopOperand> operands;
   std::vector<LoopOutput> outputs;
   std::vector<LoopInstr> scalar, column, tile, row_end, col_end;
-  std::int64_t file_bytes = 0;   // register file, for each part that may run at the same time
-  int parts = 1;                 // row blocks (or column chunks) that run independently; decided by the shape alone
+  std::int64_t file_bytes = 0;  // register file, for each part that may run at the same time
+  int parts = 1;                // row blocks (or column chunks) that run independently; decided by the shape alone
   bool parts_are_rows = true;
   /// {operand, output}: the output may lie over the operand's memory.
   std::vector<std::pair<int, int>> overlay;
-  std::string text;              // "32x128: add relu" for explain
+  std::string text;  // "32x128: add relu" for explain
 
   std::int64_t scratch_bytes(int threads) const { return file_bytes * (threads > 1 || col_reduce ? parts : 1); }
 };
 
 /// inputs and outputs by their index in the step; scratch of scratch_bytes(threads), aligned to 64.
-void RunLoop(const LoopProgram& program, const std::byte* const* inputs, std::byte* const* outputs, std::byte* scratch, int threads);
+void RunLoop(const LoopProgram& program, const std::byte* const* inputs, std::byte* const* outputs, std::byte* scratch,
+             int threads);
 
 }  // namespace tenon::cpu

@@ -94,8 +94,7 @@ class Runner {
   // Joins the column accumulators of another part of the same batch entry.
   void JoinColumns(const Runner& other) {
     for (const LoopInstr& i : p_.tile)
-      if (i.kind == InstrKind::kReduceCol)
-        Combine(i)(ptr_[i.dst], ptr_[i.dst], other.ptr_[i.dst], nullptr, p_.cols);
+      if (i.kind == InstrKind::kReduceCol) Combine(i)(ptr_[i.dst], ptr_[i.dst], other.ptr_[i.dst], nullptr, p_.cols);
   }
   // The end of one batch entry whose columns are not chunked.
   void EndColumns(std::int64_t batch) {
@@ -108,7 +107,8 @@ class Runner {
 
  private:
   LoopKernel Combine(const LoopInstr& i) const {
-    return kernels_.combine[static_cast<int>(i.reduce)][static_cast<int>(p_.regs[static_cast<std::size_t>(i.dst)].type)];
+    return kernels_
+        .combine[static_cast<int>(i.reduce)][static_cast<int>(p_.regs[static_cast<std::size_t>(i.dst)].type)];
   }
 
   void SetTile(std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols) {
@@ -135,15 +135,20 @@ class Runner {
   }
   std::int64_t OperandOffset(const LoopOperand& o, Level level) const {
     if (o.access.dense) return row_ * p_.cols + col_;
-    const std::int64_t row = level == Level::kScalar || o.access.row_dims.empty() ? 0 : RowCursor(o.access, row_).offset();
+    const std::int64_t row =
+        level == Level::kScalar || o.access.row_dims.empty() ? 0 : RowCursor(o.access, row_).offset();
     return row + (level == Level::kFull || level == Level::kCol ? col_ * o.access.col_stride : 0);
   }
   std::int64_t OutputOffset(Level level) const {
     switch (level) {
-      case Level::kFull: return row_ * p_.cols + col_;
-      case Level::kRow: return row_;
-      case Level::kCol: return batch_ * p_.cols + col_;
-      case Level::kScalar: return 0;
+      case Level::kFull:
+        return row_ * p_.cols + col_;
+      case Level::kRow:
+        return row_;
+      case Level::kCol:
+        return batch_ * p_.cols + col_;
+      case Level::kScalar:
+        return 0;
     }
     return 0;
   }
@@ -155,16 +160,36 @@ class Runner {
         case InstrKind::kOp:
           i.op(ptr_[i.dst], ptr_[i.a], i.b >= 0 ? ptr_[i.b] : nullptr, i.c >= 0 ? ptr_[i.c] : nullptr, n);
           break;
-        case InstrKind::kCast: i.cast(ptr_[i.dst], ptr_[i.a], n); break;
-        case InstrKind::kClampCast: i.clamp(ptr_[i.dst], ptr_[i.a], n, i.low, i.high); break;
-        case InstrKind::kConst: kernels_.splat[Wide(i.dst)](ptr_[i.dst], &i.bits, Capacity(i.level)); break;
-        case InstrKind::kSplat: kernels_.splat[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], Capacity(i.level)); break;
-        case InstrKind::kLoad: Load(i); break;
-        case InstrKind::kExpandRow: kernels_.expand_row[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], rows(), cols()); break;
-        case InstrKind::kExpandCol: kernels_.expand_col[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], rows(), cols()); break;
-        case InstrKind::kReduceRow: ReduceRow(i); break;
-        case InstrKind::kReduceCol: ReduceCol(i); break;
-        case InstrKind::kStore: Store(i, n); break;
+        case InstrKind::kCast:
+          i.cast(ptr_[i.dst], ptr_[i.a], n);
+          break;
+        case InstrKind::kClampCast:
+          i.clamp(ptr_[i.dst], ptr_[i.a], n, i.low, i.high);
+          break;
+        case InstrKind::kConst:
+          kernels_.splat[Wide(i.dst)](ptr_[i.dst], &i.bits, Capacity(i.level));
+          break;
+        case InstrKind::kSplat:
+          kernels_.splat[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], Capacity(i.level));
+          break;
+        case InstrKind::kLoad:
+          Load(i);
+          break;
+        case InstrKind::kExpandRow:
+          kernels_.expand_row[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], rows(), cols());
+          break;
+        case InstrKind::kExpandCol:
+          kernels_.expand_col[Wide(i.dst)](ptr_[i.dst], ptr_[i.a], rows(), cols());
+          break;
+        case InstrKind::kReduceRow:
+          ReduceRow(i);
+          break;
+        case InstrKind::kReduceCol:
+          ReduceCol(i);
+          break;
+        case InstrKind::kStore:
+          Store(i, n);
+          break;
       }
     }
   }
@@ -174,10 +199,14 @@ class Runner {
   // Invariants are filled once, for the largest tile.
   std::int64_t Capacity(Level level) const {
     switch (level) {
-      case Level::kScalar: return 1;
-      case Level::kRow: return p_.tile_rows;
-      case Level::kCol: return p_.tile_cols;
-      case Level::kFull: return p_.tile_rows * p_.tile_cols;
+      case Level::kScalar:
+        return 1;
+      case Level::kRow:
+        return p_.tile_rows;
+      case Level::kCol:
+        return p_.tile_cols;
+      case Level::kFull:
+        return p_.tile_rows * p_.tile_cols;
     }
     return 1;
   }
@@ -190,8 +219,10 @@ class Runner {
     auto* dst = static_cast<std::byte*>(ptr_[i.dst]);
     const std::int64_t wide = CTypeBytes(p_.regs[static_cast<std::size_t>(i.dst)].type);
     const auto line = [&](std::byte* to, const std::byte* from, std::int64_t n) {
-      if (convert != nullptr) convert(to, from, n);
-      else std::memcpy(to, from, static_cast<std::size_t>(n * size));
+      if (convert != nullptr)
+        convert(to, from, n);
+      else
+        std::memcpy(to, from, static_cast<std::size_t>(n * size));
     };
     const std::int64_t r_count = i.level == Level::kFull || i.level == Level::kRow ? rows() : 1;
     const std::int64_t c_count = i.level == Level::kFull || i.level == Level::kCol ? cols() : 1;
@@ -199,7 +230,8 @@ class Runner {
     RowCursor cursor(o.access, i.level == Level::kScalar || i.level == Level::kCol ? 0 : row_);
     alignas(64) std::byte gathered[kGather * 8];
     if (c_count == 1) {  // one element a row
-      const std::int64_t at = o.access.col_table.empty() ? (i.level == Level::kFull ? col_ * o.access.col_stride : 0) : o.access.col_table[static_cast<std::size_t>(col_)];
+      const std::int64_t at = o.access.col_table.empty() ? (i.level == Level::kFull ? col_ * o.access.col_stride : 0)
+                                                         : o.access.col_table[static_cast<std::size_t>(col_)];
       for (std::int64_t r = 0; r < r_count; r += kGather) {
         const std::int64_t n = std::min(kGather, r_count - r);
         for (std::int64_t k = 0; k < n; ++k, cursor.Next())
@@ -219,7 +251,8 @@ class Runner {
         const std::int64_t n = std::min(kGather, c_count - c);
         for (std::int64_t k = 0; k < n; ++k) {
           const std::int64_t col = col_ + c + k;
-          const std::int64_t at = o.access.col_table.empty() ? col * o.access.col_stride : o.access.col_table[static_cast<std::size_t>(col)];
+          const std::int64_t at = o.access.col_table.empty() ? col * o.access.col_stride
+                                                             : o.access.col_table[static_cast<std::size_t>(col)];
           std::memcpy(gathered + k * size, row + at * size, static_cast<std::size_t>(size));
         }
         line(to + c * wide, gathered, n);
@@ -232,8 +265,10 @@ class Runner {
     const std::int64_t size = DTypeBytes(o.dtype);
     std::byte* to = outputs_[i.index] + OutputOffset(i.level) * size;
     const CastKernel convert = kernels_.store[static_cast<int>(o.dtype)];
-    if (convert != nullptr) convert(to, ptr_[i.a], n);
-    else std::memcpy(to, ptr_[i.a], static_cast<std::size_t>(n * size));
+    if (convert != nullptr)
+      convert(to, ptr_[i.a], n);
+    else
+      std::memcpy(to, ptr_[i.a], static_cast<std::size_t>(n * size));
   }
 
   void ReduceRow(const LoopInstr& i) {
@@ -297,7 +332,8 @@ Range PartOf(std::int64_t total, std::int64_t unit, int part, int parts) {
 
 }  // namespace
 
-void RunLoop(const LoopProgram& p, const std::byte* const* inputs, std::byte* const* outputs, std::byte* scratch, int threads) {
+void RunLoop(const LoopProgram& p, const std::byte* const* inputs, std::byte* const* outputs, std::byte* scratch,
+             int threads) {
   const Range all_rows{0, p.rows}, all_cols{0, p.cols};
   if (p.parts <= 1) {
     Runner runner(p, inputs, outputs, scratch);
@@ -312,8 +348,10 @@ void RunLoop(const LoopProgram& p, const std::byte* const* inputs, std::byte* co
   for (std::int64_t b = 0; b < p.batch; ++b) {
     runtime::ForEachPart(threads, p.parts, [&](int part) {
       Runner runner(p, inputs, outputs, file(part));
-      if (p.parts_are_rows) runner.RunRange(b, PartOf(p.rows, p.tile_rows, part, p.parts), all_cols);
-      else runner.RunRange(b, all_rows, PartOf(p.cols, p.tile_cols, part, p.parts));
+      if (p.parts_are_rows)
+        runner.RunRange(b, PartOf(p.rows, p.tile_rows, part, p.parts), all_cols);
+      else
+        runner.RunRange(b, all_rows, PartOf(p.cols, p.tile_cols, part, p.parts));
     });
     if (!p.col_reduce || !p.parts_are_rows) continue;
     Runner first(p, inputs, outputs, file(0));

@@ -1,0 +1,76 @@
+// PlanBuilder: from a static graph, after all passes, to a Plan. Values get buffers, nodes get steps.
+#pragma once
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/op_def.h"
+#include "runtime/executable.h"
+#include "runtime/plan.h"
+
+namespace tenon::cpu {
+
+using ir::Value;
+using runtime::BufferId;
+
+class PlanBuilder {
+ public:
+  PlanBuilder(const ir::Graph& graph, const runtime::CompileOptions& options) : graph_(graph), options_(options) {}
+  Result<std::unique_ptr<runtime::Plan>> Build();
+
+  // ---- for kernels ----
+  const ir::Graph& graph() const { return graph_; }
+  int threads() const { return options_.threads; }
+  const runtime::CompileOptions& options() const { return options_; }
+  std::vector<std::int64_t> dims(Value v) const { return graph_.type(v).shape().values(); }
+  DType dtype(Value v) const { return graph_.type(v).dtype(); }
+  std::int64_t elements(Value v) const { return graph_.type(v).shape().size().value(); }
+  /// The literal of a value that is a constant (seen through views that keep its elements), or null.
+  const Literal* ConstantOf(Value v) const;
+  /// The buffer that holds a value that has been computed.
+  BufferId In(Value v);
+  /// The buffer that the node's step is to fill. It may be that of a donated input.
+  BufferId Out(Value v);
+  /// Before Out(v): v was to be written over a donated input, but this step cannot write over what it reads. It goes to
+  /// a buffer of its own and is copied at the end.
+  void KeepApart(Value v);
+  /// Out(v) will be the buffer of this value too (a donated input that the step reads).
+  bool OverlaysInput(Value out, Value in) const;
+  BufferId Scratch(std::size_t bytes);
+  BufferId Constant(Buffer data) { return plan_->AddConstant(std::move(data)); }
+  void Add(std::unique_ptr<runtime::Step> step) { plan_->steps.push_back(std::move(step)); }
+
+ private:
+  Value Root(Value v) const;
+  void FindOutputs();
+  std::vector<std::int32_t> Schedule();
+  Status FinishOutputs();
+
+  const ir::Graph& graph_;
+  const runtime::CompileOptions& options_;
+  std::unique_ptr<runtime::Plan> plan_;
+  std::unordered_map<Value, BufferId, ir::ValueHash> buffer_;    // by root
+  std::unordered_map<Value, int, ir::ValueHash> direct_output_;  // root -> output that it is written to
+  std::unordered_map<Value, int, ir::ValueHash> donated_input_;  // root -> input over which it is written
+  std::vector<int> donor_;                                       // by output: donated input or -1
+  std::unordered_map<Value, int, ir::ValueHash> input_number_;
+};
+
+/// A kernel makes steps for a node. It declines by saying why not.
+struct Kernel {
+  std::string_view op;
+  std::string_view name;
+  /// Empty: steps have been added. Otherwise the reason why this kernel does not apply.
+  Result<std::string> (*emit)(PlanBuilder& b, std::int32_t node);
+};
+/// Ordered: for one op, the first that applies is taken. The reference stands behind them all.
+std::span<const Kernel> Kernels();
+/// Some kernel is there for this op, so a composite need not be lowered.
+bool HasKernel(std::string_view op);
+/// A value of this op is its first input's memory under other dims.
+bool IsView(const ir::Node& node);
+
+}  // namespace tenon::cpu

@@ -1,0 +1,88 @@
+#include <cstring>
+#include <mutex>
+#include <set>
+
+#include "backends/cpu/steps/steps.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "ir/eval.h"
+
+namespace tenon::cpu {
+namespace {
+
+class ReferenceStep : public runtime::Step {
+ public:
+  struct Port {
+    BufferId buffer = -1;
+    DType dtype = DType::kF32;
+    std::vector<std::int64_t> dims;
+  };
+  ReferenceStep(const ir::OpDef& op, ir::Attrs attrs, std::vector<Port> inputs, std::vector<Port> outputs)
+      : op_(op), attrs_(std::move(attrs)), inputs_(std::move(inputs)), outputs_(std::move(outputs)) {
+    for (const Port& p : inputs_)
+      if (p.buffer >= 0) reads.push_back(p.buffer);
+    for (const Port& p : outputs_) writes.push_back(p.buffer);
+  }
+  Status Run(const runtime::StepContext& ctx) const override {
+    static const auto* const kNobody = new std::shared_ptr<const void>(std::make_shared<int>(0));
+    std::vector<ir::Datum> values(inputs_.size());
+    std::vector<const ir::Datum*> args(inputs_.size(), nullptr);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      const Port& p = inputs_[i];
+      if (p.buffer < 0) continue;
+      TENON_ASSIGN_OR_RETURN(const std::size_t bytes, checked_bytes(p.dtype, p.dims));
+      TENON_ASSIGN_OR_RETURN(
+          Literal view,
+          Literal::from_buffer(p.dtype, p.dims, Buffer::view(ctx.get<std::byte>(p.buffer), bytes, *kNobody)));
+      values[i] = ir::Datum(std::move(view));
+      args[i] = &values[i];
+    }
+    TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> results, ir::EvalOp(op_, args, attrs_));
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      const Literal& l = results[i].literal();
+      if (l.dims() != outputs_[i].dims || l.dtype() != outputs_[i].dtype)
+        return Status(Code::kInternal, std::string(op_.name) + ": computed " + ir::Type::Of(l).to_string() +
+                                           ", planned " + Shape(std::span(outputs_[i].dims)).to_string());
+      std::memcpy(ctx.get<std::byte>(outputs_[i].buffer), l.raw().data(), l.nbytes());
+    }
+    return {};
+  }
+  std::string Describe() const override { return "ref:" + std::string(op_.name); }
+
+ private:
+  const ir::OpDef& op_;
+  ir::Attrs attrs_;
+  std::vector<Port> inputs_, outputs_;
+};
+
+}  // namespace
+
+Status EmitReference(PlanBuilder& b, std::int32_t id) {
+  const ir::Node& n = b.graph().node(id);
+  {
+    static std::mutex mutex;
+    static auto* const kWarned = new std::set<std::string>();
+    const std::lock_guard lock(mutex);
+    std::string what(n.op->name);
+    for (const Value v : n.inputs)
+      if (v.valid()) what += " " + b.graph().type(v).to_string();
+    if (kWarned->insert(std::string(n.op->name)).second)
+      base::Log(base::LogLevel::kWarning, "cpu: no kernel for " + what + ", the reference runs instead (slow)");
+  }
+  std::vector<ReferenceStep::Port> inputs, outputs;
+  for (const Value v : n.inputs) {
+    if (v.valid())
+      inputs.push_back({b.In(v), b.dtype(v), b.dims(v)});
+    else
+      inputs.emplace_back();
+  }
+  for (std::size_t k = 0; k < n.outputs.size(); ++k) {
+    const Value v{id, static_cast<std::int32_t>(k)};
+    b.KeepApart(v);
+    outputs.push_back({b.Out(v), b.dtype(v), b.dims(v)});
+  }
+  b.Add(std::make_unique<ReferenceStep>(*n.op, n.attrs, std::move(inputs), std::move(outputs)));
+  return {};
+}
+
+}  // namespace tenon::cpu

@@ -1,0 +1,23 @@
+// The steps that are not library calls.
+#pragma once
+#include <memory>
+
+#include "backends/cpu/emit/plan_builder.h"
+#include "backends/cpu/loop/loop_program.h"
+
+namespace tenon::cpu {
+
+std::unique_ptr<runtime::Step> MakeCopyStep(BufferId from, BufferId to, std::size_t bytes);
+/// inputs and outputs in the order of the program; scratch of program.scratch_bytes(threads).
+std::unique_ptr<runtime::Step> MakeLoopStep(LoopProgram program, std::vector<BufferId> inputs,
+                                            std::vector<BufferId> outputs, BufferId scratch);
+
+/// The node through OpDef::eval: correct and slow. Logs a warning, once for each op in a process.
+Status EmitReference(PlanBuilder& b, std::int32_t node);
+
+// Kernels (emit functions of the table).
+Result<std::string> EmitLoop(PlanBuilder& b, std::int32_t node);
+/// One elementwise node or reduction as a loop of its own (when fusion is switched off).
+Result<std::string> EmitSingleLoop(PlanBuilder& b, std::int32_t node);
+
+}  // namespace tenon::cpu

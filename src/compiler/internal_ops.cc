@@ -1,0 +1,82 @@
+#include "compiler/internal_ops.h"
+
+#include "base/status_macros.h"
+#include "ir/builder.h"
+#include "ir/eval.h"
+#include "ir/infer.h"
+
+namespace tenon::compiler {
+namespace {
+
+using namespace ir;
+
+Status InferGemm(InferContext& ctx) {
+  const Shape &x = ctx.shape(0), &y = ctx.shape(1);
+  if (x.rank() < 2 || x.rank() != y.rank())
+    return ctx.Fail(1,
+                    "got " + x.to_string() + " and " + y.to_string() + ", expected matrices with equal leading dims");
+  const bool tx = ctx.attrs().Bool("transpose_x"), ty = ctx.attrs().Bool("transpose_y");
+  if (Dim::equal(x[tx ? -2 : -1], y[ty ? -1 : -2]) == Truth::kNo)
+    return ctx.Fail(2, "got " + x.to_string() + " and " + y.to_string() + ", whose inner dims differ");
+  std::vector<Dim> dims(x.dims().begin(), x.dims().end() - 2);
+  dims.push_back(x[tx ? -1 : -2]);
+  dims.push_back(y[ty ? -2 : -1]);
+  ctx.Set(0, ctx.dtype(0), Shape(std::move(dims)));
+  return {};
+}
+
+Status LowerGemm(LowerContext& ctx) {
+  const Attrs& a = ctx.attrs();
+  Ex z = Op("matmul", ctx.in(0), ctx.in(1),
+            {{"transpose_x", a.Bool("transpose_x")}, {"transpose_y", a.Bool("transpose_y")}});
+  if (a.Float("alpha") != 1) z = z * a.Float("alpha");
+  if (ctx.has(4)) z = z * ctx.b(ctx.b.Reshape(ctx.in(4), Shape()));
+  if (ctx.has(2)) z = z + (a.Float("beta") == 1 ? ctx.in(2) : ctx.in(2) * a.Float("beta"));
+  if (ctx.has(3)) z = z + ctx.in(3);
+  if (!a.String("activation").empty()) z = Op(a.String("activation"), z);
+  ctx.Set(0, z);
+  return {};
+}
+
+Status InferFused(InferContext& ctx) {
+  const ir::Graph& body = ctx.attrs().Body("body");
+  for (std::size_t i = 0; i < body.outputs().size(); ++i) ctx.Set(static_cast<int>(i), body.type(body.outputs()[i]));
+  return {};
+}
+Status EvalFused(EvalContext& ctx) {
+  std::vector<Datum> inputs;
+  for (int i = 0; i < ctx.num_inputs(); ++i) inputs.push_back(ctx.datum(i));
+  TENON_ASSIGN_OR_RETURN(std::vector<Datum> outputs, ctx.Run(ctx.attrs().Body("body"), std::move(inputs)));
+  for (std::size_t i = 0; i < outputs.size(); ++i) ctx.Set(static_cast<int>(i), std::move(outputs[i]));
+  return {};
+}
+
+constinit const OpDef kGemm = {.name = "gemm",
+                               .summary = "z = act(alpha factor x y + beta c + bias).",
+                               .inputs = {{.name = "x", .dtypes = kFloatSet},
+                                          {.name = "y", .dtypes = kFloatSet},
+                                          {.name = "c", .dtypes = kFloatSet, .flags = kOptional},
+                                          {.name = "bias", .dtypes = kFloatSet, .flags = kOptional},
+                                          {.name = "factor", .dtypes = kFloatSet, .flags = kOptional}},
+                               .outputs = {{.name = "z", .dtypes = kFloatSet}},
+                               .attrs = {BoolAttr("transpose_x", false), BoolAttr("transpose_y", false),
+                                         FloatAttr("alpha", 1), FloatAttr("beta", 1), StringAttr("activation", "")},
+                               .traits = kAccumulates,
+                               .infer = InferGemm,
+                               .lower = LowerGemm};
+
+constinit const OpDef kFused = {
+    .name = "fused_loop",
+    .summary = "Elementwise operations and reductions over one index space, in one pass.",
+    .inputs = {{.name = "inputs", .dtypes = kFixedSet, .flags = kVariadic | kMixed}},
+    .outputs = {{.name = "outputs", .dtypes = kFixedSet, .flags = kVariadic | kMixed}},
+    .attrs = {Required("body", AttrKind::kGraph), IntsAttr("space"), IntAttr("batch_rank", 0), IntAttr("row_rank", -1)},
+    .infer = InferFused,
+    .eval = EvalFused};
+
+}  // namespace
+
+const OpDef& GemmOp() { return kGemm; }
+const OpDef& FusedLoopOp() { return kFused; }
+
+}  // namespace tenon::compiler
