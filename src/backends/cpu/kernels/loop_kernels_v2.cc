@@ -7,7 +7,6 @@ namespace tenon::cpu {
 namespace {
 namespace baseline {
 #include "backends/cpu/kernels/loop_kernels.inc"
-#include "backends/cpu/kernels/loop_math.inc"
 constexpr LoopKernels kTable = MakeKernels("baseline");
 }  // namespace baseline
 }  // namespace

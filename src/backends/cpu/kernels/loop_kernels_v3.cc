@@ -7,7 +7,6 @@ namespace tenon::cpu {
 namespace {
 namespace avx2 {
 #include "backends/cpu/kernels/loop_kernels.inc"
-#include "backends/cpu/kernels/loop_math.inc"
 constexpr LoopKernels kTable = MakeKernels("avx2");
 }  // namespace avx2
 }  // namespace

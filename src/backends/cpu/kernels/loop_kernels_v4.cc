@@ -7,7 +7,6 @@ namespace tenon::cpu {
 namespace {
 namespace avx512 {
 #include "backends/cpu/kernels/loop_kernels.inc"
-#include "backends/cpu/kernels/loop_math.inc"
 constexpr LoopKernels kTable = MakeKernels("avx512");
 }  // namespace avx512
 }  // namespace
