@@ -166,7 +166,8 @@ class Dataset {
     return Dataset<U>(pipeline::Map(
         node_,
         [body = std::move(body)](const pipeline::Element& in) mutable {
-          return pipeline::Pack<U>(body(std::as_const(pipeline::Unpack<T>(in))));
+          const T element = pipeline::Unpack<T>(in);
+          return pipeline::Pack<U>(body(element));
         },
         options));
   }
