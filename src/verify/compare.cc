@@ -77,7 +77,7 @@ void Add(std::vector<OutputDifference>& list, const OutputDifference& d) {
 
 }  // namespace
 
-Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed) {
+Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed, std::int64_t free_dim) {
   std::vector<Literal> out;
   std::uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
   const auto next = [&] {
@@ -94,7 +94,7 @@ Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uin
     std::vector<std::int64_t> dims;
     for (const Dim& d : type.shape().dims()) {
       TENON_ASSIGN_OR_RETURN(const std::int64_t n,
-                             d.evaluate([](std::string_view) { return std::optional<std::int64_t>(2); }));
+                             d.evaluate([&](std::string_view) { return std::optional(free_dim); }));
       dims.push_back(n);
     }
     TENON_ASSIGN_OR_RETURN(const std::int64_t size, checked_size(dims));
