@@ -1,4 +1,6 @@
 // Models train: the pieces of keras/ together.
+#include "tenon/keras.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,7 +8,6 @@
 #include <sstream>
 
 #include "tenon/compile.h"
-#include "tenon/keras.h"
 
 namespace tenon {
 namespace {
@@ -24,7 +25,8 @@ Points MakePoints(std::int64_t n) {
     const std::int64_t cls = i % 2;
     y.mutable_data<std::int64_t>()[static_cast<std::size_t>(i)] = cls;
     for (std::int64_t k = 0; k < 4; ++k)
-      x.mutable_data<float>()[static_cast<std::size_t>(i * 4 + k)] = noise.data<float>()[static_cast<std::size_t>(i * 4 + k)] + (cls == 1 ? 1.5F : -1.5F);
+      x.mutable_data<float>()[static_cast<std::size_t>(i * 4 + k)] =
+          noise.data<float>()[static_cast<std::size_t>(i * 4 + k)] + (cls == 1 ? 1.5F : -1.5F);
   }
   return {Tensor(std::move(x)), Tensor(std::move(y))};
 }
@@ -32,8 +34,11 @@ Points MakePoints(std::int64_t n) {
 TEST(Keras, SequentialTrains) {
   keras::set_random_seed(1);
   const Points p = MakePoints(256);
-  keras::Sequential model({keras::Input({4}), layers::Dense(8, {.activation = "relu"}), layers::Dropout(0.1), layers::Dense(2, {.activation = "softmax"})});
-  model.compile({.optimizer = keras::Adam({.learning_rate = 0.02}), .loss = "sparse_categorical_crossentropy", .metrics = {"accuracy"}});
+  keras::Sequential model({keras::Input({4}), layers::Dense(8, {.activation = "relu"}), layers::Dropout(0.1),
+                           layers::Dense(2, {.activation = "softmax"})});
+  model.compile({.optimizer = keras::Adam({.learning_rate = 0.02}),
+                 .loss = "sparse_categorical_crossentropy",
+                 .metrics = {"accuracy"}});
   const keras::History h = model.fit(p.x, p.y, {.batch_size = 32, .epochs = 8, .verbose = 0, .validation_split = 0.25});
   EXPECT_EQ(h["loss"].size(), 8U);
   EXPECT_LT(h["loss"].back(), h["loss"].front());
@@ -49,9 +54,13 @@ TEST(Keras, SequentialTrains) {
 
 TEST(Keras, OptimizersReduceTheLoss) {
   const Points p = MakePoints(64);
-  const std::vector<keras::Optimizer> optimizers = {keras::SGD({.learning_rate = 0.1}), keras::SGD({.learning_rate = 0.05, .momentum = 0.9, .nesterov = true}), keras::Adam({.learning_rate = 0.05}),
-                                                    keras::AdamW({.learning_rate = 0.05}), keras::RMSprop({.learning_rate = 0.02, .momentum = 0.5, .centered = true}),
-                                                    keras::Adam({.learning_rate = 0.05, .amsgrad = true, .common = {.global_clipnorm = 1.0}})};
+  const std::vector<keras::Optimizer> optimizers = {
+      keras::SGD({.learning_rate = 0.1}),
+      keras::SGD({.learning_rate = 0.05, .momentum = 0.9, .nesterov = true}),
+      keras::Adam({.learning_rate = 0.05}),
+      keras::AdamW({.learning_rate = 0.05}),
+      keras::RMSprop({.learning_rate = 0.02, .momentum = 0.5, .centered = true}),
+      keras::Adam({.learning_rate = 0.05, .amsgrad = true, .common = {.global_clipnorm = 1.0}})};
   for (const keras::Optimizer& o : optimizers) {
     keras::Sequential model({layers::Dense(1, {.activation = "sigmoid"})});
     model.compile({.optimizer = o, .loss = "binary_crossentropy", .metrics = {"accuracy"}});
@@ -76,7 +85,8 @@ TEST(Keras, FunctionalWithSharedLayersAndTwoOutputs) {
                  .metrics = {{"label", {"accuracy"}}}});
   const Points p = MakePoints(32);
   const Tensor half = zeros({32, 1});
-  const keras::History h = model.fit({{"b", p.x}, {"a", p.x}}, {{"label", p.y}, {"score", half}}, {.epochs = 2, .verbose = 0});
+  const keras::History h =
+      model.fit({{"b", p.x}, {"a", p.x}}, {{"label", p.y}, {"score", half}}, {.epochs = 2, .verbose = 0});
   for (const char* name : {"loss", "label_loss", "score_loss", "label_accuracy"}) EXPECT_EQ(h[name].size(), 2U) << name;
   EXPECT_NEAR(h["loss"][0], h["label_loss"][0] + 0.3 * h["score_loss"][0], 1e-5);
   model.get_layer("shared").set_trainable(false);
@@ -90,13 +100,18 @@ TEST(Keras, FunctionalWithSharedLayersAndTwoOutputs) {
 
 TEST(Keras, ConvolutionsAndBatchNormalization) {
   keras::set_random_seed(3);
-  keras::Sequential model({keras::Input({8, 8, 1}), layers::Conv2D(4, 3, {.padding = "same"}), layers::BatchNormalization(), layers::ReLU(), layers::MaxPooling2D(), layers::Conv2D(4, 3),
+  keras::Sequential model({keras::Input({8, 8, 1}), layers::Conv2D(4, 3, {.padding = "same"}),
+                           layers::BatchNormalization(), layers::ReLU(), layers::MaxPooling2D(), layers::Conv2D(4, 3),
                            layers::GlobalAveragePooling2D(), layers::Dense(2)});
-  model.compile({.optimizer = keras::Adam({.learning_rate = 0.01}), .loss = keras::SparseCategoricalCrossentropy({.from_logits = true}), .metrics = {"accuracy"}});
+  model.compile({.optimizer = keras::Adam({.learning_rate = 0.01}),
+                 .loss = keras::SparseCategoricalCrossentropy({.from_logits = true}),
+                 .metrics = {"accuracy"}});
   Literal x(DType::kF32, {32, 8, 8, 1}), y(DType::kI64, {32});
   for (std::int64_t i = 0; i < 32; ++i) {
     y.mutable_data<std::int64_t>()[static_cast<std::size_t>(i)] = i % 2;
-    for (std::int64_t k = 0; k < 64; ++k) x.mutable_data<float>()[static_cast<std::size_t>(i * 64 + k)] = (i % 2 == 0 ? (k / 8) % 2 : k % 2) != 0 ? 1.F : 0.F;
+    for (std::int64_t k = 0; k < 64; ++k)
+      x.mutable_data<float>()[static_cast<std::size_t>(i * 64 + k)] =
+          (i % 2 == 0 ? (k / 8) % 2 : k % 2) != 0 ? 1.F : 0.F;
   }
   const keras::History h = model.fit(Tensor(x), Tensor(y), {.batch_size = 8, .epochs = 15, .verbose = 0});
   EXPECT_GT(h["accuracy"].back(), 0.9);
@@ -110,8 +125,12 @@ TEST(Keras, CallbacksSeeTheEpochs) {
   model.compile({.optimizer = "sgd", .loss = keras::SparseCategoricalCrossentropy({.from_logits = true})});
   keras::EarlyStopping stop({.monitor = "loss", .min_delta = 100, .patience = 2, .restore_best_weights = true});
   std::vector<std::string> order;
-  keras::LambdaCallback lambda({.on_epoch_begin = [&](int e, const keras::Logs&) { order.push_back("begin " + std::to_string(e)); },
-                                .on_epoch_end = [&](int e, const keras::Logs& l) { order.push_back("end " + std::to_string(e) + (l.contains("loss") ? " loss" : "")); }});
+  keras::LambdaCallback lambda(
+      {.on_epoch_begin = [&](int e, const keras::Logs&) { order.push_back("begin " + std::to_string(e)); },
+       .on_epoch_end =
+           [&](int e, const keras::Logs& l) {
+             order.push_back("end " + std::to_string(e) + (l.contains("loss") ? " loss" : ""));
+           }});
   const keras::History h = model.fit(p.x, p.y, {.epochs = 10, .verbose = 0, .callbacks = {stop, lambda}});
   EXPECT_EQ(h.epoch.size(), 3U);
   EXPECT_EQ(stop->stopped_epoch, 2);
@@ -125,13 +144,15 @@ TEST(Keras, NanLossStops) {
   model.compile({.optimizer = keras::SGD({.learning_rate = 1e30}), .loss = "mse"});
   const Points p = MakePoints(64);
   testing::internal::CaptureStdout();
-  const keras::History h = model.fit(p.x, p.y, {.batch_size = 8, .epochs = 5, .verbose = 0, .callbacks = {keras::TerminateOnNaN()}});
+  const keras::History h =
+      model.fit(p.x, p.y, {.batch_size = 8, .epochs = 5, .verbose = 0, .callbacks = {keras::TerminateOnNaN()}});
   EXPECT_NE(testing::internal::GetCapturedStdout().find("Invalid loss, terminating training"), std::string::npos);
   EXPECT_EQ(h.epoch.size(), 1U);
 }
 
 TEST(Keras, WeightsRoundTrip) {
-  const std::string path = (std::filesystem::temp_directory_path() / ("keras_test-" + std::to_string(::getpid()) + ".weights.npz")).string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("keras_test-" + std::to_string(::getpid()) + ".weights.npz")).string();
   keras::Sequential a({keras::Input({4}), layers::Dense(3, {.name = "first"}), layers::Dense(2, {.name = "second"})});
   keras::Sequential b({keras::Input({4}), layers::Dense(3, {.name = "first"}), layers::Dense(2, {.name = "second"})});
   a.save_weights(path);
@@ -164,7 +185,8 @@ TEST(Keras, ErrorsAreClear) {
 }
 
 TEST(Keras, ModuleComputesWhatTheModelPredicts) {
-  keras::Sequential model({keras::Input({4}, {.name = "x"}), layers::Dense(3, {.activation = "gelu"}), layers::Dense(2, {.activation = "softmax", .name = "y"})});
+  keras::Sequential model({keras::Input({4}, {.name = "x"}), layers::Dense(3, {.activation = "gelu"}),
+                           layers::Dense(2, {.activation = "softmax", .name = "y"})});
   const Points p = MakePoints(5);
   const Tensor want = model.predict(p.x);
   const std::map<std::string, Literal> got = model.module().run({{"x", p.x.literal()}}).value();

@@ -56,8 +56,10 @@ int Bench(const BenchOptions& o) {
     json.End();
     std::cout << std::move(json).Take() << '\n';
   } else {
-    std::cout << o.model << ": " << threads << " threads, batch " << o.batch << ", " << times.size() << " runs; ready in " << ready * 1e3 << " ms\n"
-              << "p50 " << at(0.5) << " us, p90 " << at(0.9) << " us, p99 " << at(0.99) << " us, min " << times.front() << " us\n";
+    std::cout << o.model << ": " << threads << " threads, batch " << o.batch << ", " << times.size()
+              << " runs; ready in " << ready * 1e3 << " ms\n"
+              << "p50 " << at(0.5) << " us, p90 " << at(0.9) << " us, p99 " << at(0.99) << " us, min " << times.front()
+              << " us\n";
   }
   return kDone;
 }

@@ -1,5 +1,6 @@
 // The sub-commands of `tenon`. Each gives an exit status: 0 done, 1 verification found a difference that rounding does
-// not explain, 2 wrong usage, 3 failed (a file, a format, a run). Data go to standard output, messages to standard error.
+// not explain, 2 wrong usage, 3 failed (a file, a format, a run). Data go to standard output, messages to standard
+// error.
 #pragma once
 #include <cstdint>
 #include <string>

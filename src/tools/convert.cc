@@ -35,8 +35,10 @@ int Convert(const ConvertOptions& o) {
   if (!back.ok()) return Fail("convert", back.status().with_context("reading back what was written"));
   const Result<verify::Report> report = verify::compare(*module, *back, {.inputs = verify::random(o.samples)});
   if (!report.ok()) return Fail("convert", report.status().with_context("verifying what was written"));
-  if (o.json) std::cout << ReportJson(*report);
-  else std::cout << *report;
+  if (o.json)
+    std::cout << ReportJson(*report);
+  else
+    std::cout << *report;
   return report->ok() ? kDone : kDiffers;
 }
 

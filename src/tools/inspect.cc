@@ -26,7 +26,9 @@ std::int64_t ConstantElements(const ir::Graph& graph) {
   return n;
 }
 
-std::string Shown(const TensorSpec& s) { return std::string(dtype_name(s.dtype)) + (s.rank_known ? s.shape.to_string() : "[*]"); }
+std::string Shown(const TensorSpec& s) {
+  return std::string(dtype_name(s.dtype)) + (s.rank_known ? s.shape.to_string() : "[*]");
+}
 
 }  // namespace
 
@@ -61,7 +63,8 @@ int Inspect(const InspectOptions& o) {
     std::cout << "format      " << format_name(*format) << '\n';
     for (const auto& [key, value] : module->metadata())
       if (key != "format") std::cout << key << std::string(key.size() < 12 ? 12 - key.size() : 1, ' ') << value << '\n';
-    std::cout << "variables   " << module->variables().size() << " (" << parameters << " parameters, " << trainable << " trainable, " << bytes << " bytes)\n";
+    std::cout << "variables   " << module->variables().size() << " (" << parameters << " parameters, " << trainable
+              << " trainable, " << bytes << " bytes)\n";
   }
   for (const std::string& name : module->signatures()) {
     const SignatureSpec spec = module->signature(name).value();
@@ -70,7 +73,8 @@ int Inspect(const InspectOptions& o) {
     CountOps(f.graph, ops);
     json.Object();
     json.Key("name").String(name);
-    for (const auto& [what, list] : {std::pair<const char*, const std::vector<TensorSpec>*>{"inputs", &spec.inputs}, {"outputs", &spec.outputs}}) {
+    for (const auto& [what, list] :
+         {std::pair<const char*, const std::vector<TensorSpec>*>{"inputs", &spec.inputs}, {"outputs", &spec.outputs}}) {
       json.Key(what).Array();
       for (const TensorSpec& s : *list) {
         json.Object();

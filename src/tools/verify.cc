@@ -44,25 +44,29 @@ std::string ReportJson(const verify::Report& report) {
 int Verify(const VerifyOptions& o) {
   const Result<Module> expected = load(o.expected);
   if (!expected.ok()) return Fail("verify", expected.status());
-  verify::CompareOptions options{.inputs = verify::random(o.samples, o.seed), .layers = o.layers, .signature = o.signature, .backend = o.backend};
+  verify::CompareOptions options{
+      .inputs = verify::random(o.samples, o.seed), .layers = o.layers, .signature = o.signature, .backend = o.backend};
   if (!o.inputs.empty()) {
-    Result<std::map<std::string, Literal>> values = tensor::ReadNpz(o.inputs);
+    Result<std::map<std::string, Literal>> values = npy::ReadNpz(o.inputs);
     if (!values.ok()) return Fail("verify", values.status());
     options.inputs.values = *std::move(values);
   }
-  Result<verify::Report> report = Status(Code::kInvalidArgument, "nothing to compare with: give a second model, or --inputs and --outputs");
+  Result<verify::Report> report =
+      Status(Code::kInvalidArgument, "nothing to compare with: give a second model, or --inputs and --outputs");
   if (!o.got.empty()) {
     const Result<Module> got = load(o.got);
     if (!got.ok()) return Fail("verify", got.status());
     report = verify::compare(*expected, *got, options);
   } else if (!o.outputs.empty() && !o.inputs.empty()) {
-    const Result<std::map<std::string, Literal>> recorded = tensor::ReadNpz(o.outputs);
+    const Result<std::map<std::string, Literal>> recorded = npy::ReadNpz(o.outputs);
     if (!recorded.ok()) return Fail("verify", recorded.status());
     report = verify::compare(*expected, options.inputs.values, *recorded, options);
   }
   if (!report.ok()) return Fail("verify", report.status());
-  if (o.json) std::cout << ReportJson(*report);
-  else std::cout << *report;
+  if (o.json)
+    std::cout << ReportJson(*report);
+  else
+    std::cout << *report;
   return report->ok() ? kDone : kDiffers;
 }
 
