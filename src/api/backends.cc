@@ -6,7 +6,7 @@
 namespace tenon::compiler {
 
 std::span<const Backend> Backends() {
-  static constexpr Backend kAll[] = {{"ref", ref::Compile}, {"cpu", cpu::Compile}};
+  static constexpr Backend kAll[] = {{"cpu", cpu::Compile}, {"ref", ref::Compile}};
   return kAll;
 }
 
