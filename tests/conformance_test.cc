@@ -77,7 +77,11 @@ TEST(Records, HaveSamplesSummariesAndAReference) {
         EXPECT_TRUE(names.insert(s.name).second) << "two samples are called " << s.name;
         plain = plain || s.error.empty();
       }
-      EXPECT_TRUE(plain) << "no sample that succeeds";
+      // Samples hold tensors: an op that takes a sequence is tested in graphs, beside its record.
+      bool takes_tensors = true;
+      for (const ir::Port& port : op.inputs)
+        takes_tensors = takes_tensors && (port.flags & (ir::kNonTensor | ir::kVariadic)) != ir::kNonTensor;
+      EXPECT_TRUE(plain || !takes_tensors) << "no sample that succeeds";
       EXPECT_FALSE(op.Is(ir::kExact) && op.Is(ir::kAccumulates));
     }
 }
