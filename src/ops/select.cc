@@ -53,6 +53,9 @@ std::vector<Sample> SelectSamples() {
       {.name = "number_as_condition", .inputs = {Random({2}), Random({2}), Random({2})}, .error = "dtype"}};
 }
 
+bool IsNan(double x) { return std::isnan(x); }
+bool IsNan(std::int64_t) { return false; }
+
 // minimum(maximum(x, min), max), so that max wins where min > max; NaN stays.
 Status EvalClip(EvalContext& ctx) {
   const std::vector<std::int64_t> dims = ctx.out_dims();
@@ -64,7 +67,7 @@ Status EvalClip(EvalContext& ctx) {
       const auto bound = load(GatherElements(ctx.in(i), dims, BroadcastIndices(ctx.in(i).dims(), dims)));
       for (std::size_t k = 0; k < out.size(); ++k) {
         const bool replace = i == 1 ? before(out[k], bound[k]) : before(bound[k], out[k]);
-        if (replace || bound[k] != bound[k]) out[k] = bound[k];
+        if (replace || IsNan(bound[k])) out[k] = bound[k];
       }
     }
     ctx.Set(0, store(dtype, dims, out));

@@ -39,20 +39,20 @@ std::string AttrRow(const ir::AttrSpec& a) {
 
 std::string Traits(const ir::OpDef& op) {
   std::string out = op.lower != nullptr ? "composite" : "primitive";
-  const std::pair<ir::Traits, std::string_view> kNames[] = {
+  const std::pair<ir::Traits, std::string_view> traits[] = {
       {ir::kElementwise, "elementwise"},   {ir::kCommutative, "commutative"}, {ir::kView, "view"},
       {ir::kInPlace, "may work in place"}, {ir::kRandom, "random"},           {ir::kDiscrete, "discrete"},
       {ir::kControl, "holds sub-graphs"}};
-  for (const auto& [bit, text] : kNames)
+  for (const auto& [bit, text] : traits)
     if (op.Is(bit)) out += fmt::format(", {}", text);
   return out + (op.Is(ir::kExact) ? "; exact" : op.Is(ir::kAccumulates) ? "; accumulates" : "; within a few ulp");
 }
 
 std::string Names(const ir::FormatNames& n) {
   std::string out;
-  const std::pair<std::string_view, std::string_view> kAll[] = {
+  const std::pair<std::string_view, std::string_view> all[] = {
       {"ONNX", n.onnx}, {"TensorFlow", n.tf}, {"Keras", n.keras}, {"TFLite", n.tflite}, {"PyTorch", n.torch}};
-  for (const auto& [format, name] : kAll)
+  for (const auto& [format, name] : all)
     if (!name.empty()) out += fmt::format("{}{} `{}`", out.empty() ? "" : ", ", format, name);
   return out;
 }

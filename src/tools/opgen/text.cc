@@ -33,7 +33,7 @@ std::string Camel(std::string_view name) {
 }
 
 std::string DTypes(ir::DTypeSet set) {
-  const std::pair<ir::DTypeSet, std::string_view> kNames[] = {
+  const std::pair<ir::DTypeSet, std::string_view> names[] = {
       {ir::kStorageSet, "any dtype"},
       {ir::kStorageSet & ~ir::Only(DType::kString), "any dtype but strings"},
       {ir::kAnySet, "numbers, bools or strings"},
@@ -49,7 +49,7 @@ std::string DTypes(ir::DTypeSet set) {
       {ir::kBoolSet, "bools"},
   };
   const ir::DTypeSet known = (ir::DTypeSet{1} << kNumDTypes) - 1;
-  for (const auto& [s, text] : kNames)
+  for (const auto& [s, text] : names)
     if ((s & known) == (set & known)) return std::string(text);
   std::string out;
   for (int i = 0; i < kNumDTypes; ++i)
