@@ -1,0 +1,12 @@
+// Training curves as a PNG.
+#pragma once
+#include <string>
+
+#include <tenon/keras.h>
+
+namespace digits {
+
+/// Two panels: loss and val_loss, accuracy and val_accuracy, by epoch. False when the file cannot be written.
+bool PlotHistory(const tenon::keras::History& history, const std::string& path);
+
+}  // namespace digits
