@@ -32,7 +32,9 @@ bool HttpClient::Connect() {
 
 Reply HttpClient::Send(const std::string& method, const std::string& path, const std::string& body) {
   if (fd_ < 0 && !Connect()) return {};
-  const std::string request = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  const std::string request = method + " " + path +
+                              " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
+                              "\r\n\r\n" + body;
   for (std::size_t sent = 0; sent < request.size();) {
     const ssize_t n = ::send(fd_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
     if (n <= 0) return {};
@@ -50,7 +52,8 @@ Reply HttpClient::Send(const std::string& method, const std::string& path, const
     if (end == std::string::npos) continue;
     head = end + 4;
     const std::size_t at = got.find("Content-Length: ");
-    if (at != std::string::npos && at < end) length = static_cast<std::size_t>(std::strtoul(got.c_str() + at + 16, nullptr, 10));
+    if (at != std::string::npos && at < end)
+      length = static_cast<std::size_t>(std::strtoul(got.c_str() + at + 16, nullptr, 10));
   }
   return {std::atoi(got.c_str() + 9), got.substr(head, length)};
 }

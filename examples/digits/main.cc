@@ -37,12 +37,18 @@ Options Parse(int argc, char** argv) {
       std::cerr << "digits: " << flag << " needs a value\n";
       std::exit(2);
     };
-    if (flag == "--data") o.data = value();
-    else if (flag == "--model") o.model = value();
-    else if (flag == "--out") o.out = value();
-    else if (flag == "--epochs") o.epochs = std::atoi(value().c_str());
-    else if (flag == "--train") o.train = std::atoll(value().c_str());
-    else if (flag == "--test") o.test = std::atoll(value().c_str());
+    if (flag == "--data")
+      o.data = value();
+    else if (flag == "--model")
+      o.model = value();
+    else if (flag == "--out")
+      o.out = value();
+    else if (flag == "--epochs")
+      o.epochs = std::atoi(value().c_str());
+    else if (flag == "--train")
+      o.train = std::atoll(value().c_str());
+    else if (flag == "--test")
+      o.test = std::atoll(value().c_str());
     else {
       std::cerr << "usage: digits [--data DIR] [--model mlp|cnn] [--epochs N] [--train N] [--test N] [--out DIR]\n";
       std::exit(flag == "--help" ? 0 : 2);
@@ -59,7 +65,8 @@ Options Parse(int argc, char** argv) {
 // MNIST when a folder is given or found, else the digits that the library draws.
 std::pair<data::Splits, std::string> LoadData(const Options& o) {
   std::vector<std::string> folders;
-  if (!o.data.empty()) folders = {o.data};
+  if (!o.data.empty())
+    folders = {o.data};
   else {
     if (const char* env = std::getenv("TENON_MNIST_DIR")) folders.emplace_back(env);
     folders.emplace_back("../shared/data/mnist");
@@ -76,11 +83,13 @@ data::Split First(const data::Split& s, std::int64_t rows) {
 
 keras::Sequential MakeModel(const std::string& kind) {
   if (kind == "mlp")
-    return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Flatten(), layers::Dense(128, {.activation = "relu"}), layers::Dropout(0.1),
+    return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Flatten(),
+                              layers::Dense(128, {.activation = "relu"}), layers::Dropout(0.1),
                               layers::Dense(10, {.activation = "softmax", .name = "digit"})});
-  return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Reshape({28, 28, 1}), layers::Conv2D(32, 3, {.activation = "relu"}), layers::MaxPooling2D(),
-                            layers::Conv2D(64, 3, {.activation = "relu"}), layers::MaxPooling2D(), layers::Flatten(), layers::Dropout(0.5),
-                            layers::Dense(10, {.activation = "softmax", .name = "digit"})});
+  return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Reshape({28, 28, 1}),
+                            layers::Conv2D(32, 3, {.activation = "relu"}), layers::MaxPooling2D(),
+                            layers::Conv2D(64, 3, {.activation = "relu"}), layers::MaxPooling2D(), layers::Flatten(),
+                            layers::Dropout(0.5), layers::Dense(10, {.activation = "softmax", .name = "digit"})});
 }
 
 std::string RequestBody(const Tensor& image) {
@@ -121,9 +130,12 @@ int Main(const Options& o) {
   keras::set_random_seed(20);
   keras::Sequential model = MakeModel(o.model);
   model.summary();
-  model.compile({.optimizer = keras::Adam({.learning_rate = 1e-3}), .loss = "sparse_categorical_crossentropy", .metrics = {"accuracy"}});
+  model.compile({.optimizer = keras::Adam({.learning_rate = 1e-3}),
+                 .loss = "sparse_categorical_crossentropy",
+                 .metrics = {"accuracy"}});
   const auto started = std::chrono::steady_clock::now();
-  const keras::History history = model.fit(train, {.batch_size = o.model == "mlp" ? 32 : 64, .epochs = o.epochs, .validation_split = 0.05});
+  const keras::History history =
+      model.fit(train, {.batch_size = o.model == "mlp" ? 32 : 64, .epochs = o.epochs, .validation_split = 0.05});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   const keras::Evaluation result = model.evaluate(test, {.verbose = 0});
   std::cout << "test: loss " << result.loss << ", accuracy " << result["accuracy"] << '\n';
@@ -145,7 +157,10 @@ int Main(const Options& o) {
   std::cout << verification.str();
 
   std::cout << "5. Serving\n";
-  serve::Server server({.rest_port = serve::kFreePort, .models = {{.name = "digits", .base_path = base}}, .address = "127.0.0.1", .poll_interval_ms = 100});
+  serve::Server server({.rest_port = serve::kFreePort,
+                        .models = {{.name = "digits", .base_path = base}},
+                        .address = "127.0.0.1",
+                        .poll_interval_ms = 100});
   server.start().value();
   std::cout << "http://127.0.0.1:" << server.rest_port() << "/v1/models/digits:predict\n";
   const std::string url = "/v1/models/digits:predict";
@@ -163,8 +178,12 @@ int Main(const Options& o) {
     }
     const int predicted = static_cast<int>(std::max_element(p.begin(), p.end()) - p.begin());
     const int label = static_cast<int>(test.labels.literal().at(i));
-    std::cout << "image " << i << ": predicted " << predicted << " (" << p[static_cast<std::size_t>(predicted)] << "), label " << label << '\n';
-    report.predictions.push_back({{image.data<float>().begin(), image.data<float>().end()}, label, predicted, p[static_cast<std::size_t>(predicted)]});
+    std::cout << "image " << i << ": predicted " << predicted << " (" << p[static_cast<std::size_t>(predicted)]
+              << "), label " << label << '\n';
+    report.predictions.push_back({{image.data<float>().begin(), image.data<float>().end()},
+                                  label,
+                                  predicted,
+                                  p[static_cast<std::size_t>(predicted)]});
   }
 
   // Version 2: a little more training; requests go on while the server swaps.
@@ -179,7 +198,8 @@ int Main(const Options& o) {
       if (reply.status != 200 || Probabilities(reply.body).size() != 10) ++failed;
     }
   });
-  model.fit(First(train, std::min<std::int64_t>(6400, train.labels.dim(0).value())), {.batch_size = 64, .epochs = 1, .verbose = 0});
+  model.fit(First(train, std::min<std::int64_t>(6400, train.labels.dim(0).value())),
+            {.batch_size = 64, .epochs = 1, .verbose = 0});
   save(model.module(), base + "/2", {.format = Format::kSavedModel}).value();
   bool swapped = false;
   for (int i = 0; i < 200 && !swapped; ++i) {
@@ -189,7 +209,8 @@ int Main(const Options& o) {
   }
   stop = true;
   load_generator.join();
-  std::cout << (swapped ? "swapped to version 2" : "version 2 did not become available") << "; " << sent << " requests meanwhile, " << failed << " failed\n";
+  std::cout << (swapped ? "swapped to version 2" : "version 2 did not become available") << "; " << sent
+            << " requests meanwhile, " << failed << " failed\n";
   server.stop();
   std::cout << "drained and stopped\n\n6. Results\n";
 
@@ -209,8 +230,10 @@ int Main(const Options& o) {
                   {"exports verified", verified ? "yes" : "no"},
                   {"requests during the swap", std::to_string(sent) + ", " + std::to_string(failed) + " failed"}};
   if (!digits::WriteReport(report, html)) std::cerr << "digits: cannot write " << html << '\n';
-  std::cout << base << "/, " << onnx << ", " << png << ", " << html << "\n\nTry next:\n  build/bin/tenon inspect " << onnx << "\n  build/bin/tenon verify " << base << "/2 " << onnx
-            << "\n  build/bin/tenon serve --model_name=digits --model_base_path=$PWD/" << base << " --rest_api_port=8501\n";
+  std::cout << base << "/, " << onnx << ", " << png << ", " << html << "\n\nTry next:\n  build/bin/tenon inspect "
+            << onnx << "\n  build/bin/tenon verify " << base << "/2 " << onnx
+            << "\n  build/bin/tenon serve --model_name=digits --model_base_path=$PWD/" << base
+            << " --rest_api_port=8501\n";
   return verified && swapped && failed == 0 && wrong_answers == 0 ? 0 : 1;
 }
 

@@ -21,7 +21,8 @@ void Text(cairo_t* c, double x, double y, const std::string& text, double align)
   cairo_show_text(c, text.c_str());
 }
 
-void Panel(cairo_t* c, double left, const std::string& title, const tenon::keras::History& history, const Curve (&curves)[2]) {
+void Panel(cairo_t* c, double left, const std::string& title, const tenon::keras::History& history,
+           const Curve (&curves)[2]) {
   constexpr double kTop = 50, kWidth = 360, kHeight = 240;
   double low = 1e300, high = -1e300;
   std::size_t epochs = 0;
@@ -56,7 +57,9 @@ void Panel(cairo_t* c, double left, const std::string& title, const tenon::keras
     cairo_set_source_rgb(c, 0.35, 0.35, 0.35);
     Text(c, left - 8, y + 4, label, 1);
   }
-  const auto x_of = [&](std::size_t e) { return epochs == 1 ? left + kWidth / 2 : left + kWidth * static_cast<double>(e) / static_cast<double>(epochs - 1); };
+  const auto x_of = [&](std::size_t e) {
+    return epochs == 1 ? left + kWidth / 2 : left + kWidth * static_cast<double>(e) / static_cast<double>(epochs - 1);
+  };
   for (std::size_t e = 0; e < epochs; ++e) Text(c, x_of(e), kTop + kHeight + 18, std::to_string(e + 1), 0.5);
   Text(c, left + kWidth / 2, kTop + kHeight + 36, "epoch", 0.5);
   double legend = left;

@@ -1,8 +1,8 @@
 // Training curves as a PNG.
 #pragma once
-#include <string>
-
 #include <tenon/keras.h>
+
+#include <string>
 
 namespace digits {
 

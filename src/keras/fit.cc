@@ -105,7 +105,7 @@ Logs RunTest(const Model& model, ModelState& state, Batches& batches, int steps,
     if (!batch) break;
     hooks.Each([&](CallbackImpl& c) { c.on_test_batch_begin(step, {}); });
     state.TestStep(model, *batch);
-    ++step;
+    if (++step == 1 && bar != nullptr) bar->FirstStepDone();
     const bool due = bar != nullptr && bar->Due();
     if (hooks.batch_logs() || due) logs = state.Results();
     hooks.Each([&](CallbackImpl& c) { c.on_test_batch_end(step - 1, logs); });
@@ -199,7 +199,7 @@ History Model::fit(const DataArg& data, FitOptions o) const {
       }
       hooks.Each([&](CallbackImpl& c) { c.on_train_batch_begin(step, {}); });
       state.TrainStep(*this, *batch);
-      ++step;
+      if (++step == 1) bar.FirstStepDone();
       const bool due = bar.Due();
       if (hooks.batch_logs() || due) logs = state.Results();
       hooks.Each([&](CallbackImpl& c) { c.on_train_batch_end(step - 1, logs); });

@@ -88,10 +88,11 @@ std::string Progbar::Bar(int current, double now, bool finalize) const {
   return out + plain + TimePerStep(current, now);
 }
 
+void Progbar::FirstStepDone() { after_first_ = std::chrono::duration<double>(Clock::now() - start_).count(); }
+
 void Progbar::Update(int current, const Logs& logs, bool finalize) {
   const Clock::time_point time = Clock::now();
   const double now = std::chrono::duration<double>(time - start_).count();
-  if (after_first_ < 0 && current >= 1) after_first_ = now;
   if (verbose_ == 1) {
     if (!finalize && !Due()) return;
     last_ = time;

@@ -15,6 +15,8 @@ class Progbar {
   Progbar(int target, int verbose, bool terminal, std::ostream& out);
   /// A redraw is due: only then are logs worth computing.
   bool Due() const;
+  /// The first step, which builds and compiles, is done: it is left out of the time per step.
+  void FirstStepDone();
   /// `current` steps are done; `logs` in Keras's order (sorted, val_* last).
   void Update(int current, const Logs& logs, bool finalize);
   void SetTarget(int target) { target_ = target; }
@@ -29,7 +31,7 @@ class Progbar {
   bool terminal_;
   std::ostream& out_;
   Clock::time_point start_ = Clock::now(), last_ = {};
-  mutable double after_first_ = -1;
+  double after_first_ = -1;
   std::size_t width_ = 0;
   bool drawn_ = false;
 };
