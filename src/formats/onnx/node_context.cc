@@ -17,7 +17,8 @@ NodeContext::NodeContext(Translator& translator, const Scope& scope, ir::Builder
       opset(opset_version),
       translator_(translator),
       scope_(scope),
-      inputs_(std::move(values)) {}
+      inputs_(std::move(values)),
+      first_(builder.graph().size()) {}
 
 void NodeContext::Out(int i, Value v) {
   if (static_cast<int>(outputs_.size()) <= i) outputs_.resize(static_cast<std::size_t>(i) + 1);
@@ -101,6 +102,13 @@ Result<Literal> NodeContext::TensorAttr(std::string_view name) const {
 }
 
 std::optional<Literal> NodeContext::Const(Value v) const { return Translator::ConstantOf(b.graph(), v); }
+
+std::optional<Literal> NodeContext::FoldNow(Value v) const {
+  if (!b.ok() || !v.valid()) return std::nullopt;
+  std::vector<Value> values = {v};
+  translator_.Fold(b.graph(), first_, &values);
+  return Const(values[0]);
+}
 
 Result<Ints> NodeContext::NeedInts(int i, std::string_view what) const {
   const std::optional<Literal> value = Const(i);

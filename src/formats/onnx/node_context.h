@@ -78,6 +78,8 @@ class NodeContext {
   /// The value when it is known now.
   std::optional<Literal> Const(Value v) const;
   std::optional<Literal> Const(int i) const { return has(i) ? Const(in(i)) : std::nullopt; }
+  /// The value when nodes of this translation compute it from constants.
+  std::optional<Literal> FoldNow(Value v) const;
   /// A list of integers that must be known now; `what` names it in the message.
   Result<Ints> NeedInts(int i, std::string_view what) const;
   Result<double> NeedFloat(int i, std::string_view what) const;
@@ -118,6 +120,7 @@ class NodeContext {
   const Scope& scope_;
   std::vector<Value> inputs_;
   std::vector<Value> outputs_;
+  std::int32_t first_;  // the first node that this translation makes
 };
 
 /// The families of hand-written rows (ops/*.cc), in one list.

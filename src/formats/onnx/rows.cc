@@ -5,9 +5,10 @@
 namespace tenon::onnx {
 
 std::span<const std::span<const OpRow>> RowFamilies() {
-  static const std::array kAll = {kElementwiseRows, kActivationRows, kTypeRows,    kShapeRows, kSliceRows,
-                                  kIndexRows,       kReduceRows,     kDotRows,     kConvRows,  kPoolRows,
-                                  kNormRows,        kControlRows,    kSequenceRows};
+  static const std::array kAll = {kElementwiseRows, kActivationRows, kTypeRows,     kShapeRows,    kSliceRows,
+                                  kIndexRows,       kReduceRows,     kDotRows,      kConvRows,     kPoolRows,
+                                  kNormRows,        kControlRows,    kSequenceRows, kQuantizeRows, kResizeRows,
+                                  kRecurrentRows,   kAttentionRows,  kLossRows};
   return kAll;
 }
 

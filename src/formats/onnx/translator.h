@@ -56,6 +56,8 @@ class Translator {
 
   /// A constant's literal; looks through the value's node only.
   static std::optional<Literal> ConstantOf(const ir::Graph& graph, Value v);
+  /// Evaluates what the nodes from `first` on compute of constants, as long as it is small.
+  void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
   TensorReader& reader() { return reader_; }
   DimReader& dims() { return dims_; }
   const Model& model() const { return model_; }
@@ -73,8 +75,6 @@ class Translator {
   Status TranslateNode(const Node& node, Scope* scope);
   Status CallFunction(const Function& function, const Node& node, const std::vector<Value>& inputs, Scope* scope);
   void SetOutputs(const Node& node, const std::vector<Value>& values, Scope* scope);
-  /// Evaluates what the nodes from `first` on compute of constants, as long as it is small.
-  void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
   const Function* FindFunction(const Node& node) const;
   Status CheckExpansion() const;
   Status Errors() const;
