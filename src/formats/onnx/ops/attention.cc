@@ -59,6 +59,9 @@ Status Attention(NodeContext& n) {
   Ex scores = n.Apply("matmul", {q * scale, RepeatHeads(n, k, groups) * scale}, {{"transpose_y", true}});
   const std::int64_t mode = n.Int("qk_matmul_output_mode", 0);
   if (mode == 0 && n.wants(3)) n.Out(3, scores);
+  // Before the mask: afterwards it would make -inf finite.
+  if (const double cap = n.Float("softcap", 0); cap > 0) scores = Op("tanh", scores / cap) * cap;
+  if (mode == 1 && n.wants(3)) n.Out(3, scores);
   const auto low = [&] { return n.Scalar(-std::numeric_limits<double>::infinity(), dtype); };
   if (n.Int("is_causal", 0) != 0) {
     const Ex row = n.Reshape(n.Iota(qs[2], DType::kI64), {qs[2], 1}), column = n.Iota(ks[2], DType::kI64);
@@ -89,8 +92,6 @@ Status Attention(NodeContext& n) {
     }
     scores = n.dtype(m) == DType::kBool ? Select(n.ex(m), scores, low()) : scores + n.ex(n.b.Cast(m, dtype));
   }
-  if (mode == 1 && n.wants(3)) n.Out(3, scores);
-  if (const double cap = n.Float("softcap", 0); cap > 0) scores = Op("tanh", scores / cap) * cap;
   if (mode == 2 && n.wants(3)) n.Out(3, scores);
   const Value weights = n.b.Cast(n.Add("softmax", {n.b.Cast(scores, inner)}, {{"axis", std::int64_t{-1}}}), dtype);
   if (mode == 3 && n.wants(3)) n.Out(3, weights);
