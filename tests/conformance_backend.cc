@@ -23,15 +23,22 @@ void Compare(const Case& c, const WireOptions& options) {
   for (const compiler::Backend& backend : compiler::Backends()) {
     if (backend.name == "ref" && options.form == InputForm::kPlain) continue;  // the reference itself
     SCOPED_TRACE(std::string(backend.name));
-    const auto compiled = backend.compile(wired->graph, {});
-    if (!compiled.ok() && compiled.status().message().find("not built yet") != std::string::npos) GTEST_SKIP();
-    ASSERT_TRUE(compiled.ok()) << compiled.status().message();
-    for (int round = 0; round < 2; ++round) {
-      std::vector<Literal> in;
-      for (const ir::Datum& d : wired->data) in.push_back(d.literal());
-      const auto got = (*compiled)->Run(std::move(in));
-      ASSERT_TRUE(got.ok()) << got.status().message();
-      ExpectOutputs(c, {got->begin(), got->end()}, *want, round == 0 ? "first run" : "second run");
+    for (const int threads : {1, 2}) {
+      runtime::CompileOptions compile_options;
+      compile_options.threads = threads;
+      const auto compiled = backend.compile(wired->graph, compile_options);
+      ASSERT_TRUE(compiled.ok()) << compiled.status().message();
+      std::vector<Literal> first;
+      for (int round = 0; round < 2; ++round) {
+        std::vector<Literal> in;
+        for (const ir::Datum& d : wired->data) in.push_back(d.literal());
+        const auto got = (*compiled)->Run(std::move(in));
+        ASSERT_TRUE(got.ok()) << got.status().message();
+        ExpectOutputs(c, {got->begin(), got->end()}, *want, threads == 1 ? "one thread" : "two threads");
+        if (round == 0) first = *got;
+        for (std::size_t i = 0; i < first.size(); ++i)
+          EXPECT_TRUE(identical(first[i], (*got)[i])) << "output " << i << ": the second run gives other bits";
+      }
     }
   }
 }

@@ -52,6 +52,16 @@ std::size_t PortIndex(const ir::OpDef& op, std::size_t input) { return std::min(
 
 Tensor Cast(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : ApplyOne("cast", {x}, {{"dtype", dtype}}); }
 
+// All inputs have one dtype that every port takes: nothing to promote, the common case.
+bool Fits(const ir::OpDef& op, std::span<const Tensor> inputs) {
+  if (inputs.empty() || op.Is(ir::kIntegersAsFloat)) return false;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined() || inputs[i].dtype() != inputs[0].dtype()) return false;
+    if ((op.inputs[PortIndex(op, i)].dtypes & ir::Only(inputs[i].dtype())) == 0) return false;
+  }
+  return true;
+}
+
 bool Promotes(const ir::Port& port) { return (port.flags & (ir::kNonTensor | ir::kMixed)) == 0; }
 
 }  // namespace
@@ -99,6 +109,7 @@ std::vector<Tensor> PromoteFor(const ir::OpDef& op, std::span<const Tensor> inpu
 }
 
 std::vector<Tensor> Call(const ir::OpDef& op, std::span<const Tensor> inputs, ir::Attrs attrs) {
+  if (Fits(op, inputs)) return Apply(op, inputs, std::move(attrs));
   return Apply(op, PromoteFor(op, inputs), std::move(attrs));
 }
 

@@ -93,6 +93,14 @@ Status GradRelu(GradContext& ctx) {
   return {};
 }
 
+// Gradient 0 at both ends.
+Status GradRelu6(GradContext& ctx) {
+  const Ex x = ctx.in(0), d = ctx.d();
+  const Ex below{x.b, x.b->Add("less", {x, x.b->Scalar(6, x.dtype())})};
+  ctx.Set(0, Select(Op("logical_and", Positive(x), below), d, Zero(d)));
+  return {};
+}
+
 Status InferCelu(InferContext& ctx) {
   if (ctx.attrs().Float("alpha") == 0) return ctx.Fail(1, "got alpha 0, expected another number");
   return InferSameAsFirst(ctx);
@@ -139,10 +147,11 @@ constinit const OpDef kOps[] = {
              .samples = WideSamples,
              .names = {.onnx = "Relu", .tf = "Relu", .keras = "Relu", .tflite = "RELU", .torch = "aten.relu.default"}}),
     UnaryOp({.name = "relu6",
-             .summary = "y = min(max(x, 0), 6).",
+             .summary = "y = min(max(x, 0), 6); gradient 0 at 0 and at 6.",
              .dtypes = kRealSet,
              .traits = kExact,
              .eval = EvalRelu6,
+             .grad = GradRelu6,
              .lower = Lower1<Relu6>,
              .samples = WideSamples,
              .names = {.tf = "Relu6", .keras = "Relu6", .tflite = "RELU6"}}),

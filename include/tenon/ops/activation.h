@@ -8,7 +8,7 @@ namespace tenon {
 /// x: real numbers.
 TENON_API Tensor relu(const Tensor& x);
 
-/// y = min(max(x, 0), 6).
+/// y = min(max(x, 0), 6); gradient 0 at 0 and at 6.
 /// x: real numbers.
 TENON_API Tensor relu6(const Tensor& x);
 

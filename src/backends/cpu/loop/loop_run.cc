@@ -15,6 +15,7 @@ std::int64_t DTypeBytes(DType t) { return dtype_bits(t) / 8; }
 class RowCursor {
  public:
   RowCursor(const LoopAccess& access, std::int64_t row) : access_(access) {
+    if (row == 0) return;  // also where a dim is 0 and nothing may be divided by it
     for (std::size_t k = access.row_dims.size(); k-- > 0;) {
       digits_[k] = row % access.row_dims[k];
       row /= access.row_dims[k];
