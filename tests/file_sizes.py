@@ -7,23 +7,14 @@ exempt: they say so in their first line.
 """
 import os
 import statistics
-import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "habits"))
+import tree  # noqa: E402
 
 HARD, HEADER, MEDIAN, P90 = 800, 400, 150, 400
 CODE = (".h", ".cc", ".cu", ".cuh")
 KINDS = CODE + (".py", ".sh", ".cmake", ".proto")
-
-
-def tracked(root):
-    done = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return [p for p in done.stdout.splitlines() if os.path.isfile(os.path.join(root, p))]
-    found = []
-    for where, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if not f.startswith((".", "build", "out"))]
-        found += [os.path.relpath(os.path.join(where, n), root) for n in names]
-    return found
 
 
 def folder(path):
@@ -36,7 +27,7 @@ def folder(path):
 def main():
     root = os.path.realpath(sys.argv[1])
     lines, bad, per_folder = {}, [], {}
-    for path in tracked(root):
+    for path in tree.files(root):
         if not path.endswith(KINDS):
             continue
         with open(os.path.join(root, path), encoding="utf-8") as f:

@@ -33,7 +33,6 @@ def run(script, files):
             os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
             with open(os.path.join(root, path), "w", encoding="utf-8") as f:
                 f.write(text)
-        subprocess.run(["git", "init", "-q", root], check=True)
         done = subprocess.run([sys.executable, os.path.join(HERE, script), root], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 

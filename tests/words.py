@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Words that do not belong in the tree: paths of one machine, hosts of package registries, promises without a home.
 
-Usage: words.py SOURCE_DIR [BUILD_DIR]. Every tracked text file is read; binary files and goldens are passed over.
+Usage: words.py SOURCE_DIR [BUILD_DIR]. Every text file of the tree is read; binary files and goldens are passed over.
 A line of a test that must hold such a word carries the mark `words-ok`.
 """
 import os
 import re
-import subprocess
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "habits"))
+import tree  # noqa: E402
 
 RULES = [
     (r"(?<![\w./-])/(work|root|home/\w+|Users/\w+)/", "a path of one machine"),
@@ -23,14 +25,10 @@ SELF = "tests/words.py"
 
 def main():
     root = os.path.realpath(sys.argv[1])
-    done = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        print("not a git work tree: nothing to read")
-        return 0
     bad, count = [], 0
-    for path in done.stdout.splitlines():
+    for path in tree.files(root):
         full = os.path.join(root, path)
-        if path.endswith(BINARY) or path == SELF or not os.path.isfile(full):
+        if path.endswith(BINARY) or path == SELF:
             continue
         with open(full, "rb") as f:
             data = f.read()
