@@ -64,7 +64,7 @@ def check_file(root, path, table):
     public = path.startswith("include/")
     inner = path[len("src/"):] if path.startswith("src/") else None
     folder = folder_of(inner, table) if inner else None
-    is_test = re.search(r"_(test|fuzz|bench)\.(cc|h)$", path) is not None
+    is_test = re.search(r"_(test|fuzz|bench)\.(cc|h)$|test_util\.h$", path) is not None
     is_main = inner is not None and inner.startswith("tools/") and path.endswith("_main.cc")
     if inner and folder is None:
         yield 1, f"src/{os.path.dirname(inner)} stands in no line of cmake/folders.cmake"

@@ -167,8 +167,8 @@ class ParallelMapPass : public Pass {
     ready_.notify_all();
     return false;
   }
-  void Put(std::int64_t number, Element element, std::exception_ptr error) {  // under mutex_
-    if (number < taken_ || (ended_ && number >= begun_)) return;              // after an error: no longer wanted
+  void Put(std::int64_t number, Element element, const std::exception_ptr& error) {  // under mutex_
+    if (number < taken_ || (ended_ && number >= begun_)) return;                     // after an error: no longer wanted
     Slot& slot = ring_[static_cast<std::size_t>(number) % ring_.size()];
     slot = {std::move(element), true, error != nullptr};
     if (error && (!slot_error_ || number < error_number_)) {

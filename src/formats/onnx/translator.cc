@@ -271,7 +271,7 @@ Result<std::vector<Value>> Translator::Inline(const Graph& graph, const Scope& s
   return outputs;
 }
 
-std::vector<Value> Translator::UniteCaptures(std::vector<Body*> bodies) {
+std::vector<Value> Translator::UniteCaptures(const std::vector<Body*>& bodies) {
   std::vector<Value> all;
   for (const Body* body : bodies)
     for (const Value v : body->frame->captured)

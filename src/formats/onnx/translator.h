@@ -50,7 +50,7 @@ class Translator {
   Result<std::vector<Value>> Inline(const Graph& graph, const Scope& scope);
   /// Gives all bodies the same captures, in the same order, behind their own inputs; returns them as values of the
   /// frame around.
-  static std::vector<Value> UniteCaptures(std::vector<Body*> bodies);
+  static std::vector<Value> UniteCaptures(const std::vector<Body*>& bodies);
   /// The finished graph.
   static ir::GraphPtr Close(Body body, std::vector<Value> outputs);
 

@@ -82,7 +82,7 @@ TEST(TableTest, EveryTruncationIsRefused) {
 /// A file of one data block with the given stored bytes and compression, checksums right.
 std::string OneBlock(std::string stored, char compression) {
   std::string file;
-  const auto put = [&file](std::string block) {
+  const auto put = [&file](const std::string& block) {
     file += block;
     PutLe32(file, base::MaskCrc(base::Crc32c(block)));
   };

@@ -76,7 +76,7 @@ Status CastOp(NodeContext& n) {
 Status CastLike(NodeContext& n) { return CastTo(n, n.dtype(1)); }
 
 // A value of one element, broadcast to dims that an input gives.
-Status Fill(NodeContext& n, Literal value, int input) {
+Status Fill(NodeContext& n, const Literal& value, int input) {
   const Value scalar = n.b.Constant(value.reshaped({}));
   if (const std::optional<std::vector<Dim>> dims = n.Symbolic(n.in(input))) {
     for (const Dim& dim : *dims)
