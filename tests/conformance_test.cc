@@ -70,6 +70,10 @@ TEST(Records, HaveSamplesSummariesAndAReference) {
       EXPECT_FALSE(op.summary.empty());
       EXPECT_TRUE(op.infer != nullptr || op.lower != nullptr);
       EXPECT_TRUE(op.eval != nullptr || op.lower != nullptr);
+      // Samples hold tensors only: an op on sequences is reached through the graphs of other tests.
+      bool tensors = true;
+      for (const ir::Port& p : op.inputs) tensors = tensors && (p.flags & ir::kNonTensor) == 0;
+      if (!tensors) continue;
       ASSERT_NE(op.samples, nullptr);
       std::set<std::string> names;
       bool plain = false;
