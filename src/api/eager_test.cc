@@ -108,7 +108,8 @@ TEST(Function, ConditionOnSymbolThrows) {
 }
 
 TEST(Function, OneTraceForOpenShapes) {
-  auto f = function([](const Tensor& x) { return ApplyOne("reduce_sum", {x * 2.0}); }, {.input_shapes = {Shape({Dim::symbol("n"), 2})}});
+  auto f = function([](const Tensor& x) { return ApplyOne("reduce_sum", {x * 2.0}); },
+                    {.input_shapes = {Shape({Dim::symbol("n"), 2})}});
   EXPECT_FLOAT_EQ(static_cast<float>(f(array<float>({1, 2}, {1, 2})).item()), 6);
   EXPECT_FLOAT_EQ(static_cast<float>(f(array<float>({2, 2}, {1, 2, 3, 4})).item()), 20);
   EXPECT_EQ(f.traces(), 1);

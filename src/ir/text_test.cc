@@ -11,7 +11,8 @@ namespace {
 
 Module SmallModule() {
   Module m;
-  EXPECT_TRUE(m.AddVariable(std::make_shared<VariableCell>("dense/kernel", Random({16, 8}, 1), true, "glorot_uniform")).ok());
+  EXPECT_TRUE(
+      m.AddVariable(std::make_shared<VariableCell>("dense/kernel", Random({16, 8}, 1), true, "glorot_uniform")).ok());
   EXPECT_TRUE(m.AddVariable(std::make_shared<VariableCell>("dense/bias", Random({8}, 2), false)).ok());
   Function f;
   f.name = "serving_default";
@@ -54,10 +55,12 @@ TEST(Text, LiteralsOfEveryKind) {
   Graph g;
   Builder b(&g);
   std::vector<Value> outputs;
-  for (const Literal& l : {Literal::from<float>({3}, {0.1F, -1e-30F, 3e38F}), Literal::from<double>({2}, {1.0 / 3, -0.0}), Literal::from<std::uint64_t>({1}, {~0ULL}),
-                           Literal::from<bool>({2}, {true, false}), Literal::from_strings({2}, {"a\"b", "\n"}),
-                           Literal::from<std::complex<float>>({1}, {{1.5F, -2.0F}}), FromDoubles(DType::kBF16, {2}, {1.5, -3}), FromDoubles(DType::kI4, {3}, {-8, 7, 1}),
-                           Literal::from<std::int64_t>({0}, {})})
+  for (const Literal& l :
+       {Literal::from<float>({3}, {0.1F, -1e-30F, 3e38F}), Literal::from<double>({2}, {1.0 / 3, -0.0}),
+        Literal::from<std::uint64_t>({1}, {~0ULL}), Literal::from<bool>({2}, {true, false}),
+        Literal::from_strings({2}, {"a\"b", "\n"}), Literal::from<std::complex<float>>({1}, {{1.5F, -2.0F}}),
+        FromDoubles(DType::kBF16, {2}, {1.5, -3}), FromDoubles(DType::kI4, {3}, {-8, 7, 1}),
+        Literal::from<std::int64_t>({0}, {})})
     outputs.push_back(b.Constant(l));
   ASSERT_TRUE(b.ok()) << b.status().message();
   g.set_outputs(outputs);
@@ -69,8 +72,10 @@ TEST(Text, LiteralsOfEveryKind) {
 }
 
 TEST(Text, ErrorsTellThePlace) {
-  for (const char* bad : {"", "graph", "graph() { return %0 }", "graph() { %0 = no_such_op() : f32[]\n return %0 }", "graph(%0: f32[2) { return %0 }",
-                          "graph() { %0 = constant() {value = f32[100]{1}} : f32[100]\n return %0 }", "graph() { %0 = constant() {value = @b7 : f32[100] crc32c=0x0} : f32[100]\n return %0 }"}) {
+  for (const char* bad :
+       {"", "graph", "graph() { return %0 }", "graph() { %0 = no_such_op() : f32[]\n return %0 }",
+        "graph(%0: f32[2) { return %0 }", "graph() { %0 = constant() {value = f32[100]{1}} : f32[100]\n return %0 }",
+        "graph() { %0 = constant() {value = @b7 : f32[100] crc32c=0x0} : f32[100]\n return %0 }"}) {
     const Result<Graph> r = ParseGraph(bad);
     EXPECT_FALSE(r.ok()) << bad;
     EXPECT_FALSE(r.status().message().empty());

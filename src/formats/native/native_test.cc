@@ -30,7 +30,10 @@ ir::Module Sample() {
 
 class NativeFile : public testing::Test {
  protected:
-  void SetUp() override { path_ = (std::filesystem::temp_directory_path() / ("native_test-" + std::to_string(::getpid()) + ".tenon")).string(); }
+  void SetUp() override {
+    path_ =
+        (std::filesystem::temp_directory_path() / ("native_test-" + std::to_string(::getpid()) + ".tenon")).string();
+  }
   void TearDown() override { std::filesystem::remove(path_); }
   std::string path_;
 };
