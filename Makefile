@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 
-.PHONY: all setup setup-dev build test test-full lint format generate fuzz interop bench-peers clean
+.PHONY: all setup setup-dev build demo test test-full lint format generate fuzz interop bench bench-peers clean
 all: build
 
 # Installs what a list of Debian packages names; does nothing when it is all there.
@@ -30,6 +30,11 @@ $(BUILD)/build.ninja: | setup
 
 build: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)
+
+# The main job: trains a digit classifier, exports, verifies and serves it; leaves its results in out/.
+# DEMO_ARGS="--model cnn" trains the convnet, "--data DIR" names a folder of MNIST files.
+demo: build
+	$(BUILD)/examples/digits $(DEMO_ARGS)
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
@@ -67,9 +72,13 @@ interop: build setup-dev
 	$$python tools/goldens/make.py --program $(BUILD)/bin/op_samples --check && \
 	TENON_BUILD=$(abspath $(BUILD)) $$python -m pytest -q tests/interop
 
+# Ours beside the peers', interleaved, one core each: out/bench.json. BENCH_ARGS=--quick is one short round.
+bench: build setup-dev
+	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && bench/run.py --python $$python --build $(BUILD) $(BENCH_ARGS)
+
 # The peers' figures on this machine, without ours.
 bench-peers: setup-dev
-	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && bench/run.py --python $$python --only-peers
+	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && bench/run.py --python $$python --only-peers --out out/bench-peers.json
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz out
