@@ -3,8 +3,10 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "formats/native/native.h"
+#include "formats/onnx/export.h"
 #include "formats/onnx/parse.h"
 #include "formats/onnx/translate.h"
+#include "formats/onnx/write.h"
 #include "formats/savedmodel/savedmodel.h"
 
 namespace tenon::api {
@@ -31,6 +33,10 @@ Result<ir::Module> LoadOnnx(const std::string& path) {
   TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(path));
   return onnx::Translate(model);
 }
+Status SaveOnnx(const ir::Module& module, const std::string& path, const SaveOptions& options) {
+  TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::Export(module, {.opset = options.onnx_opset}));
+  return onnx::WriteFile(model, path);
+}
 
 }  // namespace
 
@@ -38,7 +44,7 @@ std::span<const FormatEntry> Formats() {
   static constexpr FormatEntry kAll[] = {
       {Format::kTenon, ".tenon", IsNative, native::Read, SaveNative},
       {Format::kSavedModel, "", IsSavedModel, LoadSavedModel, nullptr},
-      {Format::kOnnx, ".onnx", IsOnnx, LoadOnnx, nullptr},
+      {Format::kOnnx, ".onnx", IsOnnx, LoadOnnx, SaveOnnx},
       {Format::kSavedModel, ".pb", IsGraphDef, LoadSavedModel, nullptr},
   };
   return kAll;
