@@ -37,19 +37,64 @@ TEST(ArrayOps, Numbers) {
                         Literal::from_strings({2, 1}, {"a", "b"})));
 }
 
-// Shape arithmetic folds: reshape(x, concat(gather(shape_of(x), 0), -1)) has known dims.
+// Shape arithmetic folds: reshape(x, concat(gather(shape_of(x), 0), …)) has known dims, as importers write it.
 TEST(ArrayOps, ShapeChainsFold) {
   Graph g;
   Builder b(&g);
-  const Value x = b.Input("x", Type::Tensor(DType::kF32, {Dim::symbol("n"), 3, 4}));
-  const Value like = b.Input("like", Type::TensorOfUnknownRank(DType::kF32));
-  const Value total = b.Add("reduce_prod", {b.Add("shape_of", {x})});
-  EXPECT_EQ(g.output(total).symbolic->at(0), 12 * Dim::symbol("n"));
-  const Value flat = b.Add("reshape", {x, b.Constant(Ints({2}, {-1, 12}))});
-  EXPECT_EQ(b.shape(flat), Shape({Dim::symbol("n"), 12}));
-  EXPECT_FALSE(b.ranked(b.Add("reshape", {x, b.Add("shape_of", {like})})));
-  EXPECT_FALSE(b.ranked(b.Add("squeeze", {x})));
+  const Dim n = Dim::symbol("n");
+  const Value x = b.Input("x", Type::Tensor(DType::kF32, {n, 3, 4}));
+  const Value shape = b.Add("shape_of", {x});
+  EXPECT_EQ(g.output(b.Add("reduce_prod", {shape})).symbolic->at(0), 12 * n);
+  const auto constant = [&](std::initializer_list<std::int64_t> v) {
+    return b.Constant(Ints({static_cast<std::int64_t>(v.size())}, v));
+  };
+  const Value first = b.Add("gather", {shape, b.Constant(Ints({}, {0}))});  // a scalar: n
+  const Value rows = b.Add("expand_dims", {first}, {{"axes", Longs{0}}});
+  EXPECT_EQ(b.shape(b.Add("reshape", {x, b.Add("concat", {rows, constant({-1})})})), Shape({n, 12}));
+  const Value tail = b.Add("slice", {shape}, {{"starts", Shape({1})}, {"limits", Shape({3})}});
+  EXPECT_EQ(b.shape(b.Add("broadcast_to", {b.Scalar(0, DType::kF32), b.Add("concat", {constant({2}), tail})})),
+            Shape({2, 3, 4}));
+  const std::vector<Value> parts = b.AddAll("split", {shape}, {{"sizes", Shape({1, 2})}});
+  EXPECT_EQ(b.shape(b.Add("reshape", {x, b.Add("concat", {parts[1], parts[0]})})), Shape({3, 4, n}));
+  const Value back = b.Add("reverse", {shape}, {{"axes", Longs{0}}});
+  EXPECT_EQ(b.shape(b.Add("reshape", {x, b.Cast(back, DType::kI32)})), Shape({4, 3, n}));
+  const Value scalar = b.Add("squeeze", {rows}, {{"axes", Longs{0}}});
+  EXPECT_EQ(g.output(scalar).symbolic->at(0), n);
   ASSERT_TRUE(b.ok()) << b.status().message();
+}
+
+TEST(ArrayOps, UnknownRanksStayOpen) {
+  Graph g;
+  Builder b(&g);
+  const Value x = b.Input("x", Type::Tensor(DType::kF32, {Dim::symbol("n"), 3})),
+              like = b.Input("like", Type::TensorOfUnknownRank(DType::kF32));
+  EXPECT_FALSE(b.ranked(b.Add("reshape", {x, b.Add("shape_of", {like})})));
+  EXPECT_FALSE(b.ranked(b.Add("squeeze", {x})));  // n may be 1
+  EXPECT_EQ(b.shape(b.Add("nonzero", {like})).rank(), 2);
+  ASSERT_TRUE(b.ok()) << b.status().message();
+}
+
+// Indices are checked when the op runs.
+TEST(ArrayOps, IndicesOutOfRange) {
+  const auto message = [](std::string_view op, std::vector<std::optional<Literal>> inputs, Attrs attrs) {
+    try {
+      Eval(op, std::move(inputs), std::move(attrs));
+    } catch (const Error& e) {
+      return e.status().message();
+    }
+    return std::string("no error");
+  };
+  const Literal x = Values({2, 3}, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(message("gather", {x, Ints({2}, {0, 2})}, {}),
+            "gather: got index 2 for 2 elements, expected one in [-2, 2)");
+  EXPECT_EQ(message("gather", {x, Ints({1}, {-4})}, {{"axis", std::int64_t{1}}}),
+            "gather: got index -4 for 3 elements, expected one in [-3, 3)");
+  EXPECT_NE(message("scatter_add", {x, Ints({1}, {5}), Values({1, 3}, {0, 0, 0})}, {}), "no error");
+  EXPECT_NE(message("gather_nd", {x, Ints({1, 2}, {1, 3})}, {}), "no error");
+  EXPECT_NE(message("scatter_nd_add", {x, Ints({1, 1}, {-3}), Values({1, 3}, {0, 0, 0})}, {}), "no error");
+  EXPECT_NE(message("take_along_axis", {x, Ints({1, 3}, {0, 2, 0})}, {{"axis", std::int64_t{0}}}), "no error");
+  EXPECT_NE(message("scatter_add_along_axis", {x, Ints({1, 1}, {2}), Values({1, 1}, {0})}, {{"axis", std::int64_t{0}}}),
+            "no error");
 }
 
 }  // namespace
