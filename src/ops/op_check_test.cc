@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "autograd/gradients.h"
+#include "base/status_macros.h"
 #include "ir/builder.h"
 #include "ir/infer.h"
 #include "ir/numeric.h"
@@ -193,6 +194,62 @@ void CheckGradient(const OpDef& op, const Sample& s, const std::string& where, i
   }
 }
 
+namespace {
+
+enum class Dims { kNumbers, kSymbols, kUnknownRank };
+
+// The gradients of the sum of squares of the float outputs, built for inputs of which so much is known.
+Result<std::vector<Datum>> GradientsOf(const OpDef& op, const Sample& s, Dims known) {
+  Graph g;
+  Builder b(&g);
+  std::vector<Value> inputs, sources;
+  std::vector<Datum> at;
+  for (const auto& l : s.inputs) {
+    inputs.emplace_back();
+    if (!l) continue;
+    const Literal wide = is_float(l->dtype()) ? Convert(*l, DType::kF64).value() : *l;
+    std::vector<Dim> dims;
+    for (const std::int64_t d : wide.dims())
+      dims.push_back(known == Dims::kNumbers
+                         ? Dim(d)
+                         : Dim::symbol("s" + std::to_string(inputs.size()) + "_" + std::to_string(dims.size())));
+    const Type type =
+        known == Dims::kUnknownRank ? Type::TensorOfUnknownRank(wide.dtype()) : Type::Tensor(wide.dtype(), Shape(dims));
+    inputs.back() = b.Input("x" + std::to_string(inputs.size()), type);
+    if (is_float(wide.dtype())) sources.push_back(inputs.back());
+    at.emplace_back(wide);
+  }
+  Value loss;
+  for (const Value v : b.AddAll(op, inputs, s.attrs)) {
+    if (!b.type(v).is_tensor() || b.dtype(v) != DType::kF64) continue;
+    const Value term = SumAll(b, b(v) * b(v));
+    loss = loss.valid() ? Value(b(loss) + b(term)) : term;
+  }
+  TENON_RETURN_IF_ERROR(b.status());
+  if (!loss.valid()) return std::vector<Datum>();
+  TENON_ASSIGN_OR_RETURN(const std::vector<Value> gradients, autograd::Gradients(b, std::span(&loss, 1), {}, sources));
+  g.set_outputs(gradients);
+  g.Compact();
+  return EvalGraph(g, at);
+}
+// Gradients built for symbolic dims are those built for numbers; so are those for unknown ranks, where there are any.
+void CheckSymbolicGradient(const OpDef& op, const Sample& s, const std::string& where) {
+  const auto want = GradientsOf(op, s, Dims::kNumbers);
+  ASSERT_TRUE(want.ok()) << where << ": " << want.status().message();
+  for (const Dims known : {Dims::kSymbols, Dims::kUnknownRank}) {
+    const std::string form = where + (known == Dims::kSymbols ? " (gradient, symbolic)" : " (gradient, unknown rank)");
+    const auto got = GradientsOf(op, s, known);
+    if (known == Dims::kUnknownRank && got.status().code() == Code::kFailedPrecondition)
+      continue;  // says that it needs the rank
+    ASSERT_TRUE(got.ok()) << form << ": " << got.status().message();
+    ASSERT_EQ(got->size(), want->size()) << form;
+    for (std::size_t i = 0; i < want->size(); ++i)
+      if ((*want)[i].tensor) ExpectNear((*got)[i].literal(), (*want)[i].literal(), 1e-12, form);
+  }
+}
+
+}  // namespace
+
 void CheckSample(const OpDef& op, const Sample& s) {
   const std::string where = std::string(op.name) + "/" + s.name;
   const Args args(s.inputs);
@@ -215,7 +272,9 @@ void CheckSample(const OpDef& op, const Sample& s) {
     for (std::size_t k = 0; k < results->size(); ++k)
       ExpectNear((*other)[k].literal(), (*results)[k].literal(), 2e-6, where + " (lowered)");
   }
-  if (s.gradient && (op.grad != nullptr || op.lower != nullptr)) CheckGradient(op, s, where, 2);
+  if (!s.gradient || (op.grad == nullptr && op.lower == nullptr)) return;
+  CheckGradient(op, s, where, 2);
+  CheckSymbolicGradient(op, s, where);
 }
 
 void CheckOp(std::string_view name) {
