@@ -346,7 +346,10 @@ Status Translator::Errors() const {
     if (error.code() != Code::kUnimplemented) code = Code::kInvalidArgument;
     if (seen.insert(error.message()).second) text += "\n  " + error.message();
   }
-  if (seen.size() == 1) return Status(code, fmt::format("{}: {}", where_, errors_[0].message()));
+  if (seen.size() == 1) {
+    const std::string& message = *seen.begin();
+    return Status(code, message.starts_with(where_ + ": ") ? message : fmt::format("{}: {}", where_, message));
+  }
   return Status(code, fmt::format("{}: {} nodes cannot be translated:{}", where_, seen.size(), text));
 }
 
