@@ -67,7 +67,7 @@ TEST(Export, FixturesComeBackWithTheSameNumbers) {
   }
   std::printf("  %d right, %d refused\n", right, refused);
   if (only == nullptr) {
-    EXPECT_GE(right, 600);
+    EXPECT_GE(right, 630);
   }
 }
 

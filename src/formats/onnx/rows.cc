@@ -8,7 +8,7 @@ std::span<const std::span<const OpRow>> RowFamilies() {
   static const std::array kAll = {kElementwiseRows, kActivationRows, kTypeRows,     kShapeRows,    kSliceRows,
                                   kIndexRows,       kReduceRows,     kDotRows,      kConvRows,     kPoolRows,
                                   kNormRows,        kControlRows,    kSequenceRows, kQuantizeRows, kResizeRows,
-                                  kRecurrentRows,   kAttentionRows,  kLossRows};
+                                  kRecurrentRows,   kAttentionRows,  kLossRows,     kMathRows,     kContribRows};
   return kAll;
 }
 

@@ -1,0 +1,247 @@
+// Operators of com.microsoft that ONNX Runtime's tools write into files, and quantised convolutions.
+#include <fmt/format.h>
+
+#include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/quantize.h"
+#include "formats/onnx/ops/window.h"
+#include "ir/numeric.h"
+
+namespace tenon::onnx {
+namespace {
+
+constexpr std::string_view kDomain = "com.microsoft";
+
+Ex As(NodeContext& n, int i, DType dtype) { return n.ex(n.b.Cast(n.in(i), dtype)); }
+
+// (x - zero) * scale of quantised input i, whose scale and zero point follow it.
+Ex Real(NodeContext& n, int i) {
+  Ex x = As(n, i, DType::kI32);
+  if (n.has(i + 2)) x = x - As(n, i + 2, DType::kI32);
+  return n.ex(n.b.Cast(x, DType::kF32)) * As(n, i + 1, DType::kF32);
+}
+
+Value Requantize(NodeContext& n, Ex real, int scale, int zero) {
+  const Ex point = n.has(zero) ? As(n, zero, DType::kF32) : n.ex({});
+  return Quantize(n, real / As(n, scale, DType::kF32), point, n.has(zero) ? n.dtype(zero) : DType::kU8);
+}
+
+// A vector along the output channels of weights [out, in, k…], or of a result [N, out, …].
+Ex PerChannel(NodeContext& n, Ex v, int rank, int axis) {
+  if (!n.b.ok() || n.b.shape(v).rank() == 0 || n.b.shape(v)[0] == Dim(1)) return n.Reshape(v, {});
+  std::vector<Dim> dims(static_cast<std::size_t>(rank), Dim(1));
+  dims[static_cast<std::size_t>(axis)] = n.b.shape(v)[0];
+  return n.Reshape(v, std::move(dims));
+}
+
+// x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias (int32). The sum is exact in int32.
+Status QLinearConv(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape weights, n.ShapeOf(n.in(3)));
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  if (weights.rank() != rank || rank < 3) return n.Fail("weights of another rank than the input");
+  Ints kernel;
+  for (int i = 2; i < rank; ++i) {
+    if (weights[i].is_symbolic()) return n.Unsupported("a kernel of unknown size");
+    kernel.push_back(weights[i].value());
+  }
+  TENON_ASSIGN_OR_RETURN(const Window w, ReadWindow(n, n.in(0), kernel));
+  const Ex x = As(n, 0, DType::kI32) - As(n, 2, DType::kI32);
+  const Ex k = As(n, 3, DType::kI32) - PerChannel(n, As(n, 5, DType::kI32), rank, 0);
+  Ex sum = n.Apply("conv", {x, k},
+                   {{"strides", w.strides},
+                    {"padding", w.Padding()},
+                    {"dilations", w.dilations},
+                    {"groups", n.Int("group", 1)},
+                    {"auto_pad", w.auto_pad},
+                    {"layout", w.layout},
+                    {"kernel_layout", w.kernel_layout}});
+  if (n.has(8)) sum = sum + ChannelShape(n, n.in(8), rank);
+  const Ex scale = As(n, 1, DType::kF32) * PerChannel(n, As(n, 4, DType::kF32), rank, 1) / As(n, 6, DType::kF32);
+  n.Out(0, Quantize(n, n.ex(n.b.Cast(sum, DType::kF32)) * scale, As(n, 7, DType::kF32), n.dtype(7)));
+  return {};
+}
+
+// a, a_scale, a_zero, b, b_scale, b_zero, c (int32), y_scale, y_zero; without y_scale the result is real.
+Status QGemm(NodeContext& n) {
+  const bool transpose_b = n.Int("transB", 0) != 0;
+  const auto column = [&](Ex v) { return PerChannel(n, v, 2, transpose_b ? 0 : 1); };
+  const Ex a = As(n, 0, DType::kI32) - As(n, 2, DType::kI32);
+  const Ex b = As(n, 3, DType::kI32) - column(As(n, 5, DType::kI32));
+  Ex sum = n.Apply("matmul", {a, b}, {{"transpose_x", n.Int("transA", 0) != 0}, {"transpose_y", transpose_b}});
+  if (n.has(6)) sum = sum + n.x(6);
+  const Ex scale = As(n, 1, DType::kF32) * PerChannel(n, As(n, 4, DType::kF32), 2, 1) * n.Float("alpha", 1.0);
+  const Ex real = n.ex(n.b.Cast(sum, DType::kF32)) * scale;
+  n.Out(0, n.has(7) ? Requantize(n, real, 7, 8) : real.v);
+  return {};
+}
+
+Status QLinearBinary(NodeContext& n) {
+  n.Out(0, Requantize(n, Op(n.row.ours, Real(n, 0), Real(n, 3)), 6, 7));
+  return {};
+}
+
+Status QLinearUnary(NodeContext& n) {
+  ir::Attrs attrs;
+  if (n.row.ours == "leaky_relu") attrs.Set("negative_slope", n.Float("alpha", 0.01));
+  n.Out(0, Requantize(n, Op(n.row.ours, Real(n, 0), attrs), 3, 4));
+  return {};
+}
+
+Status QLinearGlobalAveragePool(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  Ints axes;
+  const bool last = n.Int("channels_last", 0) != 0;
+  for (int i = last ? 1 : 2; i < rank - (last ? 1 : 0); ++i) axes.push_back(i);
+  n.Out(0, Requantize(n, n.Reduce("reduce_mean", Real(n, 0), axes, true), 3, 4));
+  return {};
+}
+
+// A [.., K] times weights of 2 to 8 bits in blocks along K: B u8 [N, blocks, bytes], scales [N * blocks], zero points
+// packed as the weights or in A's type. The weights are spread out here.
+Status MatMulNBits(NodeContext& n) {
+  const std::int64_t k = n.Int("K", 0), columns = n.Int("N", 0), bits = n.Int("bits", 4),
+                     block = n.Int("block_size", 32);
+  if (k < 1 || columns < 1 || bits < 2 || bits > 8 || 8 % bits != 0 || block < 1)
+    return n.Unsupported(fmt::format("K {}, N {}, bits {}, block_size {}", k, columns, bits, block));
+  if (n.has(4)) return n.Unsupported("g_idx");
+  const std::optional<Literal> packed = n.Const(1), scales = n.Const(2), zeros = n.Const(3);
+  if (!packed || !scales || (n.has(3) && !zeros)) return n.Unsupported("weights that only the run knows");
+  const std::int64_t blocks = (k + block - 1) / block, bytes = (block * bits + 7) / 8, each = 8 / bits;
+  if (packed->dtype() != DType::kU8 || packed->size() != columns * blocks * bytes || scales->size() != columns * blocks)
+    return n.Fail(fmt::format("weights {} and scales {} for K {} and N {}", packed->to_string(0), scales->to_string(0),
+                              k, columns));
+  const std::int64_t zero_bytes = (blocks * bits + 7) / 8;
+  if (zeros && zeros->dtype() == DType::kU8 && zeros->size() != columns * zero_bytes)
+    return n.Fail(fmt::format("zero points {}", zeros->to_string(0)));
+  if (zeros && zeros->dtype() != DType::kU8 && zeros->size() != columns * blocks)
+    return n.Fail(fmt::format("zero points {}", zeros->to_string(0)));
+  const std::span<const std::uint8_t> data = packed->data<std::uint8_t>();
+  const auto unpack = [&](std::span<const std::uint8_t> from, std::int64_t row, std::int64_t i) {
+    const unsigned byte = from[static_cast<std::size_t>(row + i / each)];
+    return static_cast<double>((byte >> (i % each * bits)) & ((1U << bits) - 1));
+  };
+  const std::vector<double> scale = ir::ToDoubles(*scales);
+  std::vector<double> weights(static_cast<std::size_t>(columns * k));
+  for (std::int64_t c = 0; c < columns; ++c)
+    for (std::int64_t i = 0; i < k; ++i) {
+      const std::int64_t at = i / block, cell = c * blocks + at;
+      double zero = std::int64_t{1} << (bits - 1);
+      if (zeros)
+        zero = zeros->dtype() == DType::kU8 ? unpack(zeros->data<std::uint8_t>(), c * zero_bytes, at) : zeros->at(cell);
+      weights[static_cast<std::size_t>(c * k + i)] =
+          (unpack(data, cell * bytes, i % block) - zero) * scale[static_cast<std::size_t>(cell)];
+    }
+  const Value w = n.b.Constant(ir::FromDoubles(n.dtype(0), {columns, k}, weights));
+  Ex y = n.Apply("matmul", {n.in(0), w}, {{"transpose_y", true}});
+  if (n.has(5)) y = y + n.x(5);
+  n.Out(0, y);
+  return {};
+}
+
+// The activation that a fused node ends with.
+Result<Ex> Fused(NodeContext& n, Ex y) {
+  const std::string name = n.String("activation", "");
+  const std::vector<double> params = n.FloatList("activation_params");
+  const auto param = [&](std::size_t i, std::string_view attr, double otherwise) {
+    return i < params.size() ? params[i] : n.Float(attr, otherwise);
+  };
+  const auto number = [&](double v) { return n.Scalar(v, y.dtype()); };
+  if (name.empty()) return y;
+  if (name == "Relu") return Op("relu", y);
+  if (name == "Tanh") return Op("tanh", y);
+  if (name == "Sigmoid") return Op("sigmoid", y);
+  if (name == "LeakyRelu") return Op("leaky_relu", y, {{"negative_slope", param(0, "activation_alpha", 0.01)}});
+  if (name == "Clip")
+    return n.Apply("clip",
+                   {y, number(param(0, "activation_alpha", -3.4e38)), number(param(1, "activation_beta", 3.4e38))});
+  if (name == "HardSigmoid")
+    return n.Apply("clip",
+                   {y * param(0, "activation_alpha", 0.2) + param(1, "activation_beta", 0.5), number(0), number(1)});
+  return n.Unsupported(fmt::format("the activation {}", name));
+}
+
+Status FusedConv(NodeContext& n) {
+  const OpRow* conv = FindRow("", "Conv");
+  TENON_RETURN_IF_ERROR(conv->translate(n));
+  Ex y = n.ex(n.outputs()[0]);
+  if (n.has(3)) y = y + n.x(3);
+  TENON_ASSIGN_OR_RETURN(y, Fused(n, y));
+  n.Out(0, y);
+  return {};
+}
+
+Status FusedGemm(NodeContext& n) {
+  const OpRow* gemm = FindRow("", "Gemm");
+  TENON_RETURN_IF_ERROR(gemm->translate(n));
+  TENON_ASSIGN_OR_RETURN(const Ex y, Fused(n, n.ex(n.outputs()[0])));
+  n.Out(0, y);
+  return {};
+}
+
+Status FusedMatMul(NodeContext& n) {
+  if (n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0) return n.Unsupported("transposed batches");
+  const Ex y = n.Apply("matmul", {n.in(0), n.in(1)},
+                       {{"transpose_x", n.Int("transA", 0) != 0}, {"transpose_y", n.Int("transB", 0) != 0}});
+  n.Out(0, n.Float("alpha", 1) == 1 ? y : y * n.Float("alpha", 1));
+  return {};
+}
+
+Status BiasGelu(NodeContext& n) {
+  const Ex x = n.has(1) ? n.x(0) + n.x(1) : n.x(0);
+  n.Out(0, n.Add("gelu", {x}, {{"approximate", n.row.ours == "tanh"}}));
+  return {};
+}
+
+Status QuickGelu(NodeContext& n) {
+  n.Out(0, n.x(0) * Op("sigmoid", n.x(0) * n.Float("alpha", 1.702)));
+  return {};
+}
+
+// x + skip (+ bias), normalised over the last axis; the sum is output 3.
+Status SkipLayerNormalization(NodeContext& n) {
+  const bool simple = n.row.ours == "simple";
+  Ex sum = n.x(0) + n.x(1);
+  const int bias = simple ? 3 : 4;
+  if (n.has(bias)) sum = sum + n.x(bias);
+  const double epsilon = n.Float("epsilon", 1e-12);
+  if (simple) {
+    n.Out(0, sum * Op("rsqrt", n.Reduce("reduce_mean", sum * sum, {-1}, true) + epsilon) * n.x(2));
+  } else {
+    n.Out(0, n.Add("layer_norm", {sum, n.in(2), n.in(3)}, {{"axis", std::int64_t{-1}}, {"epsilon", epsilon}}));
+  }
+  n.Out(3, sum);
+  return {};
+}
+
+constexpr std::string_view kConvAttrs =
+    "auto_pad:s dilations:is group:i kernel_shape:is pads:is strides:is activation:s activation_params:fs";
+
+const OpRow kRows[] = {
+    {"QLinearConv", 8, 9, 1, kConvAttrs, QLinearConv},
+    {"QGemm", 6, 9, 1, "alpha:f transA:i transB:i", QGemm, {}, kDomain},
+    {"QLinearAdd", 7, 8, 1, "", QLinearBinary, "add", kDomain},
+    {"QLinearMul", 7, 8, 1, "", QLinearBinary, "multiply", kDomain},
+    {"QLinearSigmoid", 4, 5, 1, "", QLinearUnary, "sigmoid", kDomain},
+    {"QLinearLeakyRelu", 4, 5, 1, "alpha:f", QLinearUnary, "leaky_relu", kDomain},
+    {"QLinearGlobalAveragePool", 4, 5, 1, "channels_last:i", QLinearGlobalAveragePool, {}, kDomain},
+    {"MatMulNBits", 3, 6, 1, "K:i N:i bits:i block_size:i accuracy_level:i", MatMulNBits, {}, kDomain},
+    {"FusedConv", 2, 4, 1, kConvAttrs, FusedConv, {}, kDomain},
+    {"FusedGemm",
+     2,
+     3,
+     1,
+     "alpha:f beta:f transA:i transB:i activation:s activation_alpha:f activation_beta:f activation_gamma:f",
+     FusedGemm,
+     {},
+     kDomain},
+    {"FusedMatMul", 2, 2, 1, "alpha:f transA:i transB:i transBatchA:i transBatchB:i", FusedMatMul, {}, kDomain},
+    {"BiasGelu", 2, 2, 1, "", BiasGelu, "erf", kDomain},
+    {"Gelu", 1, 1, 1, "", BiasGelu, "erf", kDomain},
+    {"FastGelu", 1, 2, 1, "", BiasGelu, "tanh", kDomain},
+    {"QuickGelu", 1, 1, 1, "alpha:f", QuickGelu, {}, kDomain},
+    {"SkipLayerNormalization", 3, 5, 4, "epsilon:f", SkipLayerNormalization, {}, kDomain},
+    {"SkipSimplifiedLayerNormalization", 3, 4, 4, "epsilon:f", SkipLayerNormalization, "simple", kDomain},
+};
+
+}  // namespace
+const std::span<const OpRow> kContribRows = kRows;
+}  // namespace tenon::onnx
