@@ -1,0 +1,27 @@
+"""What the interop tests share: where the build is, and how to call its programs."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@pytest.fixture(scope="session")
+def build():
+    return pathlib.Path(os.environ.get("TENON_BUILD", ROOT / "build"))
+
+
+@pytest.fixture(scope="session")
+def tenon(build):
+    """tenon("convert", a, b): runs the command; fails the test with its messages when it fails."""
+
+    def run(*args, program="tenon"):
+        done = subprocess.run([str(build / "bin" / program), *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{program} {' '.join(map(str, args))}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
