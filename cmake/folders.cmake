@@ -20,7 +20,7 @@ set(TENON_ARROWS
   "verify: ir runtime backends/ref tensor base"
   "serve/core: base tensor"
   "serve/rest: serve/core base tensor"
-  "serve/servables: serve/core api ir tensor base"
+  "serve/servables: serve/core serve/rest api ir tensor base"
   "api: ir ops autograd runtime compiler backends/ref backends/cpu eager data keras formats/native formats/onnx formats/savedmodel formats/proto_wire verify tensor base"
   "tools: base tensor ir runtime compiler api verify serve/core serve/rest serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
 )

@@ -33,7 +33,7 @@ class TENON_API Versions {
 
 /// A model: a name, and a folder whose sub-folders with whole numbers for names (1, 00000123) are its versions. New
 /// sub-folders are picked up while the server runs, removed ones are unloaded. `labels` give versions a second name
-/// (/v1/models/M/labels/L); a label whose version is not loaded answers as an unknown one.
+/// (/v1/models/M/labels/L); one whose version is not loaded answers 404 as that version does.
 struct ModelConfig {
   std::string name = {};
   std::string base_path = {};
@@ -48,11 +48,13 @@ struct ServerOptions {
   int grpc_port = 0;  // 0: off
   int rest_port = 0;  // 0: off
   std::vector<ModelConfig> models = {};
-  std::string address = {};                             // a numeric address to listen on; empty: all of them
-  int rest_threads = 0;                                 // I/O threads; 0: one for each two CPUs, at most 8
-  int worker_threads = 0;                               // for requests that take long; 0: one for each CPU
-  int rest_timeout_ms = 30'000;                         // of a request; a request that takes longer answers 504
-  bool enable_cors = false;                             // Access-Control-* headers on every /v1 reply
+  std::string address = {};      // a numeric address to listen on; empty: all of them
+  int rest_threads = 0;          // I/O threads; 0: one for each two CPUs, at most 8
+  int model_threads = 1;         // that one run of a model may use; requests run beside each other
+  std::string backend = {};           // that runs the models, as in CompileOptions
+  int worker_threads = 0;        // for requests that take long; 0: one for each CPU
+  int rest_timeout_ms = 30'000;  // of a request; a request that takes longer answers 504
+  bool enable_cors = false;      // Access-Control-* headers on every /v1 reply
   std::int64_t max_body_bytes = std::int64_t{1} << 30;  // of a request; more answers 413
   int poll_interval_ms = 1000;  // between two looks at the base paths; 0: only one, at the start
   int max_load_retries = 5;     // of a version, after the first attempt

@@ -102,6 +102,16 @@ Result<Entry> CompileFunction(const ir::Module& module, const ir::Function& f, c
     graph.output(v).record = declared.record;
     moved[static_cast<std::size_t>(inputs[i].node)] = {v};
   }
+  // A variable that is only written is an input as well: the new value may take its storage.
+  for (const std::string& path : f.writes) {
+    if (std::find(f.reads.begin(), f.reads.end(), path) != f.reads.end()) continue;
+    const ir::VariablePtr cell = module.FindVariable(path);
+    if (cell == nullptr)
+      return Status(Code::kInternal, f.name + ": writes variable \"" + path + "\", which the module lacks");
+    b.Input(path, cell->type());
+    TENON_RETURN_IF_ERROR(b.status());
+    e.reads.push_back(cell);
+  }
   for (std::int32_t id = 0; id < f.graph.size(); ++id) {
     ir::Node n = f.graph.node(id);
     if (n.op->name == "input") continue;

@@ -162,16 +162,17 @@ void Manager::Core::Loop() {
 }
 
 void Manager::Core::Tick() {
+  // A version that ended is forgotten once it is no longer aspired: its number may come back as a new one.
+  const auto gone = [](const EntryPtr& e) {
+    return !e->busy && (e->harness.state() == kDisabled || (e->harness.state() == kError && !e->harness.aspired()));
+  };
   for (auto it = models.begin(); it != models.end();) {
     Model& model = it->second;
-    // A version that ended is forgotten once it is no longer aspired: its number may come back as a new one.
-    std::erase_if(model.entries, [&](const EntryPtr& e) {
-      return !e->busy && (e->harness.state() == kDisabled || (e->harness.state() == kError && !e->harness.aspired()));
-    });
+    std::erase_if(model.entries, gone);
     if (model.pending && ApplyPending(it->first, model)) model.pending.reset();
     ApplyPolicy(model);
     for (const EntryPtr& entry : model.entries) Progress(entry);
-    std::erase_if(model.entries, [&](const EntryPtr& e) { return !e->busy && e->harness.state() == kDisabled; });
+    std::erase_if(model.entries, gone);
     it = model.entries.empty() && !model.pending ? models.erase(it) : std::next(it);
   }
 }

@@ -83,6 +83,7 @@ void HttpConnection::Process(std::string_view input, bool stored) {
     begun_ = now_;
     received_ = 0;
   }
+  stalled_ = !closing_ && output_full();
   if (!stored) {
     in_.assign(input.substr(used));
     in_at_ = 0;
@@ -129,9 +130,13 @@ void HttpConnection::Finished(std::string reply, Clock::time_point now) {
 
 /// Sends, and asks for the events that can bring the connection further.
 void HttpConnection::AfterProgress() {
-  Flush();
-  if (done_) return;
-  if (eof_ && !busy_) closing_ = true;  // nothing complete is left
+  for (;;) {
+    Flush();
+    if (done_) return;
+    if (!stalled_ || busy_ || output_full()) break;
+    Process(std::string_view(in_).substr(in_at_), true);  // requests that waited for room
+  }
+  if (eof_ && !busy_ && !stalled_) closing_ = true;  // nothing complete is left
   const bool pending = out_at_ < out_.size();
   if (closing_ && !pending && !busy_) {
     if (eof_) {
@@ -164,10 +169,6 @@ void HttpConnection::Flush() {
 void HttpConnection::Writable(Clock::time_point now) {
   now_ = now;
   if (done_) return;
-  const bool was_full = output_full();
-  Flush();
-  if (done_) return;
-  if (was_full && !output_full() && !busy_ && !in_.empty()) Process(std::string_view(in_).substr(in_at_), true);
   AfterProgress();
 }
 

@@ -186,7 +186,7 @@ void HttpServer::Loop::Run() {
         if (connection.done()) touched_.push_back(&connection);
       }
     }
-    if (now_ - last_tick_ >= tick) {
+    if (now_ - last_tick_ >= wait) {
       last_tick_ = now_;
       for (const auto& [raw, connection] : connections_) {
         raw->Tick(now_);

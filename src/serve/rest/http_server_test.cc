@@ -102,6 +102,20 @@ TEST_F(HttpServerTest, LargeBodiesBothWays) {
   EXPECT_EQ(client.ReadReply().body, "GET:");
 }
 
+// Requests that wait while the output is full must not be forgotten, however it empties.
+TEST_F(HttpServerTest, FullOutputAndPipelining) {
+  Start();
+  for (int round = 0; round < 12; ++round) {
+    RawClient client(port());
+    std::string bytes;
+    for (int i = 0; i < 4; ++i) bytes += "GET /big HTTP/1.1\r\n\r\n";
+    client.Send(bytes + "GET /echo HTTP/1.1\r\n\r\n");
+    if (round % 3 == 2) client.HalfClose();
+    for (int i = 0; i < 4; ++i) ASSERT_EQ(client.ReadReply().body.size(), 8U << 20) << round;
+    ASSERT_EQ(client.ReadReply().body, "GET:") << round;
+  }
+}
+
 TEST_F(HttpServerTest, Continue) {
   Start();
   RawClient client(port());

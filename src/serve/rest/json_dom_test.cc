@@ -155,8 +155,24 @@ TEST(ScanFloat, AgainstStrtod) {
   EXPECT_GT(taken, 100'000);
   EXPECT_GT(short_taken, 40'000);
   // Whatever stands there, the short way is either none or the long way.
-  const char* const odd[] = {"0", "-0", "-0.0", "00", "0.", "-", "1.e5", "12345678", "123456789", "0.123456789012345678901",
-                             "1.5e3", "9.9,", "3]", "0.0000000000000000001", "999.9999999999999999", ".5", "x", "1234567.5"};
+  const char* const odd[] = {"0",
+                             "-0",
+                             "-0.0",
+                             "00",
+                             "0.",
+                             "-",
+                             "1.e5",
+                             "12345678",
+                             "123456789",
+                             "0.123456789012345678901",
+                             "1.5e3",
+                             "9.9,",
+                             "3]",
+                             "0.0000000000000000001",
+                             "999.9999999999999999",
+                             ".5",
+                             "x",
+                             "1234567.5"};
   for (const char* t : odd) {
     char padded[64] = {};
     std::strcpy(padded, t);

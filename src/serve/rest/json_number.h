@@ -64,7 +64,7 @@ inline int CountDigits8(std::uint64_t v) {
   return other == 0 ? 8 : std::countr_zero(other) >> 3;
 }
 
-extern const double kPow10[23];               // 1e0 … 1e22, exact
+extern const double kPow10[23];  // 1e0 … 1e22, exact
 inline constexpr double kTenth[20] = {1e0,   1e-1,  1e-2,  1e-3,  1e-4,  1e-5,  1e-6,  1e-7,  1e-8,  1e-9,
                                       1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15, 1e-16, 1e-17, 1e-18, 1e-19};
 inline constexpr std::uint64_t kUnit[9] = {1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
@@ -83,8 +83,8 @@ inline bool NearFloatTie(double v) { return (std::bit_cast<std::uint64_t>(v) & 0
 
 }  // namespace number_internal
 
-/// ScanFloat for numbers without exponent, of at most 19 digits: without a loop over them. Reads up to kFloatReach bytes
-/// from p on, so they must be there. nullptr as ScanFloat does, and for everything it has no short way for.
+/// ScanFloat for numbers without exponent, of at most 19 digits: without a loop over them. Reads up to kFloatReach
+/// bytes from p on, so they must be there. nullptr as ScanFloat does, and for everything it has no short way for.
 inline constexpr std::ptrdiff_t kFloatReach = 48;
 inline const char* ScanShortFloat(const char* p, float& out) {
   using namespace number_internal;

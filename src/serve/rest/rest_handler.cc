@@ -4,7 +4,7 @@
 
 #include <exception>
 
-#include "serve/rest/inflate.h"
+#include "base/gzip.h"
 #include "serve/rest/model_json.h"
 #include "serve/rest/predict_request.h"
 #include "serve/rest/predict_response.h"
@@ -130,7 +130,8 @@ Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline dea
   std::string inflated;
   std::string_view body = request.body;
   if (request.header("Content-Encoding").find("gzip") != std::string_view::npos) {
-    if (std::optional<std::string> bytes = Inflate(body, options_.inflated_limit)) inflated = *std::move(bytes);
+    Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(body)), "Request", options_.inflated_limit);
+    if (bytes.ok()) inflated = *std::move(bytes);
     body = inflated;  // empty when the stream is bad: the reader says so
   }
   switch (route->verb) {

@@ -1,0 +1,176 @@
+#include "serve/servables/module_servable.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "ir/module.h"
+#include "tenon/compile.h"
+#include "tenon/formats.h"
+
+namespace tenon::serve {
+namespace {
+
+constexpr std::array<std::string_view, 8> kModelExtensions = {".onnx",   ".tenon", ".keras", ".h5",
+                                                              ".tflite", ".pt2",   ".pt",    ".safetensors"};
+constexpr std::int64_t kWarmUpElements = 16 << 20;  // of one input; a larger one is not worth the time
+
+TensorInfo InfoOf(const TensorSpec& spec) {
+  TensorInfo info{.alias = spec.name, .tensor_name = spec.name + ":0", .dtype = spec.dtype};
+  info.unknown_rank = !spec.rank_known;
+  if (spec.rank_known)
+    for (const Dim& dim : spec.shape.dims()) info.dims.push_back(dim.try_value().value_or(-1));
+  return info;
+}
+
+/// What the source file said of a port: "x:0 -1,1", or "x:0 ?" for any rank. The importer leaves it in the function's
+/// metadata, because metadata replies show the names and shapes of the file and not what was inferred.
+void ApplyDeclared(const std::string& text, TensorInfo& info) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return;
+  std::vector<std::int64_t> dims;
+  const bool unknown_rank = text.substr(space + 1) == "?";
+  for (std::size_t at = space + 1; !unknown_rank && at < text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    std::int64_t dim = 0;
+    if (std::from_chars(text.data() + at, text.data() + comma, dim).ec != std::errc()) return;
+    dims.push_back(dim);
+    at = comma + 1;
+  }
+  info.tensor_name = text.substr(0, space);
+  info.unknown_rank = unknown_rank;
+  info.dims = std::move(dims);
+}
+
+class ModuleServable : public Servable {
+ public:
+  ModuleServable(Executable executable, std::vector<Signature> signatures, std::vector<std::string> functions)
+      : executable_(std::move(executable)), signatures_(std::move(signatures)), functions_(std::move(functions)) {}
+
+  const std::vector<Signature>& signatures() const override { return signatures_; }
+
+  Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                                   Deadline) override {
+    const auto at = static_cast<std::size_t>(&signature - signatures_.data());
+    Result<std::vector<Literal>> all = executable_.run_ordered(std::move(inputs), functions_[at]);
+    if (!all.ok() || wanted.empty()) return all;
+    std::vector<Literal> out;
+    for (const int i : wanted) out.push_back((*all)[static_cast<std::size_t>(i)]);
+    return out;
+  }
+
+  void WarmUp() {
+    const ir::Module& module = *executable_.module().impl();
+    for (std::size_t i = 0; i < signatures_.size(); ++i) {
+      const ir::Function* function = module.FindFunction(functions_[i]);
+      if (function == nullptr || !function->writes.empty()) continue;  // a run would change the state
+      std::optional<std::vector<Literal>> inputs = Zeros(signatures_[i]);
+      if (!inputs) continue;
+      const auto ran = executable_.run_ordered(*std::move(inputs), functions_[i]);
+      // Zeros need not be valid input: what a real request gets is said to that request.
+      if (!ran.ok())
+        base::Log(base::LogLevel::kDebug,
+                  fmt::format("signature {}: warm-up: {}", signatures_[i].name, ran.status().message()));
+    }
+  }
+
+ private:
+  static std::optional<std::vector<Literal>> Zeros(const Signature& signature) {
+    std::vector<Literal> out;
+    for (const TensorInfo& info : signature.inputs) {
+      if (info.dtype == DType::kString || info.unknown_rank) return std::nullopt;
+      std::vector<std::int64_t> dims = info.dims;
+      std::ranges::replace(dims, -1, 1);
+      const Result<std::int64_t> size = checked_size(dims);
+      if (!size.ok() || *size > kWarmUpElements) return std::nullopt;
+      out.emplace_back(info.dtype, std::move(dims));
+    }
+    return out;
+  }
+
+  const Executable executable_;
+  const std::vector<Signature> signatures_;
+  const std::vector<std::string> functions_;  // of the module, one for each signature
+};
+
+}  // namespace
+
+Result<std::string> FindModelFile(const std::string& version_path) {
+  namespace fs = std::filesystem;
+  if (!base::IsFolder(version_path)) return version_path;
+  if (base::FileExists(version_path + "/saved_model.pb")) return version_path;
+  std::vector<std::string> found, named;
+  std::error_code error;
+  for (fs::directory_iterator it(version_path, error), end; !error && it != end; it.increment(error)) {
+    const std::string extension = it->path().extension().string();
+    if (std::ranges::find(kModelExtensions, extension) == kModelExtensions.end()) continue;
+    found.push_back(it->path().string());
+    if (it->path().stem() == "model") named.push_back(found.back());
+  }
+  if (error) return Status(Code::kUnavailable, fmt::format("{}: cannot be listed: {}", version_path, error.message()));
+  if (found.size() == 1) return found[0];
+  if (named.size() == 1) return named[0];
+  if (found.empty())
+    return Status(Code::kNotFound, version_path +
+                                       ": no model in it: expected saved_model.pb, or one file such as "
+                                       "model.onnx, model.tenon, model.keras, model.tflite or model.pt2");
+  std::ranges::sort(found);
+  std::string names;
+  for (const std::string& name : found) names += (names.empty() ? "" : ", ") + name;
+  return Status(Code::kFailedPrecondition,
+                fmt::format("{}: several models in it ({}): keep one, or call it model.*", version_path, names));
+}
+
+Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const ModuleServableOptions& options) {
+  TENON_ASSIGN_OR_RETURN(Executable executable,
+                         compile(module, {.threads = options.threads, .backend = options.backend}));
+  std::vector<Signature> signatures;
+  std::vector<std::string> functions = module.signatures();
+  const bool has_default = std::ranges::find(functions, kDefaultSignature) != functions.end();
+  for (const std::string& name : functions) {
+    TENON_ASSIGN_OR_RETURN(const SignatureSpec spec, module.signature(name));
+    Signature s;
+    s.name = name;
+    const std::map<std::string, std::string>& metadata = module.impl()->FindFunction(name)->metadata;
+    const auto declared = [&](const std::string& key) {
+      const auto it = metadata.find(key);
+      return it == metadata.end() ? std::string() : it->second;
+    };
+    if (std::string method = declared("method_name"); !method.empty()) s.method_name = std::move(method);
+    for (const TensorSpec& input : spec.inputs) {
+      s.inputs.push_back(InfoOf(input));
+      ApplyDeclared(declared("input." + input.name), s.inputs.back());
+    }
+    for (const TensorSpec& output : spec.outputs) {
+      s.outputs.push_back(InfoOf(output));
+      ApplyDeclared(declared("output." + output.name), s.outputs.back());
+    }
+    signatures.push_back(std::move(s));
+  }
+  if (!has_default && functions.size() == 1) {
+    signatures.push_back(signatures[0]);
+    signatures.back().name = kDefaultSignature;
+    functions.push_back(functions[0]);
+  }
+  auto servable = std::make_unique<ModuleServable>(std::move(executable), std::move(signatures), std::move(functions));
+  servable->WarmUp();
+  return std::unique_ptr<Servable>(std::move(servable));
+}
+
+ServableCreator MakeModuleServableCreator(ModuleServableOptions options) {
+  return
+      [options = std::move(options)](const ServableId&, const std::string& path) -> Result<std::unique_ptr<Servable>> {
+        TENON_ASSIGN_OR_RETURN(const std::string file, FindModelFile(path));
+        TENON_ASSIGN_OR_RETURN(const Module module, load(file));
+        return MakeModuleServable(module, options);
+      };
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,23 @@
+// Server: ServerCore with the servables that modules become.
+#include "serve/servables/module_servable.h"
+#include "serve/servables/server_core.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+struct Server::Impl {
+  explicit Impl(ServerOptions options)
+      : core(options, MakeModuleServableCreator({.threads = options.model_threads, .backend = options.backend})) {}
+  ServerCore core;
+};
+
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Server::~Server() = default;
+Result<void> Server::start() { return impl_->core.Start(); }
+void Server::wait() { impl_->core.Wait(); }
+void Server::stop() { impl_->core.Stop(); }
+int Server::rest_port() const { return impl_->core.rest_port(); }
+int Server::grpc_port() const { return 0; }
+Result<void> Server::reload(std::vector<ModelConfig> models) { return impl_->core.Reload(models); }
+
+}  // namespace tenon::serve

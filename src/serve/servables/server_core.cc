@@ -1,0 +1,181 @@
+#include "serve/servables/server_core.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "base/threads.h"
+#include "serve/rest/rest_handler.h"
+#include "serve/servables/signals.h"
+
+namespace tenon::serve {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator) {
+  ManagerOptions out;
+  out.loaders = MakeLoaderFactory(std::move(creator));
+  if (options.resource_preserving) out.policy = MakeResourcePreservingPolicy();
+  out.max_load_retries = options.max_load_retries;
+  out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
+  out.memory_budget = options.memory_budget;
+  return out;
+}
+
+std::vector<std::string> NamesOf(const std::vector<ModelConfig>& models) {
+  std::vector<std::string> names;
+  for (const ModelConfig& model : models) names.push_back(model.name);
+  return names;
+}
+
+}  // namespace
+
+ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
+    : options_(std::move(options)),
+      monitor_(std::make_shared<StateMonitor>()),
+      manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator)), monitor_)),
+      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+ServerCore::~ServerCore() {
+  Stop();
+  if (event_ >= 0) ::close(event_);
+}
+
+Status ServerCore::Check() const {
+  const auto bad = [](std::string_view field, std::int64_t got, std::string_view expected) {
+    return Status(Code::kInvalidArgument, fmt::format("ServerOptions: {}: got {}, expected {}", field, got, expected));
+  };
+  if (options_.rest_port < kFreePort || options_.rest_port > 65535)
+    return bad("rest_port", options_.rest_port, "0 (off), kFreePort or 1 to 65535");
+  if (options_.grpc_port != 0)
+    return Status(Code::kUnimplemented, "ServerOptions: grpc_port: gRPC is not available in this version; leave it 0");
+  if (options_.rest_timeout_ms <= 0) return bad("rest_timeout_ms", options_.rest_timeout_ms, "more than 0");
+  if (options_.max_body_bytes <= 0) return bad("max_body_bytes", options_.max_body_bytes, "more than 0");
+  if (options_.poll_interval_ms < 0) return bad("poll_interval_ms", options_.poll_interval_ms, "0 or more");
+  if (options_.max_load_retries < 0) return bad("max_load_retries", options_.max_load_retries, "0 or more");
+  if (options_.memory_budget < 0) return bad("memory_budget", options_.memory_budget, "0 or more");
+  return {};
+}
+
+Status ServerCore::Start() {
+  if (started_.exchange(true)) return Status(Code::kFailedPrecondition, "Server: start() was called before");
+  Status status = Open();
+  if (!status.ok()) Stop();
+  return status;
+}
+
+Status ServerCore::Open() {
+  TENON_RETURN_IF_ERROR(Check());
+  if (options_.rest_port != 0) {
+    const int cpus = base::DefaultThreads();
+    HttpServerOptions http;
+    http.address = options_.address;
+    http.port = options_.rest_port == kFreePort ? 0 : options_.rest_port;
+    http.io_threads = options_.rest_threads > 0 ? options_.rest_threads : std::clamp((cpus + 1) / 2, 1, 8);
+    http.worker_threads = options_.worker_threads > 0 ? options_.worker_threads : std::max(2, cpus);
+    http.limits.body_bytes = static_cast<std::size_t>(options_.max_body_bytes);
+    http.request_timeout = milliseconds(options_.rest_timeout_ms);
+    auto handler = std::make_shared<RestHandler>(
+        RestOptions{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }}, manager_);
+    rest_ = std::make_unique<HttpServer>(std::move(http), std::move(handler));
+    TENON_RETURN_IF_ERROR(rest_->Bind());
+    rest_port_ = rest_->port();
+  }
+  source_ = std::make_unique<FileSystemSource>(
+      milliseconds(options_.poll_interval_ms),
+      [manager = manager_.get()](const std::string& model, std::vector<AspiredVersion> versions) {
+        manager->SetAspired(model, std::move(versions));
+      },
+      monitor_);
+  {
+    const std::lock_guard lock(reload_mutex_);
+    TENON_RETURN_IF_ERROR(Apply(options_.models));
+  }
+  TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(options_.models)));
+  if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
+  if (rest_) {
+    TENON_RETURN_IF_ERROR(rest_->Start());
+    base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
+  }
+  ready_ = true;
+  return {};
+}
+
+Status ServerCore::Apply(const std::vector<ModelConfig>& models) {
+  TENON_RETURN_IF_ERROR(source_->SetModels(models));
+  ServingMap::Labels labels;
+  for (const ModelConfig& model : models)
+    if (!model.labels.empty()) labels[model.name].insert(model.labels.begin(), model.labels.end());
+  manager_->SetLabels(std::move(labels));
+  names_ = NamesOf(models);
+  return {};
+}
+
+Status ServerCore::WaitForModels(const std::vector<std::string>& names) {
+  const auto failed = monitor_->WaitUntilSettled(names, Clock::now() + milliseconds(options_.start_timeout_ms));
+  if (failed.empty()) return {};
+  std::string list;
+  for (const auto& [name, why] : failed)
+    list += fmt::format("{}{{{} due to error: {}: {}}}", list.empty() ? "" : ", ", name, code_name(why.code()),
+                        why.message());
+  std::string message = fmt::format("{} servable(s) did not become available: {{{}}}", failed.size(), list);
+  if (options_.strict_start) return Status(Code::kFailedPrecondition, std::move(message));
+  base::Log(base::LogLevel::kError, message);
+  return {};
+}
+
+Status ServerCore::Reload(const std::vector<ModelConfig>& models) {
+  const std::lock_guard lock(reload_mutex_);
+  if (!ready_) return Status(Code::kFailedPrecondition, "Server: reload() needs a server that has started");
+  std::vector<std::string> added;
+  for (const ModelConfig& model : models)
+    if (std::ranges::find(names_, model.name) == names_.end()) added.push_back(model.name);
+  TENON_RETURN_IF_ERROR(Apply(models));
+  return WaitForModels(added);
+}
+
+void ServerCore::Notify() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);
+}
+
+void ServerCore::Wait() {
+  if (!started_) return;
+  {
+    const SignalWatch watch(event_);
+    pollfd waited{.fd = event_, .events = POLLIN, .revents = 0};
+    while (!stopping_ && ::poll(&waited, 1, -1) <= 0) {
+    }
+    ready_ = false;
+    // Balancers look at the probes now and then: go on serving until they have seen that no more is wanted.
+    const auto until = Clock::now() + milliseconds(options_.shutdown_delay_ms);
+    while (!stopping_ && Clock::now() < until) std::this_thread::sleep_for(milliseconds(10));
+    Stop();
+  }
+}
+
+void ServerCore::Stop() {
+  stopping_ = true;
+  ready_ = false;
+  Notify();
+  monitor_->Cancel();
+  const std::lock_guard lock(stop_mutex_);
+  if (stopped_) return;
+  stopped_ = true;
+  const auto until = Clock::now() + milliseconds(options_.shutdown_timeout_ms);
+  if (source_) source_->Stop();
+  if (rest_) rest_->Stop(until);
+  rest_port_ = 0;
+  if (const Status s = manager_->Stop(std::max(until, Clock::now() + milliseconds(1000))); !s.ok())
+    base::Log(base::LogLevel::kWarning, s.message());
+}
+
+}  // namespace tenon::serve

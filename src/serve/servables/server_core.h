@@ -1,0 +1,53 @@
+// ServerCore: the parts of a server put together, for any kind of servable.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "serve/core/file_system_source.h"
+#include "serve/core/manager.h"
+#include "serve/rest/http_server.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+/// What Server promises (include/tenon/serve.h), with the servables that `creator` makes.
+class ServerCore {
+ public:
+  ServerCore(ServerOptions options, ServableCreator creator);
+  ~ServerCore();  // Stop
+  ServerCore(const ServerCore&) = delete;
+  ServerCore& operator=(const ServerCore&) = delete;
+
+  Status Start();
+  void Wait();
+  void Stop();
+  Status Reload(const std::vector<ModelConfig>& models);
+  int rest_port() const { return rest_port_; }
+  /// Started, the first loads are over, and not about to stop.
+  bool ready() const { return ready_; }
+
+ private:
+  Status Check() const;
+  Status Open();
+  Status Apply(const std::vector<ModelConfig>& models);
+  Status WaitForModels(const std::vector<std::string>& names);
+  void Notify();
+
+  const ServerOptions options_;
+  const std::shared_ptr<StateMonitor> monitor_;
+  std::shared_ptr<Manager> manager_;
+  std::unique_ptr<FileSystemSource> source_;
+  std::unique_ptr<HttpServer> rest_;
+  std::atomic<int> rest_port_{0};
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> started_{false};
+  std::atomic<bool> stopping_{false};
+  std::mutex stop_mutex_;           // one Stop at a time
+  std::mutex reload_mutex_;         // one Reload at a time
+  std::vector<std::string> names_;  // of the models, guarded by reload_mutex_
+  bool stopped_ = false;
+  int event_ = -1;  // wakes Wait
+};
+
+}  // namespace tenon::serve
