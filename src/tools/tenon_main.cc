@@ -1,0 +1,146 @@
+// tenon: the command.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "tools/commands.h"
+
+namespace tenon {
+std::string_view version();
+}
+
+namespace {
+
+// libgomp reads its spin settings when it is loaded: start again once with them.
+void SpinSettings(char** argv) {
+  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  ::setenv("GOMP_SPINCOUNT", "20000", 1);
+  ::execv("/proc/self/exe", argv);  // on failure: go on without
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace tenon::tools;
+  CLI::App app{
+      "Tenon: converts, verifies, runs and serves models.\nExit status: 0 done, 1 verification found a bug, 2 wrong "
+      "usage, 3 failed."};
+  app.require_subcommand(0, 1);
+  app.set_version_flag("--version", "tenon " + std::string(tenon::version()));
+
+  ConvertOptions convert;
+  CLI::App* c =
+      app.add_subcommand("convert", "Reads a model, writes it in another format and verifies what was written.");
+  c->footer("Example: tenon convert model.onnx models/m/1 --to saved_model");
+  c->add_option("from", convert.from,
+                "the model: .tenon, .onnx, a SavedModel folder or a frozen .pb (recognised by content)")
+      ->required();
+  c->add_option("to", convert.to, "what to write; the name tells the format: .tenon, .onnx, a folder")->required();
+  c->add_option("--to", convert.format, "the format when the name does not tell it: tenon, onnx, saved_model");
+  c->add_option("--opset", convert.onnx_opset, "ONNX operator set, 13 to 28")
+      ->check(CLI::Range(13, 28))
+      ->capture_default_str();
+  c->add_option("--samples", convert.samples, "random inputs of the verification")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  bool no_verify = false;
+  c->add_flag("--no-verify", no_verify, "do not compare what was written with what was read");
+  c->add_flag("--json", convert.json, "the report as JSON");
+
+  VerifyOptions verify;
+  CLI::App* v = app.add_subcommand(
+      "verify", "Compares two models, or a model with recorded outputs; the verdict comes from a float64 oracle.");
+  v->footer("Examples: tenon verify a.onnx b.tenon\n          tenon verify a.onnx --inputs in.npz --outputs out.npz");
+  v->add_option("expected", verify.expected, "the model to trust")->required();
+  v->add_option("got", verify.got, "the model to check");
+  v->add_option("--inputs", verify.inputs, "inputs by name (.npz); else random ones");
+  v->add_option("--outputs", verify.outputs, "recorded outputs by name (.npz), in place of a second model");
+  v->add_option("--samples", verify.samples, "random inputs")->check(CLI::Range(1, 1000))->capture_default_str();
+  v->add_option("--seed", verify.seed, "of the random inputs")->capture_default_str();
+  v->add_option("--signature", verify.signature, "the signature to run");
+  v->add_option("--backend", verify.backend, "of the float runs")
+      ->check(CLI::IsMember({"ref", "cpu"}))
+      ->capture_default_str();
+  v->add_flag("--layers", verify.layers, "also compare the values that both models name");
+  v->add_flag("--json", verify.json, "the report as JSON");
+
+  InspectOptions inspect;
+  CLI::App* i = app.add_subcommand("inspect", "Shows signatures, variables and ops of a model.");
+  i->footer("Example: tenon inspect model.onnx --json");
+  i->add_option("model", inspect.model, "the model")->required();
+  i->add_flag("--json", inspect.json, "as JSON");
+  i->add_flag("--text", inspect.text, "the whole text form");
+
+  RunModelOptions run;
+  CLI::App* r = app.add_subcommand("run", "Runs a model on arrays from an .npz file.");
+  r->footer(
+      "Example: tenon run model.onnx --inputs in.npz --outputs out.npz\nKeys are the input and output names; bfloat16 "
+      "and float8 come and go as their bits in uint16 and uint8.");
+  r->add_option("model", run.model, "the model")->required();
+  r->add_option("--inputs", run.inputs, "inputs by name (.npz)")->required();
+  r->add_option("--outputs", run.outputs, "where to write the outputs (.npz)")->required();
+  r->add_option("--signature", run.signature, "the signature to run");
+  r->add_option("--backend", run.backend, "cpu or ref")->check(CLI::IsMember({"ref", "cpu"}))->capture_default_str();
+  r->add_flag("--float64", run.float64, "all in float64 on the reference backend");
+  r->add_option("--threads", run.threads, "threads of one run; 0: what the machine grants")->check(CLI::Range(0, 1024));
+
+  ServeOptions serve;
+  CLI::App* s = app.add_subcommand("serve", "Serves a model behind TensorFlow Serving's REST API.");
+  s->footer("Example: tenon serve --model_name=digits --model_base_path=out/digits --rest_api_port=8501");
+  s->add_option("--model_name", serve.model_name, "its name in URLs")->capture_default_str();
+  s->add_option("--model_base_path", serve.model_base_path, "the folder whose numbered sub-folders are versions")
+      ->required();
+  s->add_option("--rest_api_port", serve.rest_api_port, "HTTP port; -1: any free one")->required();
+  s->add_option("--address", serve.address, "the address to listen on; all of them when not given");
+  s->add_option("--file_system_poll_wait_seconds", serve.poll_seconds,
+                "between two looks at the base path; 0: only one")
+      ->capture_default_str();
+
+  BenchOptions bench;
+  CLI::App* b = app.add_subcommand("bench", "Times a model on random inputs.");
+  b->footer("Example: tenon bench model.onnx --threads 1 --batch 1 --json");
+  b->add_option("model", bench.model, "the model")->required();
+  b->add_option("--signature", bench.signature, "the signature to run");
+  b->add_option("--backend", bench.backend, "cpu or ref")->check(CLI::IsMember({"ref", "cpu"}))->capture_default_str();
+  b->add_option("--threads", bench.threads, "threads of one run; 0: what the machine grants")
+      ->check(CLI::Range(0, 1024));
+  b->add_option("--batch", bench.batch, "what free dims become")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  b->add_option("--seconds", bench.seconds, "how long to measure")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  b->add_flag("--explain", bench.explain, "print the steps and kernels");
+  b->add_flag("--json", bench.json, "as JSON");
+
+  bool doctor_json = false;
+  CLI::App* d = app.add_subcommand("doctor", "Tells what this build and machine can do.");
+  d->footer("Example: tenon doctor --json");
+  d->add_flag("--json", doctor_json, "as JSON");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+    return kUsage;
+  }
+  try {
+    if (*r || *b || *s) SpinSettings(argv);
+    if (*c) {
+      convert.verify = !no_verify;
+      return Convert(convert);
+    }
+    if (*v) return Verify(verify);
+    if (*i) return Inspect(inspect);
+    if (*r) return RunModel(run);
+    if (*s) return Serve(serve);
+    if (*b) return Bench(bench);
+    if (*d) return Doctor(doctor_json);
+  } catch (const std::exception& e) {
+    std::cerr << "tenon: " << e.what() << '\n';
+    return kFailed;
+  }
+  std::cout << app.help();
+  return kUsage;
+}
