@@ -261,7 +261,7 @@ TEST(Dataset, APassMayBeLeftEarly) {
     int taken = 0;
     for (const Tensor& t : dataset) {
       (void)t;
-      if (++taken == i % 5) break;
+      if (++taken > i % 5) break;
     }
   }
   std::optional<Dataset<Tensor>::Iterator> kept;
