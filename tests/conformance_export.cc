@@ -45,7 +45,7 @@ void CheckThrough(const api::FormatEntry& entry, const Op& op) {
     ASSERT_TRUE(want.ok()) << want.status().message();
     const auto module = OneFunction(c);
     ASSERT_TRUE(module.ok()) << module.status().message();
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(true);
     const std::string path = folder / ("model" + std::string(entry.extension));
     SaveOptions options;
     options.format = entry.format;

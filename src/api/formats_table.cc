@@ -22,6 +22,10 @@ Result<ir::Module> LoadSavedModel(const std::string& path) {
   return base::IsFolder(path) ? savedmodel::LoadSavedModel(path) : savedmodel::LoadGraphDef(path);
 }
 
+Status SaveSavedModel(const ir::Module& module, const std::string& path, const SaveOptions&) {
+  return savedmodel::SaveSavedModel(module, path);
+}
+
 // A ModelProto begins with ir_version (field 1, varint) in every writer that we know; a GraphDef with a node (field 1,
 // bytes).
 bool IsOnnx(const std::string&, std::string_view head) {
@@ -43,7 +47,7 @@ Status SaveOnnx(const ir::Module& module, const std::string& path, const SaveOpt
 std::span<const FormatEntry> Formats() {
   static constexpr FormatEntry kAll[] = {
       {Format::kTenon, ".tenon", IsNative, native::Read, SaveNative},
-      {Format::kSavedModel, "", IsSavedModel, LoadSavedModel, nullptr},
+      {Format::kSavedModel, "", IsSavedModel, LoadSavedModel, SaveSavedModel},
       {Format::kOnnx, ".onnx", IsOnnx, LoadOnnx, SaveOnnx},
       {Format::kSavedModel, ".pb", IsGraphDef, LoadSavedModel, nullptr},
   };

@@ -51,6 +51,22 @@ std::string TemporaryName(const std::string& path) {
 constexpr int kMaxTries = 1000;
 constexpr std::size_t kPendingLimit = std::size_t{1} << 20;
 
+/// Forces the files below a folder to the disk.
+Status SyncFiles(const std::string& folder) {
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (!it->is_regular_file(error)) continue;
+    const std::string path = it->path().string();
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return FromErrno(path, "open");
+    const int failed = ::fsync(fd);
+    const Status status = failed == 0 ? Status() : FromErrno(path, "write");
+    ::close(fd);
+    if (!status.ok()) return status;
+  }
+  return error ? FromErrno(folder, "read the folder", error.value()) : Status();
+}
+
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path) {
@@ -142,12 +158,12 @@ Status AtomicFile::Write(std::string_view left) {
   return {};
 }
 
-Status AtomicFile::Commit() {
+Status AtomicFile::Commit(Sync sync) {
   if (fd_ < 0) return Status(Code::kFailedPrecondition, path_ + ": committed already");
   if (!error_.ok()) return error_;
   if (error_ = Write(pending_); !error_.ok()) return error_;
   pending_.clear();
-  if (::fsync(fd_) != 0) return error_ = FromErrno(path_, "write");
+  if (sync == Sync::kNow && ::fsync(fd_) != 0) return error_ = FromErrno(path_, "write");
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -158,11 +174,11 @@ Status AtomicFile::Commit() {
   return {};
 }
 
-Status WriteFile(const std::string& path, std::string_view bytes) {
+Status WriteFile(const std::string& path, std::string_view bytes, Sync sync) {
   Result<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
   if (!file.ok()) return file.status();
   if (Status s = (*file)->Append(bytes); !s.ok()) return s;
-  return (*file)->Commit();
+  return (*file)->Commit(sync);
 }
 
 Result<std::unique_ptr<AtomicFolder>> AtomicFolder::Create(const std::string& path) {
@@ -192,6 +208,7 @@ AtomicFolder::~AtomicFolder() {
 
 Status AtomicFolder::Commit() {
   if (temporary_.empty()) return Status(Code::kFailedPrecondition, path_ + ": committed already");
+  if (Status s = SyncFiles(temporary_); !s.ok()) return s;
   // Exchanged in one step where the file system can; then `temporary_` names the old folder.
   if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) {
     std::error_code ignored;

@@ -29,6 +29,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// When a file's bytes are forced to the disk: at once, or when the AtomicFolder that holds it is committed (once for
+/// all its files, which is much faster than one by one).
+enum class Sync { kNow, kWithFolder };
+
 /// A file written beside its final place and renamed over it by Commit(): a reader sees the old file or the whole new
 /// one. Without Commit(), or after a failed write, the temporary file is removed and the old one stays. Parent folders
 /// must exist. Appends below 1 MB are gathered; larger ones go straight to the file. One thread at a time.
@@ -43,7 +47,8 @@ class AtomicFile {
     return Append(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   }
   std::uint64_t size() const { return size_; }
-  Status Commit();  // flush, fsync, rename; the status of the first write that failed, if one did
+  /// Flush, fsync, rename; the status of the first write that failed, if one did.
+  Status Commit(Sync sync = Sync::kNow);
 
  private:
   AtomicFile() = default;
@@ -54,7 +59,7 @@ class AtomicFile {
   std::uint64_t size_ = 0;
 };
 
-Status WriteFile(const std::string& path, std::string_view bytes);  // atomic
+Status WriteFile(const std::string& path, std::string_view bytes, Sync sync = Sync::kNow);  // atomic
 
 /// A folder filled beside its final place and renamed by Commit(); creates the parents. An existing folder of that name
 /// is exchanged with the new one in one step (moved aside first where the file system cannot) and then removed with all
@@ -66,7 +71,7 @@ class AtomicFolder {
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
   const std::string& temporary() const { return temporary_; }  // write here
-  Status Commit();
+  Status Commit();                                             // the files in it go to the disk first
 
  private:
   AtomicFolder() = default;

@@ -82,7 +82,7 @@ class BundleWriter {
   /// kInvalidArgument for an empty name or one that was added before.
   Status Add(const std::string& name, Literal value);
   /// Writes PREFIX.data-00000-of-00001, then PREFIX.index; each is replaced atomically.
-  Status Write(const std::string& prefix) const;
+  Status Write(const std::string& prefix, base::Sync sync = base::Sync::kNow) const;
 
  private:
   std::map<std::string, Literal> tensors_;

@@ -74,7 +74,7 @@ Status BundleWriter::Add(const std::string& name, Literal value) {
   return {};
 }
 
-Status BundleWriter::Write(const std::string& prefix) const {
+Status BundleWriter::Write(const std::string& prefix, base::Sync sync) const {
   TENON_ASSIGN_OR_RETURN(const std::unique_ptr<base::AtomicFile> data,
                          base::AtomicFile::Create(prefix + ".data-00000-of-00001"));
   TableWriter table;
@@ -92,8 +92,8 @@ Status BundleWriter::Write(const std::string& prefix) const {
     entry.Fixed32(6, extent.crc);
     TENON_RETURN_IF_ERROR(table.Add(name, entry.bytes()));
   }
-  TENON_RETURN_IF_ERROR(data->Commit());
-  return base::WriteFile(prefix + ".index", table.Finish());
+  TENON_RETURN_IF_ERROR(data->Commit(sync));
+  return base::WriteFile(prefix + ".index", table.Finish(), sync);
 }
 
 }  // namespace tenon::savedmodel

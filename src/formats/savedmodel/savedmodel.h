@@ -23,4 +23,11 @@ Result<ir::Module> LoadSavedModel(const std::string& folder, const LoadOptions& 
 /// A frozen GraphDef file (.pb): one function, "serving_default".
 Result<ir::Module> LoadGraphDef(const std::string& path, const LoadOptions& options = {});
 
+/// Writes a folder that tf.saved_model.load, sessions, TFSMLayer, the TFLite converter and TensorFlow Serving read:
+/// each function becomes a signature, variables stay variables (trainable ones can be trained on), symbolic dims are
+/// left open. Composites that TensorFlow lacks are lowered. Atomic: an existing folder is replaced as a whole, or
+/// stays. kUnimplemented names everything that cannot be written, before anything is; the same module gives the same
+/// bytes.
+Status SaveSavedModel(const ir::Module& module, const std::string& folder);
+
 }  // namespace tenon::savedmodel

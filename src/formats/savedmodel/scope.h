@@ -64,6 +64,7 @@ struct Slot {
     kReference,  // the same, of TF1: a tensor when it is read
     kRestored,   // a tensor of the checkpoint, while the restore graph is walked
     kList,       // a TensorList, held as one tensor with the items along axis 0
+    kSumTo,      // axes for Sum that depend on a dim of run time: sum to the shape of `value`
   };
   Kind kind = Kind::kNone;
   ir::Value value;

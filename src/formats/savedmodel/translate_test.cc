@@ -16,14 +16,24 @@ TEST_P(Fixture, GivesTheRecordedNumbers) {
   const bool graph = base::FileExists(folder + "/graph.pb");
   const Result<ir::Module> module = graph ? LoadGraphDef(folder + "/graph.pb") : LoadSavedModel(folder);
   ASSERT_TRUE(module.ok()) << module.status().message();
-  EXPECT_EQ(RunCalls(*module, RecordedCalls(folder), 1e-5), "");
+  // bfloat16 keeps 8 bits: TensorFlow's kernels round sums elsewhere than ours.
+  const bool coarse = folder.find("bfloat16") != std::string::npos;
+  EXPECT_EQ(RunCalls(*module, RecordedCalls(folder), coarse ? 4e-3 : 1e-5), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Fixture,
-                         testing::Values("keras_einsum_dense", "keras_float64", "keras_normalization_adapted",
-                                         "keras_tf_save_trained", "module_dtypes", "module_minimal",
-                                         "module_nested_calls", "tf1_two_meta_graphs"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(
+    All, Fixture,
+    testing::Values("graphdef_keras_cnn", "graphdef_mlp", "keras2_cnn", "keras_attention", "keras_bfloat16",
+                    "keras_cnn", "keras_conv1d", "keras_conv2d_options", "keras_conv3d", "keras_conv_transpose",
+                    "keras_einsum_dense", "keras_embedding", "keras_export_archive", "keras_float16", "keras_float64",
+                    "keras_group_query_attention", "keras_merging", "keras_mixed_bfloat16", "keras_mixed_float16",
+                    "keras_mlp", "keras_multi_head_attention", "keras_multi_in_out", "keras_nested",
+                    "keras_normalization", "keras_normalization_adapted", "keras_ops_graph", "keras_pooling",
+                    "keras_quantized_int8", "keras_resnet", "keras_separable_depthwise", "keras_static_batch",
+                    "keras_tf_save_trained", "keras_transformer", "keras_unet", "module_counter", "module_train_step",
+                    "tf1_training_graph", "module_dtypes", "module_minimal", "module_multi_signature",
+                    "module_nested_calls", "tf1_two_meta_graphs"),
+    [](const auto& test) { return std::string(test.param); });
 
 TEST(TranslateTest, TagsChooseTheMetaGraph) {
   TENON_TEST_DATA_OR_SKIP(folder, "fixtures/savedmodel/tf1_two_meta_graphs");

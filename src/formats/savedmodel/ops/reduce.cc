@@ -18,6 +18,10 @@ std::string_view OurName(std::string_view op) {
 
 Status Reduce(OpContext& c) {
   const Value x = c.in(0);
+  if (c.has(1) && c.inputs[1].kind == Slot::Kind::kSumTo && c.node.op == "Sum") {
+    c.Set(c.b.Add("sum_like", {x, c.inputs[1].value}));
+    return {};
+  }
   const std::vector<std::int64_t> axes = c.ints(1);
   const bool keep = c.Bool("keep_dims", false);
   const auto elements = c.dims(0);
