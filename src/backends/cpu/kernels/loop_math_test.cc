@@ -50,6 +50,7 @@ const Function kFunctions[] = {
     {"tanh", LoopOp::kTanh, [](double x) { return std::tanh(x); }, 2.5},
     {"sigmoid", LoopOp::kSigmoid, Sigmoid, 3.0},
     {"erf", LoopOp::kErf, [](double x) { return std::erf(x); }, 2.0},
+    {"erfc", LoopOp::kErfc, [](double x) { return std::erfc(x); }, 6.5},
     {"sin", LoopOp::kSin, [](double x) { return std::sin(x); }, 1.5},
     {"cos", LoopOp::kCos, [](double x) { return std::cos(x); }, 1.5},
     {"sqrt", LoopOp::kSqrt, [](double x) { return std::sqrt(x); }, 0.51},

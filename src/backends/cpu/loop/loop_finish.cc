@@ -104,15 +104,26 @@ void PlaceStores(LoopProgram& p) {
   p.tile = std::move(out);
 }
 
+// An output may lie over an operand that is read at the same elements only: full values, and column values that are
+// written when all rows have been read.
 void FindOverlays(LoopProgram& p) {
+  const auto in_col_end = [&](std::size_t output) {
+    for (const LoopInstr& i : p.col_end)
+      if (i.kind == InstrKind::kStore && i.index == static_cast<int>(output)) return true;
+    return false;
+  };
   for (std::size_t o = 0; o < p.operands.size(); ++o) {
-    if (!p.operands[o].access.dense) continue;
+    const LoopAccess& a = p.operands[o].access;
+    const bool columns = !a.dense && a.row_dims.empty() && a.col_stride == 1 && a.col_table.empty() && p.batch == 1;
+    if (!a.dense && !columns) continue;
     bool only = true;  // the same memory read in another way would see what has been written
     for (std::size_t k = 0; k < p.operands.size(); ++k)
       only = only && (k == o || p.operands[k].input != p.operands[o].input);
-    for (std::size_t k = 0; only && k < p.outputs.size(); ++k)
-      if (p.outputs[k].level == Level::kFull && dtype_bits(p.outputs[k].dtype) == dtype_bits(p.operands[o].dtype))
+    for (std::size_t k = 0; only && k < p.outputs.size(); ++k) {
+      if (dtype_bits(p.outputs[k].dtype) != dtype_bits(p.operands[o].dtype)) continue;
+      if (a.dense ? p.outputs[k].level == Level::kFull : p.outputs[k].level == Level::kCol && in_col_end(k))
         p.overlay.emplace_back(p.operands[o].input, static_cast<int>(k));
+    }
   }
 }
 
