@@ -138,6 +138,41 @@ void MlpInference(benchmark::State& state) {
 }
 BENCHMARK(MlpInference)->Arg(1)->Arg(32)->Unit(benchmark::kMicrosecond);
 
+// conv 32 3x3, relu, max-pool 2, conv 64 3x3, relu, max-pool 2, dense 10: one SGD step on 64 images of 28x28.
+void CnnSgd(benchmark::State& state) {
+  Step step;
+  Maker m(&step);
+  const Ex x = m.In({64, 28, 28, 1}, 1), t = m.In({64, 10}, 0.2);
+  const Ex k1 = m.Var({3, 3, 1, 32}), b1 = m.Var({32}), k2 = m.Var({3, 3, 32, 64}), b2 = m.Var({64}),
+           w = m.Var({1600, 10}), b = m.Var({10});
+  const Ex lr = m.In({}, 0.001);
+  const ir::Attrs pool = {{"window", Dims{2, 2}}};
+  const Ex zero = m.b(m.b.Scalar(0, DType::kF32));
+  const Ex h1 = Op("relu", Op("conv", x, k1) + b1), p1 = Op("max_pool", h1, pool);
+  const Ex h2 = Op("relu", Op("conv", p1, k2) + b2), p2 = Op("max_pool", h2, pool);
+  const Ex flat = m.b(m.b.Reshape(p2, Shape({64, 1600})));
+  const Ex logits = m.Mat(flat, w) + b;
+  const Ex loss = m.Sum(Op("softmax_cross_entropy", logits, t), {}) / 64;
+  const Ex d = (Op("softmax", logits) - t) / 64;
+  const Ex dw = m.Mat(flat, d, true), db = m.Sum(d, {0});
+  const Ex dp2 = m.b(m.b.Reshape(m.Mat(d, w, false, true), Shape({64, 5, 5, 64})));
+  const auto relu_grad = [&](Ex h, Ex dh) { return Select(Op("greater", h, zero), dh, m.b(m.b.ZerosLike(dh))); };
+  const Ex dh2 = relu_grad(h2, Op("max_pool_grad", dp2, h2, pool));
+  const Ex dk2 = m.b(m.b.Add("conv_kernel_grad", {dh2, p1, k2})), db2 = m.Sum(dh2, {0, 1, 2});
+  const Ex dp1 = m.b(m.b.Add("conv_input_grad", {dh2, k2, p1}));
+  const Ex dh1 = relu_grad(h1, Op("max_pool_grad", dp1, h1, pool));
+  const Ex dk1 = m.b(m.b.Add("conv_kernel_grad", {dh1, x, k1})), db1 = m.Sum(dh1, {0, 1, 2});
+  m.Finish({{2, k1 - dk1 * lr},
+            {3, b1 - db1 * lr},
+            {4, k2 - dk2 * lr},
+            {5, b2 - db2 * lr},
+            {6, w - dw * lr},
+            {7, b - db * lr}},
+           {loss});
+  RunStep(state, step);
+}
+BENCHMARK(CnnSgd)->Unit(benchmark::kMillisecond);
+
 // One tiny elementwise op: what a call costs.
 void CallOverhead(benchmark::State& state) {
   Step step;

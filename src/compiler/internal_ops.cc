@@ -4,6 +4,7 @@
 #include "ir/builder.h"
 #include "ir/eval.h"
 #include "ir/infer.h"
+#include "ir/op_table.h"
 
 namespace tenon::compiler {
 namespace {
@@ -38,6 +39,23 @@ Status LowerGemm(LowerContext& ctx) {
   return {};
 }
 
+Status InferFusedConv(InferContext& ctx) { return GetOp("conv").infer(ctx); }
+Status LowerFusedConv(LowerContext& ctx) {
+  Attrs attrs = ctx.attrs();
+  attrs.Erase("activation");
+  Ex y = Op("conv", ctx.in(0), ctx.in(1), attrs);
+  if (ctx.has(2)) {
+    const std::string& layout = attrs.String("layout");
+    const std::size_t behind = layout.size() - 1 - layout.find('C');  // axes after the channel
+    std::vector<Dim> dims(behind + 1, Dim(1));
+    dims[0] = ctx.b.shape(ctx.in(2))[0];
+    y = y + ctx.b(ctx.b.Reshape(ctx.in(2), Shape(std::move(dims))));
+  }
+  const std::string& activation = ctx.attrs().String("activation");
+  ctx.Set(0, activation.empty() ? y : Op(activation, y));
+  return {};
+}
+
 Status InferFused(InferContext& ctx) {
   const ir::Graph& body = ctx.attrs().Body("body");
   for (std::size_t i = 0; i < body.outputs().size(); ++i) ctx.Set(static_cast<int>(i), body.type(body.outputs()[i]));
@@ -65,6 +83,20 @@ constinit const OpDef kGemm = {.name = "gemm",
                                .infer = InferGemm,
                                .lower = LowerGemm};
 
+constinit const OpDef kFusedConv = {
+    .name = "fused_conv",
+    .summary = "act(conv(x, kernel) + bias).",
+    .inputs = {{.name = "x", .dtypes = kFloatSet},
+               {.name = "kernel", .dtypes = kFloatSet},
+               {.name = "bias", .dtypes = kFloatSet, .flags = kOptional}},
+    .outputs = {{.name = "y", .dtypes = kFloatSet}},
+    .attrs = {IntsAttr("strides"), IntsAttr("padding"), IntsAttr("dilations"), IntAttr("groups", 1),
+              StringAttr("auto_pad", "explicit"), StringAttr("layout", "NHWC"), StringAttr("kernel_layout", "HWIO"),
+              StringAttr("activation", "")},
+    .traits = kAccumulates,
+    .infer = InferFusedConv,
+    .lower = LowerFusedConv};
+
 constinit const OpDef kFused = {
     .name = "fused_loop",
     .summary = "Elementwise operations and reductions over one index space, in one pass.",
@@ -77,6 +109,7 @@ constinit const OpDef kFused = {
 }  // namespace
 
 const OpDef& GemmOp() { return kGemm; }
+const OpDef& FusedConvOp() { return kFusedConv; }
 const OpDef& FusedLoopOp() { return kFused; }
 
 }  // namespace tenon::compiler

@@ -11,6 +11,10 @@ namespace tenon::compiler {
 /// ("" or the name of an elementwise op with one input).
 const ir::OpDef& GemmOp();
 
+/// fused_conv(x, kernel, bias?): act(conv(x, kernel) + bias), bias one element an output channel. The attributes of
+/// conv, and activation as for gemm.
+const ir::OpDef& FusedConvOp();
+
 /// fused_loop(inputs…) -> outputs…: the closed graph `body`, all of whose nodes are elementwise, broadcasting or
 /// reductions over one index space: dims [0, batch_rank) of `space` are the batch, [batch_rank, row_rank) the rows, the
 /// rest the columns (row_rank -1: no reductions, any split).

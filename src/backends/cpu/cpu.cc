@@ -69,6 +69,7 @@ std::vector<compiler::Pass> Passes() {
       {"lower", [keep](ir::Graph& g) { return compiler::LowerComposites(g, keep); }, true},
       {"simplify_lowered", compiler::Simplify},
       {"gemm", compiler::FormGemms, true},
+      {"conv", compiler::FuseConvs},
       {"simplify_gemm", compiler::Simplify},
       {"fuse", [fusion](ir::Graph& g) { return compiler::FuseLoops(g, fusion); }},
   };

@@ -19,6 +19,9 @@ Status LowerComposites(ir::Graph& graph, const KeepFn& keep);
 /// Contractions to gemm, with scales, transposes, biases, activations and updates of variables taken in.
 Status FormGemms(ir::Graph& graph);
 
+/// Biases, scales and activations into the convolutions before them.
+Status FuseConvs(ir::Graph& graph);
+
 /// What the fusion may do with a node.
 enum class FusionKind : std::uint8_t {
   kNone,

@@ -15,4 +15,6 @@ Status Simplify(ir::Graph& graph) {
 
 Status FormGemms(ir::Graph& graph) { return Rewrite(graph, GemmRules()).status(); }
 
+Status FuseConvs(ir::Graph& graph) { return Rewrite(graph, ConvRules()).status(); }
+
 }  // namespace tenon::compiler

@@ -29,6 +29,13 @@ std::span<const Rule> GemmRules() {
   return kRules;
 }
 
+std::span<const Rule> ConvRules() {
+  static constexpr Rule kRules[] = {{"bias_into_conv", BiasIntoConv},
+                                    {"scale_into_conv", ScaleIntoConv},
+                                    {"activation_into_conv", ActivationIntoConv}};
+  return kRules;
+}
+
 std::vector<int> ReducedAxes(const Node& node, int rank) {
   std::vector<int> axes;
   for (const std::int64_t a : node.attrs.Ints("axes")) axes.push_back(static_cast<int>(a < 0 ? a + rank : a));

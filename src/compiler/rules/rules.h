@@ -24,11 +24,16 @@ TENON_RULE(GemmTranspose);
 TENON_RULE(ScaleIntoGemm);
 TENON_RULE(AddIntoGemm);
 TENON_RULE(ActivationIntoGemm);
+// Around convolutions.
+TENON_RULE(BiasIntoConv);
+TENON_RULE(ActivationIntoConv);
+TENON_RULE(ScaleIntoConv);
 #undef TENON_RULE
 
 /// Simplification, in the order in which the rules are tried.
 std::span<const Rule> SimplifyRules();
 std::span<const Rule> GemmRules();
+std::span<const Rule> ConvRules();
 
 // ---- what rules share ----
 

@@ -12,6 +12,14 @@ std::span<const Kernel> Kernels() {
         {"fused_loop", "loop", EmitLoop},
         {"gemm", "onednn_matmul", EmitMatmulPrimitive},
         {"gemm", "gemm", EmitGemm},
+        {"conv", "onednn_conv", EmitConv},
+        {"fused_conv", "onednn_conv", EmitConv},
+        {"conv_input_grad", "onednn_conv", EmitConvInputGrad},
+        {"conv_kernel_grad", "onednn_conv", EmitConvKernelGrad},
+        {"max_pool", "pool", EmitPool},
+        {"max_pool_grad", "pool", EmitPool},
+        {"avg_pool", "pool", EmitPool},
+        {"avg_pool_grad", "pool", EmitPool},
     };
     for (const std::string_view op : LoopOpNames()) all.push_back({op, "single_loop", EmitSingleLoop});
     return all;

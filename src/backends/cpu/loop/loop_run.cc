@@ -335,6 +335,7 @@ Range PartOf(std::int64_t total, std::int64_t unit, int part, int parts) {
 
 void RunLoop(const LoopProgram& p, const std::byte* const* inputs, std::byte* const* outputs, std::byte* scratch,
              int threads) {
+  if (p.batch * p.rows * p.cols == 0) return;  // reductions of nothing are no loops: every output is empty
   const Range all_rows{0, p.rows}, all_cols{0, p.cols};
   if (p.parts <= 1) {
     Runner runner(p, inputs, outputs, scratch);

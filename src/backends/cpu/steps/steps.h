@@ -16,6 +16,8 @@ std::unique_ptr<runtime::Step> MakeLoopStep(LoopProgram program, std::vector<Buf
 Status EmitReference(PlanBuilder& b, std::int32_t node);
 
 // Kernels (emit functions of the table).
+/// max_pool, avg_pool and their gradients, f32, any layout.
+Result<std::string> EmitPool(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitLoop(PlanBuilder& b, std::int32_t node);
 /// One elementwise node or reduction as a loop of its own (when fusion is switched off).
 Result<std::string> EmitSingleLoop(PlanBuilder& b, std::int32_t node);
