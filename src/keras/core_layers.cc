@@ -128,18 +128,16 @@ class ReLUImpl : public LayerImpl {
     if ((o_.max_value && *o_.max_value < 0) || o_.negative_slope < 0 || o_.threshold < 0)
       fail(Code::kInvalidArgument, "ReLU: max_value, negative_slope and threshold must not be negative");
   }
-  // x for threshold <= x < max_value, negative_slope * (x - threshold) below.
+  // min(x, max_value) above the threshold, negative_slope * (x - threshold) below, 0 where x is the threshold.
   Tensor call(const Tensor& x, const CallArgs&) override {
-    if (o_.threshold == 0 && o_.negative_slope == 0) {
-      if (!o_.max_value) return Do("relu", x);
-      if (*o_.max_value == 6) return Do("relu6", x);
-      return Clip(x, 0, *o_.max_value);
-    }
-    if (o_.threshold == 0 && !o_.max_value) return Do("leaky_relu", x, {{"negative_slope", o_.negative_slope}});
-    const Tensor below = (x - o_.threshold) * o_.negative_slope;
-    Tensor above = x;
-    if (o_.max_value) above = eager::ApplyOne("minimum", {x, eager::Weak(*o_.max_value, x)});
-    return eager::ApplyOne("select", {x >= o_.threshold, above, below});
+    const bool plain = o_.threshold == 0 && o_.negative_slope == 0;
+    if (plain && o_.max_value && *o_.max_value == 6) return Do("relu6", x);
+    if (o_.threshold == 0 && !o_.max_value)
+      return plain ? Do("relu", x) : Do("leaky_relu", x, {{"negative_slope", o_.negative_slope}});
+    Tensor y =
+        o_.threshold == 0 ? Do("relu", x) : eager::ApplyOne("select", {x > o_.threshold, x, Do("zeros_like", x)});
+    if (o_.max_value) y = Clip(y, 0, *o_.max_value);
+    return o_.negative_slope == 0 ? y : y - Do("relu", o_.threshold - x) * o_.negative_slope;
   }
   Config get_config() const override { return {{"negative_slope", o_.negative_slope}, {"threshold", o_.threshold}}; }
 

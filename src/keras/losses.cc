@@ -41,7 +41,8 @@ Tensor CategoricalPerSample(const Tensor& y_true, const Tensor& y_pred, const Cr
   return -ReduceSum(t * Log(p), {o.axis});
 }
 
-Tensor SparsePerSample(const Tensor& y_true, const Tensor& y_pred, const SparseCrossentropyOptions& o) {
+// Class indices as integers, one a sample.
+Tensor Indices(const Tensor& y_true, const Tensor& y_pred) {
   Tensor t = is_integer(y_true.dtype()) ? y_true : CastTo(y_true, DType::kI64);
   if (t.shape().rank() == y_pred.shape().rank() && Dim::equal(t.shape().back(), Dim(1)) == Truth::kYes)
     t = Do("squeeze", t, {{"axes", std::vector<std::int64_t>{-1}}});
@@ -50,28 +51,28 @@ Tensor SparsePerSample(const Tensor& y_true, const Tensor& y_pred, const SparseC
          "sparse_categorical_crossentropy: got y_true " + y_true.shape().to_string() + " and y_pred " +
              y_pred.shape().to_string() +
              ", expected one class index per sample (one-hot labels take categorical_crossentropy)");
+  return t;
+}
+
+// 0 where the class is ignored.
+Tensor SparsePerSample(const Tensor& y_true, const Tensor& y_pred, const SparseCrossentropyOptions& o) {
+  const Tensor t = Indices(y_true, y_pred);
   Tensor valid, safe = t;
   if (o.ignore_class) {
     valid = t != static_cast<double>(*o.ignore_class);
     safe = eager::ApplyOne("select", {valid, t, Do("zeros_like", t)});
   }
-  Tensor logits = y_pred;
-  if (!o.from_logits) logits = Log(Clip(y_pred / ReduceSum(y_pred, {o.axis}, true), kEpsilon, 1 - kEpsilon));
   Tensor loss;
   if (o.from_logits) {
-    loss = Do("sparse_softmax_cross_entropy", logits, safe, {{"axis", std::int64_t{o.axis}}});
+    loss = Do("sparse_softmax_cross_entropy", y_pred, safe, {{"axis", std::int64_t{o.axis}}});
   } else {
+    const Tensor logs = Log(Clip(y_pred / ReduceSum(y_pred, {o.axis}, true), kEpsilon, 1 - kEpsilon));
     const std::int64_t classes = y_pred.shape()[o.axis].value();
     const Tensor hot =
         Do("one_hot", safe, {{"depth", classes}, {"axis", std::int64_t{o.axis}}, {"dtype", y_pred.dtype()}});
-    loss = -ReduceSum(hot * logits, {o.axis});
+    loss = -ReduceSum(hot * logs, {o.axis});
   }
-  if (o.ignore_class) {
-    const Tensor mask = CastTo(valid, loss.dtype());
-    // The mean is over the valid elements: up-weight them by total / valid.
-    loss = loss * mask * (ElementCount(mask) / eager::ApplyOne("maximum", {ReduceSum(mask), eager::Weak(1.0, mask)}));
-  }
-  return loss;
+  return o.ignore_class ? loss * CastTo(valid, loss.dtype()) : loss;
 }
 
 Tensor Pairwise(const Tensor& y_true, const Tensor& y_pred, const char* op) {
@@ -92,8 +93,15 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
       weight = Do("squeeze", weight, {{"axes", std::vector<std::int64_t>{-1}}});
     while (weight.shape().rank() < loss.shape().rank())
       weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
-    loss = loss * weight;
   }
+  if (valid_) {
+    Tensor mask = CastTo(valid_(y_true, y_pred), loss.dtype());
+    // So that the mean over all elements is one over the valid ones.
+    if (reduction_ == Reduction::kSumOverBatchSize)
+      mask = mask * (CastTo(ElementCount(mask), mask.dtype()) / (ReduceSum(mask) + kEpsilon));
+    weight = weight.defined() ? weight * mask : mask;
+  }
+  if (weight.defined()) loss = loss * weight;
   switch (reduction_) {
     case Reduction::kNone:
       return loss;
@@ -108,17 +116,24 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
 }
 
 BinaryCrossentropy::BinaryCrossentropy(CrossentropyOptions o)
-    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return BinaryPerSample(t, p, o); }), "binary_crossentropy") {}
+    : Loss(Fn([o](const Tensor& t, const Tensor& p) { return BinaryPerSample(t, p, o); }), "binary_crossentropy",
+           o.reduction) {}
 CategoricalCrossentropy::CategoricalCrossentropy(CrossentropyOptions o)
     : Loss(Fn([o](const Tensor& t, const Tensor& p) { return CategoricalPerSample(t, p, o); }),
-           "categorical_crossentropy") {}
+           "categorical_crossentropy", o.reduction) {}
 SparseCategoricalCrossentropy::SparseCategoricalCrossentropy(SparseCrossentropyOptions o)
     : Loss(Fn([o](const Tensor& t, const Tensor& p) { return SparsePerSample(t, p, o); }),
-           "sparse_categorical_crossentropy") {}
-MeanSquaredError::MeanSquaredError()
-    : Loss(Fn([](const Tensor& t, const Tensor& p) { return Pairwise(t, p, "square"); }), "mean_squared_error") {}
-MeanAbsoluteError::MeanAbsoluteError()
-    : Loss(Fn([](const Tensor& t, const Tensor& p) { return Pairwise(t, p, "abs"); }), "mean_absolute_error") {}
+           "sparse_categorical_crossentropy", o.reduction,
+           o.ignore_class ? ValidFn([o](const Tensor& t, const Tensor& p) {
+             return Indices(t, p) != static_cast<double>(*o.ignore_class);
+           })
+                          : ValidFn()) {}
+MeanSquaredError::MeanSquaredError(ReductionOptions o)
+    : Loss(Fn([](const Tensor& t, const Tensor& p) { return Pairwise(t, p, "square"); }), "mean_squared_error",
+           o.reduction) {}
+MeanAbsoluteError::MeanAbsoluteError(ReductionOptions o)
+    : Loss(Fn([](const Tensor& t, const Tensor& p) { return Pairwise(t, p, "abs"); }), "mean_absolute_error",
+           o.reduction) {}
 
 Loss Loss::get(const NameOr<Loss>& which) {
   if (which.object()) return *which.object();

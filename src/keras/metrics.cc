@@ -21,7 +21,7 @@ void MetricImpl::reset_state() {
 
 namespace {
 
-// total += sum(values * weights); count += sum(weights), or the number of values.
+// total += sum(values * weights); count += sum(weights), or the number of samples.
 class MeanState : public MetricImpl {
  public:
   MeanState(std::string name, Loss::Fn fn, int direction)
@@ -33,11 +33,17 @@ class MeanState : public MetricImpl {
   void update_state(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) override {
     Tensor values = fn_ ? fn_(y_true, y_pred) : y_true;
     values = CastTo(values, DType::kF32);
+    Tensor weight;
     if (sample_weight.defined()) {
-      Tensor weight = CastTo(sample_weight, DType::kF32);
+      weight = CastTo(sample_weight, DType::kF32);
       while (weight.shape().rank() > values.shape().rank()) weight = ReduceMean(weight, {-1});
-      while (weight.shape().rank() < values.shape().rank())
-        weight = Do("expand_dims", weight, {{"axes", std::vector<std::int64_t>{-1}}});
+    }
+    // A sample's values (those under one weight) count as one: their mean.
+    std::vector<std::int64_t> rest;
+    for (std::int64_t i = weight.defined() ? weight.shape().rank() : 1; i < values.shape().rank(); ++i)
+      rest.push_back(i);
+    if (!rest.empty()) values = ReduceMean(values, std::move(rest));
+    if (weight.defined()) {
       weight = Do("broadcast_like", weight, values);
       total_.assign(total_ + ReduceSum(values * weight));
       count_.assign(count_ + ReduceSum(weight));

@@ -36,8 +36,11 @@ class TENON_API Loss {
   template <class F>
     requires(!std::derived_from<F, Loss> && std::invocable<const F&, const Tensor&, const Tensor&>)
   Loss(F body) : Loss(Fn(std::move(body)), "loss") {}
-  Loss(Fn per_sample, std::string name, Reduction reduction = Reduction::kSumOverBatchSize)
-      : per_sample_(std::move(per_sample)), name_(std::move(name)), reduction_(reduction) {}
+  /// `valid`, when given, tells from y_true which losses count (as bool, shaped like them): the others weigh nothing,
+  /// and the mean is over the valid ones.
+  using ValidFn = std::function<Tensor(const Tensor& y_true, const Tensor& y_pred)>;
+  Loss(Fn per_sample, std::string name, Reduction reduction = Reduction::kSumOverBatchSize, ValidFn valid = {})
+      : per_sample_(std::move(per_sample)), name_(std::move(name)), reduction_(reduction), valid_(std::move(valid)) {}
   /// The reduced loss: a scalar (per sample with kNone).
   Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {}) const;
   const std::string& name() const { return name_; }
@@ -49,11 +52,13 @@ class TENON_API Loss {
   Fn per_sample_;
   std::string name_;
   Reduction reduction_;
+  ValidFn valid_;
 };
 struct CrossentropyOptions {
   bool from_logits = false;
   double label_smoothing = 0;
   int axis = -1;
+  Reduction reduction = Reduction::kSumOverBatchSize;
 };
 struct TENON_API BinaryCrossentropy : Loss {
   explicit BinaryCrossentropy(CrossentropyOptions options = {});
@@ -65,15 +70,19 @@ struct SparseCrossentropyOptions {
   bool from_logits = false;
   std::optional<std::int64_t> ignore_class = {};
   int axis = -1;
+  Reduction reduction = Reduction::kSumOverBatchSize;
 };
 struct TENON_API SparseCategoricalCrossentropy : Loss {
   explicit SparseCategoricalCrossentropy(SparseCrossentropyOptions options = {});
 };
+struct ReductionOptions {
+  Reduction reduction = Reduction::kSumOverBatchSize;
+};
 struct TENON_API MeanSquaredError : Loss {
-  MeanSquaredError();
+  explicit MeanSquaredError(ReductionOptions options = {});
 };
 struct TENON_API MeanAbsoluteError : Loss {
-  MeanAbsoluteError();
+  explicit MeanAbsoluteError(ReductionOptions options = {});
 };
 using LossArg = PerOutput<NameOr<Loss>>;
 
@@ -108,7 +117,8 @@ struct TENON_API Metric : Shared<MetricImpl> {
   void reset_state() const { impl()->reset_state(); }
   const std::string& name() const { return impl()->name(); }
 };
-/// The weighted mean of the values given as y_true.
+/// The weighted mean of the values given as y_true. As in every metric that averages, a sample counts once: where it
+/// has several values (or a weight covers several), their mean is taken first.
 struct TENON_API Mean : Metric {
   explicit Mean(std::string name = "mean");
 };
