@@ -3,7 +3,7 @@
 
   bench/run.py --python .venv/bin/python [--build build] [--rounds 3] [--quick] [--only-peers | --no-peers] [--out out/bench.json]
 
-Our side is BUILD/bin/tenon_bench: `tenon_bench --threads 1 [NAME ...]` prints one JSON row a line for each case,
+Our side is BUILD/bin/tenon_bench: `tenon_bench --threads 1 [--quick] [NAME ...]` prints one JSON row a line for each case,
 {"name": "mlp_sgd_step", "threads": 1, "us": 61.2}. The peers are the programs of bench/peers, one process each, which
 print {"peer": "jax", "name": "mlp_sgd_step", "threads": 1, "us": 208.4}. Rounds interleave ours with the peers', so that
 a slow minute of the machine hits both; a figure is the median over the rounds of the medians inside the processes.
@@ -85,7 +85,7 @@ def main():
     seen, bad = {}, []
     program = os.path.join(args.build, "bin/tenon_bench")
     for _ in range(1 if args.quick else args.rounds):
-        for r in rows_of([*one_core(), program, "--threads", "1"], bad, {**os.environ, "OMP_NUM_THREADS": "1"}) if os.path.exists(program) and not args.only_peers else []:
+        for r in rows_of([*one_core(), program, "--threads", "1", *(["--quick"] if args.quick else [])], bad, {**os.environ, "OMP_NUM_THREADS": "1"}) if os.path.exists(program) and not args.only_peers else []:
             seen.setdefault(("ours", r["name"]), []).append(r["us"])
         for peer in [] if args.no_peers else PEERS:
             for r in rows_of([args.python, os.path.join(HERE, "peers", peer[0]), *peer[1:]], bad):
