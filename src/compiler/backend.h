@@ -22,7 +22,8 @@ struct Backend {
 
 /// Every backend; the first is the default.
 std::span<const Backend> Backends();
-/// Null when there is none of that name. "" is the one that the environment variable TENON_BACKEND names, else the first.
+/// Null when there is none of that name. "" is the one that the environment variable TENON_BACKEND names, else the
+/// first.
 const Backend* FindBackend(std::string_view name);
 
 }  // namespace tenon::compiler

@@ -5,6 +5,7 @@
 
 #include "base/status_macros.h"
 #include "runtime/parallel.h"
+#include "runtime/plan_instance.h"
 #include "runtime/ports.h"
 
 namespace tenon::runtime {
@@ -19,8 +20,7 @@ bool SameDims(std::span<const Literal> inputs, const InputDims& dims) {
 // A program with the addresses of one Context.
 struct Bound {
   std::shared_ptr<const Program> program;
-  std::vector<std::byte*> buffers;
-  std::vector<std::unique_ptr<StepState>> states;
+  std::optional<PlanInstance> instance;  // when there is a plan
   std::uint64_t arena_epoch = 0;
 };
 
@@ -45,7 +45,7 @@ class PlanContext : public Context {
       SetTeam(function_.options().threads);
       const Program& program = *bound->program;
       if (program.plan == nullptr) return program.interpreter->Run(inputs, outputs);
-      return RunPlan(*program.plan, *bound, inputs, outputs);
+      return RunPlan(*bound, inputs, outputs);
     } catch (const Error& e) {
       return e.status();
     }
@@ -70,12 +70,7 @@ class PlanContext : public Context {
     auto fresh = std::make_unique<Bound>();
     TENON_ASSIGN_OR_RETURN(fresh->program, function_.Find(dims));
     if (const Plan* plan = fresh->program->plan.get(); plan != nullptr) {
-      fresh->buffers.resize(plan->buffers.size());
-      for (std::size_t b = 0; b < plan->buffers.size(); ++b)
-        if (plan->buffers[b].kind == BufferKind::kConstant)
-          fresh->buffers[b] =
-              const_cast<std::byte*>(plan->constants[static_cast<std::size_t>(plan->buffers[b].index)].data());
-      for (const auto& step : plan->steps) fresh->states.push_back(step->MakeState());
+      fresh->instance.emplace(fresh->program->plan);
       if (plan->arena_bytes > arena_.size()) {
         arena_ = Buffer();  // the old one first: never both at a time
         arena_ = Buffer::allocate(plan->arena_bytes, false);
@@ -87,11 +82,11 @@ class PlanContext : public Context {
     return bound_.front().get();
   }
 
-  Status RunPlan(const Plan& plan, Bound& bound, std::span<Literal> inputs, std::span<Literal> outputs) {
+  Status RunPlan(Bound& bound, std::span<Literal> inputs, std::span<Literal> outputs) {
+    PlanInstance& instance = *bound.instance;
+    const Plan& plan = instance.plan();
     if (bound.arena_epoch != arena_epoch_) {
-      for (std::size_t b = 0; b < plan.buffers.size(); ++b)
-        if (plan.buffers[b].kind == BufferKind::kArena)
-          bound.buffers[b] = arena_.mutable_data() + plan.buffers[b].offset;
+      instance.SetArena(arena_.mutable_data());
       bound.arena_epoch = arena_epoch_;
     }
     for (std::size_t j = 0; j < outputs.size(); ++j) {
@@ -106,17 +101,12 @@ class PlanContext : public Context {
       } else {
         if (!MayOverwrite(outputs[j], port.dtype, port.dims))
           outputs[j] = Literal::uninitialized(port.dtype, port.dims);
-        bound.buffers[static_cast<std::size_t>(port.buffer)] = outputs[j].mutable_raw().data();
+        instance.SetBuffer(port.buffer, outputs[j].mutable_raw().data());
       }
     }
     for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (plan.inputs[i].buffer >= 0)
-        bound.buffers[static_cast<std::size_t>(plan.inputs[i].buffer)] = const_cast<std::byte*>(inputs[i].raw().data());
-    StepContext ctx{bound.buffers.data(), nullptr, function_.options().threads};
-    for (std::size_t s = 0; s < plan.steps.size(); ++s) {
-      ctx.state = bound.states[s].get();
-      if (Status status = plan.steps[s]->Run(ctx); !status.ok()) return status;
-    }
+      instance.SetBuffer(plan.inputs[i].buffer, const_cast<std::byte*>(inputs[i].raw().data()));
+    if (Status status = instance.Run(function_.options().threads); !status.ok()) return status;
     for (std::size_t j = 0; j < outputs.size(); ++j)
       if (const int from = plan.donated_from[j]; from >= 0)
         std::swap(outputs[j], inputs[static_cast<std::size_t>(from)]);

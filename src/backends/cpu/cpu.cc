@@ -1,12 +1,9 @@
 #include "backends/cpu/cpu.h"
 
-#include "backends/cpu/emit/plan_builder.h"
-#include "backends/cpu/loop/loop_ops.h"
+#include "backends/cpu/emit/compile_plan.h"
 #include "base/status_macros.h"
-#include "compiler/pass.h"
-#include "compiler/passes/passes.h"
-#include "compiler/specialize.h"
 #include "ir/eval.h"
+#include "ir/op_def.h"
 #include "runtime/planned.h"
 #include "runtime/ports.h"
 
@@ -42,39 +39,6 @@ class GraphInterpreter : public runtime::Interpreter {
   ir::Graph graph_;
 };
 
-compiler::FusionKind FusionKindOf(const ir::Graph& graph, const ir::Node& node) {
-  const std::optional<LoopOpInfo> info = FindLoopOp(graph, node);
-  if (!info) return compiler::FusionKind::kNone;
-  switch (info->kind) {
-    case LoopClass::kReduce:
-      return compiler::FusionKind::kReduce;
-    case LoopClass::kAlias:
-      if (node.op->name == "broadcast_to") return compiler::FusionKind::kBroadcast;
-      return node.op->name == "reshape" ? compiler::FusionKind::kReshape : compiler::FusionKind::kNone;
-    case LoopClass::kConstant:
-      return compiler::FusionKind::kNone;
-    default:
-      return compiler::FusionKind::kElementwise;
-  }
-}
-
-std::vector<compiler::Pass> Passes() {
-  const auto keep = [](const ir::Graph& graph, const ir::Node& node) {
-    return FindLoopOp(graph, node).has_value() || HasKernel(node.op->name);
-  };
-  compiler::FusionOptions fusion;
-  fusion.kind = FusionKindOf;
-  return {
-      {"simplify", compiler::Simplify},
-      {"lower", [keep](ir::Graph& g) { return compiler::LowerComposites(g, keep); }, true},
-      {"simplify_lowered", compiler::Simplify},
-      {"gemm", compiler::FormGemms, true},
-      {"conv", compiler::FuseConvs},
-      {"simplify_gemm", compiler::Simplify},
-      {"fuse", [fusion](ir::Graph& g) { return compiler::FuseLoops(g, fusion); }},
-  };
-}
-
 class CpuFunction : public runtime::PlannedFunction {
  public:
   CpuFunction(const ir::Graph& graph, const CompileOptions& options, std::vector<Port> ins, std::vector<Port> outs)
@@ -84,27 +48,12 @@ class CpuFunction : public runtime::PlannedFunction {
   Result<std::shared_ptr<const runtime::Program>> MakeProgram(const runtime::InputDims& input_dims) const override {
     auto program = std::make_shared<runtime::Program>();
     program->dims = input_dims;
-    TENON_ASSIGN_OR_RETURN(ir::Graph graph, compiler::Specialize(graph_, input_dims));
-    if (!Plannable(graph)) {
-      program->interpreter = std::make_shared<GraphInterpreter>(graph_);
-      return std::shared_ptr<const runtime::Program>(std::move(program));
-    }
-    compiler::PassOptions pass_options;
-    pass_options.off = options().passes_off;
-    TENON_RETURN_IF_ERROR(compiler::RunPasses(graph, Passes(), pass_options));
-    PlanBuilder builder(graph, options());
-    TENON_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Plan> plan, builder.Build());
-    program->plan = std::move(plan);
+    TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options()));
+    if (program->plan == nullptr) program->interpreter = std::make_shared<GraphInterpreter>(graph_);
     return std::shared_ptr<const runtime::Program>(std::move(program));
   }
 
  private:
-  static bool Plannable(const ir::Graph& graph) {
-    for (const ir::Node& n : graph.nodes())
-      for (const ir::Output& o : n.outputs)
-        if (!o.type.is_static() || o.type.dtype() == DType::kString) return false;
-    return true;
-  }
   ir::Graph graph_;
 };
 

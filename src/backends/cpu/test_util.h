@@ -46,7 +46,7 @@ inline double ToleranceOf(DType dtype) {
 
 /// Compiles, runs twice (the second time with the outputs handed back) and compares with the reference.
 inline std::string Check(const ir::Graph& graph, const std::vector<Literal>& inputs,
-                         runtime::CompileOptions options = {}, double tolerance = -1) {
+                         runtime::CompileOptions options = {}, double tolerance = -1, double factor = 1) {
   std::vector<ir::Datum> data(inputs.begin(), inputs.end());
   const auto want = ir::EvalGraph(graph, data);
   auto compiled = Compile(graph, options);
@@ -62,7 +62,7 @@ inline std::string Check(const ir::Graph& graph, const std::vector<Literal>& inp
     if (!status.ok() || !want.ok()) return (*compiled)->Explain();
     for (std::size_t i = 0; i < results.size(); ++i) {
       const Literal& w = (*want)[i].literal();
-      ExpectClose(results[i], w, tolerance >= 0 ? tolerance : ToleranceOf(w.dtype()),
+      ExpectClose(results[i], w, tolerance >= 0 ? tolerance : factor * ToleranceOf(w.dtype()),
                   "output " + std::to_string(i) + "\n" + (*compiled)->Explain());
     }
   }

@@ -20,8 +20,34 @@ std::span<const Kernel> Kernels() {
         {"max_pool_grad", "pool", EmitPool},
         {"avg_pool", "pool", EmitPool},
         {"avg_pool_grad", "pool", EmitPool},
+        {"transpose", "move", EmitMove},
+        {"slice", "move", EmitMove},
+        {"concat", "move", EmitMove},
+        {"split", "move", EmitMove},
+        {"reverse", "move", EmitMove},
+        {"pad", "move", EmitMove},
+        {"gather", "index", EmitIndex},
+        {"gather_nd", "index", EmitIndex},
+        {"scatter_add", "index", EmitIndex},
+        {"scatter_nd_add", "index", EmitIndex},
+        {"take_along_axis", "along", EmitAlong},
+        {"scatter_add_along_axis", "along", EmitAlong},
+        {"argmax", "line", EmitLine},
+        {"argmin", "line", EmitLine},
+        {"top_k", "line", EmitLine},
+        {"cumsum", "line", EmitLine},
+        {"cumprod", "line", EmitLine},
+        {"one_hot", "one_hot", EmitOneHot},
+        {"iota", "iota", EmitIota},
+        {"random_uniform", "philox", EmitRandom},
+        {"random_normal", "philox", EmitRandom},
+        {"random_bernoulli", "philox", EmitRandom},
+        {"cond", "control", EmitControl},
+        {"while_loop", "control", EmitControl},
+        {"scan", "control", EmitControl},
     };
     for (const std::string_view op : LoopOpNames()) all.push_back({op, "single_loop", EmitSingleLoop});
+    all.push_back({"broadcast_to", "move", EmitMove});
     return all;
   }();
   return kAll;

@@ -18,6 +18,20 @@ Status EmitReference(PlanBuilder& b, std::int32_t node);
 // Kernels (emit functions of the table).
 /// max_pool, avg_pool and their gradients, f32, any layout.
 Result<std::string> EmitPool(PlanBuilder& b, std::int32_t node);
+/// transpose, slice, concat, split, reverse, pad, and broadcast_to of dtypes that loops do not take.
+Result<std::string> EmitMove(PlanBuilder& b, std::int32_t node);
+/// gather, gather_nd, scatter_add, scatter_nd_add.
+Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t node);
+/// take_along_axis, scatter_add_along_axis.
+Result<std::string> EmitAlong(PlanBuilder& b, std::int32_t node);
+/// argmax, argmin, top_k, cumsum, cumprod.
+Result<std::string> EmitLine(PlanBuilder& b, std::int32_t node);
+Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t node);
+Result<std::string> EmitIota(PlanBuilder& b, std::int32_t node);
+/// random_uniform, random_normal, random_bernoulli.
+Result<std::string> EmitRandom(PlanBuilder& b, std::int32_t node);
+/// cond, while_loop, scan with sub-graphs of static shapes.
+Result<std::string> EmitControl(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitLoop(PlanBuilder& b, std::int32_t node);
 /// One elementwise node or reduction as a loop of its own (when fusion is switched off).
 Result<std::string> EmitSingleLoop(PlanBuilder& b, std::int32_t node);

@@ -1,0 +1,17 @@
+// From a graph and the dims of its inputs to a plan: specialise, passes, steps.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "ir/graph.h"
+#include "runtime/executable.h"
+#include "runtime/plan.h"
+
+namespace tenon::cpu {
+
+/// Null when no plan can be made: shapes that depend on data, sequences, strings.
+Result<std::shared_ptr<const runtime::Plan>> CompilePlan(const ir::Graph& graph,
+                                                         const std::vector<std::vector<std::int64_t>>& input_dims,
+                                                         const runtime::CompileOptions& options);
+
+}  // namespace tenon::cpu
