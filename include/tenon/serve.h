@@ -51,7 +51,7 @@ struct ServerOptions {
   std::string address = {};      // a numeric address to listen on; empty: all of them
   int rest_threads = 0;          // I/O threads; 0: one for each two CPUs, at most 8
   int model_threads = 1;         // that one run of a model may use; requests run beside each other
-  std::string backend = {};           // that runs the models, as in CompileOptions
+  std::string backend = {};      // that runs the models, as in CompileOptions
   int worker_threads = 0;        // for requests that take long; 0: one for each CPU
   int rest_timeout_ms = 30'000;  // of a request; a request that takes longer answers 504
   bool enable_cors = false;      // Access-Control-* headers on every /v1 reply

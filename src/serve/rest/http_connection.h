@@ -79,7 +79,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Deadline deadline_ = kNoDeadline;
   bool reading_ = true, writing_ = false;  // events asked for
   bool busy_ = false;                      // a worker has the request
-  bool stalled_ = false;    // requests wait for room in the output
+  bool stalled_ = false;                   // requests wait for room in the output
   bool eof_ = false;                       // the client has sent its last byte
   bool closing_ = false;                   // no further request; close when the output is out
   bool lingering_ = false;                 // the output is out and our side is shut: wait for the client's end

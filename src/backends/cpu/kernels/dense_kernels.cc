@@ -6,15 +6,16 @@
 
 namespace tenon::cpu {
 
+// NOLINTNEXTLINE(readability-identifier-naming): the suffix is the instruction set that the file is compiled for
 extern const DenseKernels kDenseKernels_avx512, kDenseKernels_avx2, kDenseKernels_baseline;
 
 const DenseKernels& GetDenseKernels() {
-  static const DenseKernels& kChosen = [&]() -> const DenseKernels& {
+  static const DenseKernels& chosen = [&]() -> const DenseKernels& {
     const std::string_view isa = GetLoopKernels().isa;
     if (isa == "avx512") return kDenseKernels_avx512;
     return isa == "avx2" ? kDenseKernels_avx2 : kDenseKernels_baseline;
   }();
-  return kChosen;
+  return chosen;
 }
 
 }  // namespace tenon::cpu
