@@ -84,7 +84,7 @@ data::Split First(const data::Split& s, std::int64_t rows) {
 keras::Sequential MakeModel(const std::string& kind) {
   if (kind == "mlp")
     return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Flatten(),
-                              layers::Dense(128, {.activation = "relu"}), layers::Dropout(0.1),
+                              layers::Dense(128, {.activation = "relu"}),
                               layers::Dense(10, {.activation = "softmax", .name = "digit"})});
   return keras::Sequential({keras::Input({28, 28}, {.name = "image"}), layers::Reshape({28, 28, 1}),
                             layers::Conv2D(32, 3, {.activation = "relu"}), layers::MaxPooling2D(),
