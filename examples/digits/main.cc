@@ -134,8 +134,7 @@ int Main(const Options& o) {
                  .loss = "sparse_categorical_crossentropy",
                  .metrics = {"accuracy"}});
   const auto started = std::chrono::steady_clock::now();
-  const keras::History history =
-      model.fit(train, {.batch_size = 32, .epochs = o.epochs, .validation_split = 0.05});
+  const keras::History history = model.fit(train, {.batch_size = 32, .epochs = o.epochs, .validation_split = 0.05});
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   const keras::Evaluation result = model.evaluate(test, {.verbose = 0});
   std::cout << "test: loss " << result.loss << ", accuracy " << result["accuracy"] << '\n';

@@ -14,23 +14,26 @@ inline constexpr int kNumCTypes = 5;
 constexpr int CTypeBytes(CType t) { return t == CType::kF32 || t == CType::kI32 ? 4 : 8; }
 
 /// The operations, by the number of register operands. Comparisons and predicates give kI32 (0 or 1).
-#define TENON_LOOP_UNARY(X)                                                                                        \
-  X(Copy)                                                                                                          \
-  X(Neg)                                                                                                           \
-  X(Abs)                                                                                                           \
-  X(Sign)                                                                                                          \
-  X(Floor)                                                                                                         \
-  X(Ceil) X(Round) X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Square) X(Reciprocal) X(Sin) X(Cos) X(Tan)   \
-      X(Asin) X(Acos) X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Erfc) X(Sigmoid) X(Relu) \
-          X(IsNan) X(IsInf) X(IsFinite) X(LogicalNot) X(BitwiseNot)
-#define TENON_LOOP_BINARY(X)                                                                                        \
-  X(Add)                                                                                                            \
-  X(Sub)                                                                                                            \
-  X(Mul)                                                                                                            \
-  X(Div)                                                                                                            \
-  X(FloorDiv)                                                                                                       \
-  X(Remainder) X(Power) X(Max) X(Min) X(Atan2) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(Greater) X(GreaterEqual) \
-      X(And) X(Or) X(Xor)
+#define TENON_LOOP_UNARY(X)                                                                                          \
+  X(Copy)                                                                                                            \
+  X(Neg)                                                                                                             \
+  X(Abs)                                                                                                             \
+  X(Sign)                                                                                                            \
+  X(Floor)                                                                                                           \
+  X(Ceil)                                                                                                            \
+  X(Round)                                                                                                           \
+  X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Square) X(Reciprocal) X(Sin) X(Cos) X(Tan) X(Asin) X(Acos)      \
+      X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Erfc) X(Sigmoid) X(Relu) X(IsNan) X(IsInf) \
+          X(IsFinite) X(LogicalNot) X(BitwiseNot)
+#define TENON_LOOP_BINARY(X) \
+  X(Add)                     \
+  X(Sub)                     \
+  X(Mul)                     \
+  X(Div)                     \
+  X(FloorDiv)                \
+  X(Remainder)               \
+  X(Power)                   \
+  X(Max) X(Min) X(Atan2) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(Greater) X(GreaterEqual) X(And) X(Or) X(Xor)
 enum class LoopOp : std::uint8_t {
 #define TENON_LOOP_ENUM(name) k##name,
   TENON_LOOP_UNARY(TENON_LOOP_ENUM) TENON_LOOP_BINARY(TENON_LOOP_ENUM)
