@@ -14,6 +14,7 @@ inline constexpr int kNumCTypes = 5;
 constexpr int CTypeBytes(CType t) { return t == CType::kF32 || t == CType::kI32 ? 4 : 8; }
 
 /// The operations, by the number of register operands. Comparisons and predicates give kI32 (0 or 1).
+// clang-format off: it never settles on this list
 #define TENON_LOOP_UNARY(X)                                                                                          \
   X(Copy)                                                                                                            \
   X(Neg)                                                                                                             \
@@ -25,6 +26,7 @@ constexpr int CTypeBytes(CType t) { return t == CType::kF32 || t == CType::kI32 
   X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Square) X(Reciprocal) X(Sin) X(Cos) X(Tan) X(Asin) X(Acos)      \
       X(Atan) X(Sinh) X(Cosh) X(Tanh) X(Asinh) X(Acosh) X(Atanh) X(Erf) X(Erfc) X(Sigmoid) X(Relu) X(IsNan) X(IsInf) \
           X(IsFinite) X(LogicalNot) X(BitwiseNot)
+// clang-format on
 #define TENON_LOOP_BINARY(X) \
   X(Add)                     \
   X(Sub)                     \
