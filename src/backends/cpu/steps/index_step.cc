@@ -108,6 +108,7 @@ class IndexStep : public runtime::Step {
           Scatter<double>(ctx, out, o, base, offsets);
           break;
         case DType::kI32:
+        case DType::kU32:
           Scatter<std::uint32_t>(ctx, out, o, base, offsets);
           break;
         default:
