@@ -109,7 +109,7 @@ class TENON_API Config {
 
 /// Makes a weight's first value: a function of shape, dtype and a random state. Names: zeros, ones, constant,
 /// random_normal, random_uniform ("uniform"), truncated_normal, glorot_uniform, glorot_normal, he_uniform, he_normal,
-/// lecun_uniform, lecun_normal, variance_scaling, orthogonal, identity.
+/// lecun_uniform, lecun_normal, variance_scaling, orthogonal.
 class TENON_API Initializer {
  public:
   using Fn = std::function<Literal(const Shape& shape, DType dtype, std::uint64_t seed)>;
