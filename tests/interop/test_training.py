@@ -13,20 +13,33 @@ def make(name):
                              L.AveragePooling2D(2), L.Flatten(), L.Dense(10)])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_ten_steps(name, optimizer, tenon, tmp_path):
+def ten_steps(name, optimizer, tenon, folder):
+    """(Keras's losses and weights, ours) after ten steps from the same weights."""
     keras.utils.set_random_seed(7)
     model = make(name)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     r = np.random.default_rng(8)
     x = r.normal(size=(10, 32, *model.inputs[0].shape[1:])).astype("float32")
     y = r.integers(0, 10, (10, 32)).astype("int64")
-    np.savez(tmp_path / "in.npz", x=x, y=y, **{f"w{i}": np.asarray(v) for i, v in enumerate(model.weights)})
-    tenon(name, optimizer, tmp_path / "in.npz", tmp_path / "out.npz", program="interop_train")
-    ours = np.load(tmp_path / "out.npz")
+    np.savez(folder / "in.npz", x=x, y=y, **{f"w{i}": np.asarray(v) for i, v in enumerate(model.weights)})
+    tenon(name, optimizer, folder / "in.npz", folder / "out.npz", program="interop_train")
     losses = [model.train_on_batch(x[i], y[i], return_dict=True)["loss"] for i in range(10)]
-    # Batch statistics cost float32 a little more: Keras itself in float64 is up to 1.1e-6 away from both.
-    np.testing.assert_allclose(ours["loss"], losses, rtol=1e-6 if name == "mlp" else 2e-6)
-    for i, v in enumerate(model.weights):
-        np.testing.assert_allclose(ours[f"w{i}"], np.asarray(v), rtol=1e-4, atol=1e-5)
+    return losses, [np.asarray(v) for v in model.weights], np.load(folder / "out.npz")
+
+
+# The contract: the same loss per step within 1e-6 in float32. Batch normalization does not reach it yet (1.2e-6 measured);
+# it is reported as an expected failure, never as a pass, and guarded by the test below.
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("name", ["mlp", pytest.param("cnn", marks=pytest.mark.xfail(reason="batch normalization: 1.2e-6", strict=False))])
+def test_loss_per_step(name, optimizer, tenon, tmp_path):
+    losses, _, ours = ten_steps(name, optimizer, tenon, tmp_path)
+    np.testing.assert_allclose(ours["loss"], losses, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_weights_after_ten_steps(name, optimizer, tenon, tmp_path):
+    losses, weights, ours = ten_steps(name, optimizer, tenon, tmp_path)
+    np.testing.assert_allclose(ours["loss"], losses, rtol=2e-6)
+    for i, w in enumerate(weights):
+        np.testing.assert_allclose(ours[f"w{i}"], w, rtol=1e-4, atol=1e-5)
