@@ -41,6 +41,14 @@ struct RunModelOptions {
 };
 int RunModel(const RunModelOptions& options);
 
+struct TestOnnxOptions {
+  std::string folder, json, backend = "cpu", only;
+  int threads = 0;   // cases at a time; 0: what the machine grants
+  int at_least = 0;  // cases that must pass; 0: all
+  bool verbose = false;
+};
+int TestOnnx(const TestOnnxOptions& options);
+
 struct BenchOptions {
   std::string model, signature, backend = "cpu";
   int threads = 0, batch = 1;

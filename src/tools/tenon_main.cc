@@ -112,6 +112,22 @@ int main(int argc, char** argv) {
   b->add_flag("--explain", bench.explain, "print the steps and kernels");
   b->add_flag("--json", bench.json, "as JSON");
 
+  TestOnnxOptions test_onnx;
+  CLI::App* t = app.add_subcommand("test-onnx", "Runs the cases of the ONNX backend suite and counts what passes.");
+  t->footer(
+      "Example: tenon test-onnx onnx/backend/test/data --json score.json\nA case is a folder with a model.onnx and its "
+      "test_data_set_*; what is not supported counts as not passed.");
+  t->add_option("folder", test_onnx.folder, "a case, or a tree of them")->required();
+  t->add_option("--json", test_onnx.json, "the report: status and reason of each case");
+  t->add_option("--backend", test_onnx.backend, "cpu or ref")
+      ->check(CLI::IsMember({"ref", "cpu"}))
+      ->capture_default_str();
+  t->add_option("--only", test_onnx.only, "the cases whose name contains this");
+  t->add_option("--at-least", test_onnx.at_least, "cases that must pass for exit status 0; without it all of them");
+  t->add_option("--threads", test_onnx.threads, "cases at a time; 0: what the machine grants")
+      ->check(CLI::Range(0, 1024));
+  t->add_flag("--verbose", test_onnx.verbose, "name each case before it runs");
+
   bool doctor_json = false;
   CLI::App* d = app.add_subcommand("doctor", "Tells what this build and machine can do.");
   d->footer("Example: tenon doctor --json");
@@ -136,6 +152,7 @@ int main(int argc, char** argv) {
     if (*r) return RunModel(run);
     if (*s) return Serve(serve);
     if (*b) return Bench(bench);
+    if (*t) return TestOnnx(test_onnx);
     if (*d) return Doctor(doctor_json);
   } catch (const std::exception& e) {
     std::cerr << "tenon: " << e.what() << '\n';
