@@ -1,6 +1,11 @@
 # The table of ops: src/ops/x.cc defines the span x_ops; this lists them all. No registrar objects, so nothing can be
 # dropped by the linker, and a file without its span fails at link time with its name in the message.
-file(GLOB op_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/*.cc)
+# As a script ("cmake -P cmake/op_table.cmake" in a tree) it writes generated/op_table.cc there.
+set(watched CONFIGURE_DEPENDS)
+if(CMAKE_SCRIPT_MODE_FILE)
+  set(watched "")
+endif()
+file(GLOB op_files ${watched} ${CMAKE_SOURCE_DIR}/src/ops/*.cc)
 list(FILTER op_files EXCLUDE REGEX "(^|_|/)(test|util)\\.cc$")
 list(SORT op_files)
 set(declarations "")
