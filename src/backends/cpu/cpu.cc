@@ -1,6 +1,7 @@
 #include "backends/cpu/cpu.h"
 
 #include "backends/cpu/emit/compile_plan.h"
+#include "backends/cpu/emit/plan_builder.h"
 #include "base/status_macros.h"
 #include "ir/eval.h"
 #include "ir/op_def.h"
@@ -41,20 +42,21 @@ class GraphInterpreter : public runtime::Interpreter {
 
 class CpuFunction : public runtime::PlannedFunction {
  public:
-  CpuFunction(const ir::Graph& graph, const CompileOptions& options, std::vector<Port> ins, std::vector<Port> outs)
-      : PlannedFunction(std::move(ins), std::move(outs), options), graph_(graph) {}
+  CpuFunction(ir::Graph graph, const CompileOptions& options, std::vector<Port> ins, std::vector<Port> outs)
+      : PlannedFunction(std::move(ins), std::move(outs), options), graph_(std::move(graph)) {}
 
  protected:
   Result<std::shared_ptr<const runtime::Program>> MakeProgram(const runtime::InputDims& input_dims) const override {
     auto program = std::make_shared<runtime::Program>();
     program->dims = input_dims;
-    TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options()));
+    TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options(), &packed_));
     if (program->plan == nullptr) program->interpreter = std::make_shared<GraphInterpreter>(graph_);
     return std::shared_ptr<const runtime::Program>(std::move(program));
   }
 
  private:
   ir::Graph graph_;
+  mutable PackedConstants packed_;  // under the lock that MakeProgram is called with
 };
 
 Port PortOf(const ir::Output& output) {
@@ -84,8 +86,10 @@ Result<std::unique_ptr<runtime::CompiledFunction>> Compile(const ir::Graph& grap
     return Status(Code::kInvalidArgument,
                   "compile: got " + std::to_string(options.threads) + " threads, expected 1 or more");
   TENON_RETURN_IF_ERROR(runtime::CheckDonations(options.donations, ins.size(), outs.size()));
+  ir::Graph folded = graph;
+  TENON_RETURN_IF_ERROR(FoldOnce(folded));
   return std::unique_ptr<runtime::CompiledFunction>(
-      std::make_unique<CpuFunction>(graph, options, std::move(ins), std::move(outs)));
+      std::make_unique<CpuFunction>(std::move(folded), options, std::move(ins), std::move(outs)));
 }
 
 }  // namespace tenon::cpu

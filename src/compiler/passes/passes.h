@@ -1,6 +1,7 @@
 // The passes of the compiler. All work on static graphs.
 #pragma once
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "ir/graph.h"
@@ -18,6 +19,12 @@ Status LowerComposites(ir::Graph& graph, const KeepFn& keep);
 
 /// Contractions to gemm, with scales, transposes, biases, activations and updates of variables taken in.
 Status FormGemms(ir::Graph& graph);
+
+/// Convolutions and pools over channels-first data turn to channels-last, when there are at least two (one alone is
+/// better served by the library's own reordering), with the transposes moved out of the way.
+Status MoveChannelsLast(ir::Graph& graph);
+/// f16 and bf16 nodes of these ops are computed in f32.
+Status WidenHalf(ir::Graph& graph, const std::function<bool(std::string_view op)>& chosen);
 
 /// Biases, scales and activations into the convolutions before them.
 Status FuseConvs(ir::Graph& graph);

@@ -28,7 +28,13 @@ TENON_RULE(ActivationIntoGemm);
 TENON_RULE(BiasIntoConv);
 TENON_RULE(ActivationIntoConv);
 TENON_RULE(ScaleIntoConv);
+TENON_RULE(ChannelsLast);
+TENON_RULE(SinkTransposes);
+TENON_RULE(WidenFloats);  // for nodes that the caller has chosen
 #undef TENON_RULE
+
+/// A window (conv, pool, …) over data whose layout starts with NC.
+bool ChannelsFirst(const ir::Node& node);
 
 /// Simplification, in the order in which the rules are tried.
 std::span<const Rule> SimplifyRules();

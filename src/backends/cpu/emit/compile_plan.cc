@@ -1,10 +1,13 @@
 #include "backends/cpu/emit/compile_plan.h"
 
+#include <set>
+
 #include "backends/cpu/emit/plan_builder.h"
 #include "backends/cpu/loop/loop_ops.h"
 #include "base/status_macros.h"
 #include "compiler/pass.h"
 #include "compiler/passes/passes.h"
+#include "compiler/rules/rules.h"
 #include "compiler/specialize.h"
 
 namespace tenon::cpu {
@@ -26,6 +29,27 @@ compiler::FusionKind FusionKindOf(const ir::Graph& graph, const ir::Node& node) 
   }
 }
 
+// Ops whose kernels take no half precision.
+bool OnlyF32(std::string_view op) {
+  static const std::set<std::string_view> kOps = {"conv",
+                                                  "conv_input_grad",
+                                                  "conv_kernel_grad",
+                                                  "max_pool",
+                                                  "max_pool_grad",
+                                                  "max_pool_gather",
+                                                  "avg_pool",
+                                                  "avg_pool_grad",
+                                                  "cumsum",
+                                                  "cumprod",
+                                                  "scatter_add",
+                                                  "scatter_nd_add",
+                                                  "scatter_add_along_axis",
+                                                  "argmax",
+                                                  "argmin",
+                                                  "top_k"};
+  return kOps.contains(op);
+}
+
 std::vector<compiler::Pass> Passes() {
   const auto keep = [](const ir::Graph& graph, const ir::Node& node) {
     return FindLoopOp(graph, node).has_value() || HasKernel(node.op->name);
@@ -36,6 +60,8 @@ std::vector<compiler::Pass> Passes() {
       {"simplify", compiler::Simplify},
       {"lower", [keep](ir::Graph& g) { return compiler::LowerComposites(g, keep); }, true},
       {"simplify_lowered", compiler::Simplify},
+      {"widen_half", [](ir::Graph& g) { return compiler::WidenHalf(g, OnlyF32); }, true},
+      {"channels_last", compiler::MoveChannelsLast},
       {"gemm", compiler::FormGemms, true},
       {"conv", compiler::FuseConvs},
       {"simplify_gemm", compiler::Simplify},
@@ -54,15 +80,21 @@ bool Plannable(const ir::Graph& graph) {
 
 Result<std::shared_ptr<const runtime::Plan>> CompilePlan(const ir::Graph& graph,
                                                          const std::vector<std::vector<std::int64_t>>& input_dims,
-                                                         const runtime::CompileOptions& options) {
+                                                         const runtime::CompileOptions& options,
+                                                         PackedConstants* packed) {
   TENON_ASSIGN_OR_RETURN(ir::Graph specialised, compiler::Specialize(graph, input_dims));
   if (!Plannable(specialised)) return std::shared_ptr<const runtime::Plan>();
   compiler::PassOptions pass_options;
   pass_options.off = options.passes_off;
   TENON_RETURN_IF_ERROR(compiler::RunPasses(specialised, Passes(), pass_options));
-  PlanBuilder builder(specialised, options);
+  PlanBuilder builder(specialised, options, packed);
   TENON_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Plan> plan, builder.Build());
   return std::shared_ptr<const runtime::Plan>(std::move(plan));
+}
+
+Status FoldOnce(ir::Graph& graph) {
+  static constexpr compiler::Rule kRules[] = {{"fold_constants", compiler::FoldConstants}};
+  return compiler::Rewrite(graph, kRules).status();
 }
 
 }  // namespace tenon::cpu

@@ -9,9 +9,15 @@
 
 namespace tenon::cpu {
 
+class PackedConstants;
+
 /// Null when no plan can be made: shapes that depend on data, sequences, strings.
 Result<std::shared_ptr<const runtime::Plan>> CompilePlan(const ir::Graph& graph,
                                                          const std::vector<std::vector<std::int64_t>>& input_dims,
-                                                         const runtime::CompileOptions& options);
+                                                         const runtime::CompileOptions& options,
+                                                         PackedConstants* packed = nullptr);
+
+/// What can be computed once for all dims: nodes whose inputs are constants.
+Status FoldOnce(ir::Graph& graph);
 
 }  // namespace tenon::cpu

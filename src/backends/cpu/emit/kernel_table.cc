@@ -20,6 +20,7 @@ std::span<const Kernel> Kernels() {
         {"max_pool_grad", "pool", EmitPool},
         {"avg_pool", "pool", EmitPool},
         {"avg_pool_grad", "pool", EmitPool},
+        {"transpose", "onednn_reorder", EmitTransposeReorder},
         {"transpose", "move", EmitMove},
         {"slice", "move", EmitMove},
         {"concat", "move", EmitMove},

@@ -18,6 +18,10 @@ bool IsView(const ir::Node& n) {
   return op == "reshape" || op == "identity" || op == "stop_gradient" || op == "expand_dims" || op == "squeeze";
 }
 
+bool ShapeOnly(const ir::Node& n, std::size_t i) {
+  return i < n.op->inputs.size() && n.op->inputs[i].name.ends_with("_like");
+}
+
 Value PlanBuilder::Root(Value v) const {
   while (IsView(graph_.node(v))) v = graph_.node(v).inputs[0];
   return v;
@@ -91,6 +95,19 @@ void PlanBuilder::FindOutputs() {
   }
 }
 
+// The nodes that some output needs, other than by its dims.
+std::vector<bool> PlanBuilder::Needed() const {
+  std::vector<bool> needed(static_cast<std::size_t>(graph_.size()), false);
+  for (const Value v : graph_.outputs()) needed[static_cast<std::size_t>(v.node)] = true;
+  for (std::int32_t id = graph_.size(); id-- > 0;) {
+    if (!needed[static_cast<std::size_t>(id)]) continue;
+    const ir::Node& n = graph_.node(id);
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      if (n.inputs[i].valid() && !ShapeOnly(n, i)) needed[static_cast<std::size_t>(n.inputs[i].node)] = true;
+  }
+  return needed;
+}
+
 // Topological, in the order of the graph, but with every reader of a donated input before the node that overwrites it.
 std::vector<std::int32_t> PlanBuilder::Schedule() {
   const auto n = static_cast<std::size_t>(graph_.size());
@@ -100,17 +117,21 @@ std::vector<std::int32_t> PlanBuilder::Schedule() {
     after[static_cast<std::size_t>(from)].push_back(to);
     ++waits[static_cast<std::size_t>(to)];
   };
+  const auto each_read = [&](std::int32_t id, const auto& f) {
+    const ir::Node& node = graph_.node(id);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      if (node.inputs[i].valid() && !ShapeOnly(node, i)) f(node.inputs[i]);
+  };
+  const std::vector<bool> needed = Needed();
   for (std::int32_t id = 0; id < graph_.size(); ++id)
-    for (const Value v : graph_.node(id).inputs)
-      if (v.valid()) edge(v.node, id);
+    if (needed[static_cast<std::size_t>(id)]) each_read(id, [&](Value v) { edge(v.node, id); });
   std::vector<std::vector<std::int32_t>> readers(graph_.inputs().size());
   for (std::int32_t id = 0; id < graph_.size(); ++id) {
-    if (IsView(graph_.node(id))) continue;
-    for (const Value v : graph_.node(id).inputs) {
-      if (!v.valid()) continue;
+    if (IsView(graph_.node(id)) || !needed[static_cast<std::size_t>(id)]) continue;
+    each_read(id, [&](Value v) {
       const auto it = input_number_.find(Root(v));
       if (it != input_number_.end()) readers[static_cast<std::size_t>(it->second)].push_back(id);
-    }
+    });
   }
   struct Extra {
     std::int32_t from, to;
@@ -124,10 +145,14 @@ std::vector<std::int32_t> PlanBuilder::Schedule() {
       }
   std::priority_queue<std::int32_t, std::vector<std::int32_t>, std::greater<>> ready;
   std::vector<bool> done(n, false);
-  for (std::int32_t id = 0; id < graph_.size(); ++id)
+  std::size_t total = 0;
+  for (std::int32_t id = 0; id < graph_.size(); ++id) {
+    if (!needed[static_cast<std::size_t>(id)]) continue;
+    ++total;
     if (waits[static_cast<std::size_t>(id)] == 0) ready.push(id);
+  }
   std::vector<std::int32_t> order;
-  while (order.size() < n) {
+  while (order.size() < total) {
     if (ready.empty()) {  // two updates wait for each other: the first one that is stuck gets a buffer of its own
       std::int32_t stuck = -1;
       for (const Extra& e : extra)

@@ -16,15 +16,40 @@ namespace tenon::cpu {
 using ir::Value;
 using runtime::BufferId;
 
+/// Constants in the layouts that kernels want, shared by the plans of one function. Not thread-safe: plans are made
+/// under the function's lock.
+class PackedConstants {
+ public:
+  /// The constant `data` in the layout that `key` describes; `pack` makes it when it is not there.
+  template <class F>
+  Buffer Get(const Buffer& data, const std::string& key, F pack) {
+    for (const Entry& e : entries_)
+      if (e.data.data() == data.data() && e.data.size() == data.size() && e.key == key) return e.packed;
+    entries_.push_back({data, key, pack()});
+    return entries_.back().packed;
+  }
+
+ private:
+  struct Entry {
+    Buffer data;  // keeps the address from being used again
+    std::string key;
+    Buffer packed;
+  };
+  std::vector<Entry> entries_;
+};
+
 class PlanBuilder {
  public:
-  PlanBuilder(const ir::Graph& graph, const runtime::CompileOptions& options) : graph_(graph), options_(options) {}
+  /// `packed` may be null.
+  PlanBuilder(const ir::Graph& graph, const runtime::CompileOptions& options, PackedConstants* packed)
+      : graph_(graph), options_(options), packed_(packed) {}
   Result<std::unique_ptr<runtime::Plan>> Build();
 
   // ---- for kernels ----
   const ir::Graph& graph() const { return graph_; }
   int threads() const { return options_.threads; }
   const runtime::CompileOptions& options() const { return options_; }
+  PackedConstants* packed() const { return packed_; }
   std::vector<std::int64_t> dims(Value v) const { return graph_.type(v).shape().values(); }
   DType dtype(Value v) const { return graph_.type(v).dtype(); }
   std::int64_t elements(Value v) const { return graph_.type(v).shape().size().value(); }
@@ -46,11 +71,13 @@ class PlanBuilder {
  private:
   Value Root(Value v) const;
   void FindOutputs();
+  std::vector<bool> Needed() const;
   std::vector<std::int32_t> Schedule();
   Status FinishOutputs();
 
   const ir::Graph& graph_;
   const runtime::CompileOptions& options_;
+  PackedConstants* packed_;
   std::unique_ptr<runtime::Plan> plan_;
   std::unordered_map<Value, BufferId, ir::ValueHash> buffer_;    // by root
   std::unordered_map<Value, int, ir::ValueHash> direct_output_;  // root -> output that it is written to
@@ -70,6 +97,8 @@ struct Kernel {
 std::span<const Kernel> Kernels();
 /// Some kernel is there for this op, so a composite need not be lowered.
 bool HasKernel(std::string_view op);
+/// Input i of the node counts by its dims only (x_like): it may never be computed.
+bool ShapeOnly(const ir::Node& node, std::size_t i);
 /// A value of this op is its first input's memory under other dims.
 bool IsView(const ir::Node& node);
 

@@ -9,6 +9,7 @@ Result<std::string> EmitGemm(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitConv(PlanBuilder& b, std::int32_t node);  // and fused_conv
 Result<std::string> EmitConvInputGrad(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitConvKernelGrad(PlanBuilder& b, std::int32_t node);
+Result<std::string> EmitTransposeReorder(PlanBuilder& b, std::int32_t node);
 
 namespace onednn {
 /// Row-major z = alpha x' y' + beta z; 0 when it worked.

@@ -105,11 +105,17 @@ int Sgemm(bool transpose_x, bool transpose_y, std::int64_t m, std::int64_t n, st
 BufferId InLayout(PlanBuilder& b, Value v, const Desc& have, const Desc& want) {
   if (have == want) return b.In(v);
   if (const Literal* literal = b.ConstantOf(v)) {
-    Buffer out = Buffer::allocate(want.get_size(), true);
-    dnnl::memory from(have, Engine(), const_cast<std::byte*>(literal->raw().data())),
-        to(want, Engine(), out.mutable_data());
-    dnnl::reorder(from, to).execute(Stream(), from, to);
-    return b.Constant(std::move(out));
+    const auto pack = [&] {
+      Buffer out = Buffer::allocate(want.get_size(), true);
+      dnnl::memory from(have, Engine(), const_cast<std::byte*>(literal->raw().data())),
+          to(want, Engine(), out.mutable_data());
+      dnnl::reorder(from, to).execute(Stream(), from, to);
+      return out;
+    };
+    if (b.packed() == nullptr) return b.Constant(pack());
+    std::string key(reinterpret_cast<const char*>(&have.data), sizeof have.data);
+    key.append(reinterpret_cast<const char*>(&want.data), sizeof want.data);
+    return b.Constant(b.packed()->Get(literal->buffer(), key, pack));
   }
   const BufferId to = b.Scratch(want.get_size());
   b.Add(MakeReorderStep(have, b.In(v), want, to));

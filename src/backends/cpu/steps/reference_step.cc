@@ -16,6 +16,7 @@ class ReferenceStep : public runtime::Step {
     BufferId buffer = -1;
     DType dtype = DType::kF32;
     std::vector<std::int64_t> dims;
+    bool shape_only = false;
   };
   ReferenceStep(const ir::OpDef& op, ir::Attrs attrs, std::vector<Port> inputs, std::vector<Port> outputs)
       : op_(op), attrs_(std::move(attrs)), inputs_(std::move(inputs)), outputs_(std::move(outputs)) {
@@ -29,6 +30,10 @@ class ReferenceStep : public runtime::Step {
     std::vector<const ir::Datum*> args(inputs_.size(), nullptr);
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const Port& p = inputs_[i];
+      if (p.shape_only) {
+        values[i] = ir::Datum(Literal(p.dtype, p.dims));
+        args[i] = &values[i];
+      }
       if (p.buffer < 0) continue;
       TENON_ASSIGN_OR_RETURN(const std::size_t bytes, checked_bytes(p.dtype, p.dims));
       TENON_ASSIGN_OR_RETURN(
@@ -55,31 +60,41 @@ class ReferenceStep : public runtime::Step {
   std::vector<Port> inputs_, outputs_;
 };
 
+// A reference on the hot path is never silent: once for each op.
+void Warn(PlanBuilder& b, const ir::Node& n) {
+  static std::mutex mutex;
+  static auto* const kWarned = new std::set<std::string>();
+  std::string what(n.op->name);
+  for (const Value v : n.inputs)
+    if (v.valid()) what += " " + b.graph().type(v).to_string();
+  const std::lock_guard lock(mutex);
+  if (kWarned->insert(std::string(n.op->name)).second)
+    base::Log(base::LogLevel::kWarning, "cpu: no kernel for " + what + ", the reference runs instead (slow)");
+}
+
 }  // namespace
 
 Status EmitReference(PlanBuilder& b, std::int32_t id) {
   const ir::Node& n = b.graph().node(id);
-  {
-    static std::mutex mutex;
-    static auto* const kWarned = new std::set<std::string>();
-    const std::lock_guard lock(mutex);
-    std::string what(n.op->name);
-    for (const Value v : n.inputs)
-      if (v.valid()) what += " " + b.graph().type(v).to_string();
-    if (kWarned->insert(std::string(n.op->name)).second)
-      base::Log(base::LogLevel::kWarning, "cpu: no kernel for " + what + ", the reference runs instead (slow)");
-  }
+  std::int64_t elements = 0;
+  for (const Value v : n.inputs)
+    if (v.valid()) elements = std::max(elements, b.elements(v));
+  for (std::size_t k = 0; k < n.outputs.size(); ++k)
+    elements = std::max(elements, b.elements({id, static_cast<std::int32_t>(k)}));
+  if (elements > 256) Warn(b, n);
   std::vector<ReferenceStep::Port> inputs, outputs;
-  for (const Value v : n.inputs) {
+  for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+    const Value v = n.inputs[i];
+    const bool shape_only = v.valid() && ShapeOnly(n, i);
     if (v.valid())
-      inputs.push_back({b.In(v), b.dtype(v), b.dims(v)});
+      inputs.push_back({shape_only ? -1 : b.In(v), b.dtype(v), b.dims(v), shape_only});
     else
       inputs.emplace_back();
   }
   for (std::size_t k = 0; k < n.outputs.size(); ++k) {
     const Value v{id, static_cast<std::int32_t>(k)};
     b.KeepApart(v);
-    outputs.push_back({b.Out(v), b.dtype(v), b.dims(v)});
+    outputs.push_back({b.Out(v), b.dtype(v), b.dims(v), false});
   }
   b.Add(std::make_unique<ReferenceStep>(*n.op, n.attrs, std::move(inputs), std::move(outputs)));
   return {};

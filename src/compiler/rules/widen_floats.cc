@@ -1,0 +1,28 @@
+// Half precision through f32 where only f32 has a kernel.
+//   before: conv(x bf16, kernel bf16)
+//   after:  cast(conv(cast(x; f32), cast(kernel; f32)); bf16)
+#include "compiler/rules/rules.h"
+#include "ir/op_def.h"
+
+namespace tenon::compiler {
+
+using namespace ir;
+
+Result<Patch> WidenFloats(RuleContext& ctx, std::int32_t id) {
+  const Node& n = ctx.node(id);
+  if (n.inputs.empty() || !n.inputs[0].valid()) return Patch();
+  const DType narrow = ctx.type(n.inputs[0]).dtype();
+  if (narrow != DType::kF16 && narrow != DType::kBF16) return Patch();
+  const std::string_view variable = n.op->inputs[0].type;
+  std::vector<Value> inputs = n.inputs;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Port& port = n.op->inputs[std::min(i, n.op->inputs.size() - 1)];
+    if (inputs[i].valid() && port.type == variable) inputs[i] = ctx.b.Cast(inputs[i], DType::kF32);
+  }
+  Patch out = ctx.b.AddAll(*n.op, std::move(inputs), n.attrs);
+  if (!ctx.b.ok()) return ctx.b.status();
+  for (std::size_t k = 0; k < out.size(); ++k) out[k] = ctx.b.Cast(out[k], n.outputs[k].type.dtype());
+  return out;
+}
+
+}  // namespace tenon::compiler
