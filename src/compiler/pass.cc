@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "ir/op_def.h"
 #include "ir/text.h"
+#include "ir/verifier.h"
 
 namespace tenon::compiler {
 namespace {
@@ -34,26 +34,12 @@ void Dump(const std::string& folder, const std::string& label, int number, std::
   if (!out) base::Log(base::LogLevel::kWarning, "TENON_DUMP: cannot write to " + folder);
 }
 
-}  // namespace
-
-Status CheckGraph(const ir::Graph& graph) {
-  for (std::int32_t id = 0; id < graph.size(); ++id) {
-    const ir::Node& n = graph.node(id);
-    if (n.op == nullptr) return Status(Code::kInternal, "graph: node " + std::to_string(id) + " has no op");
-    for (const ir::Value v : n.inputs) {
-      if (!v.valid()) continue;
-      if (v.node >= id)
-        return Status(Code::kInternal, "graph: node " + std::to_string(id) + " (" + std::string(n.op->name) +
-                                           ") uses a value made after it");
-      if (static_cast<std::size_t>(v.index) >= graph.node(v).outputs.size())
-        return Status(Code::kInternal, "graph: node " + std::to_string(id) + " (" + std::string(n.op->name) +
-                                           ") uses an output that does not exist");
-    }
-  }
-  for (const ir::Value v : graph.outputs())
-    if (v.valid() && v.node >= graph.size()) return Status(Code::kInternal, "graph: an output names no node");
-  return {};
+Status Verify(const ir::Graph& before, const ir::Graph& after) {
+  TENON_RETURN_IF_ERROR(ir::VerifyGraph(after));
+  return ir::VerifyRewrite(before, after);
 }
+
+}  // namespace
 
 Status RunPasses(ir::Graph& graph, const std::vector<Pass>& passes, const PassOptions& options,
                  std::vector<PassTime>* times) {
@@ -69,10 +55,11 @@ Status RunPasses(ir::Graph& graph, const std::vector<Pass>& passes, const PassOp
                                             (off != nullptr && Listed(off, pass.name)));
     if (skipped) continue;
     const auto start = std::chrono::steady_clock::now();
+    const ir::Graph before = graph;
     if (Status status = pass.run(graph); !status.ok()) return status.with_context("pass " + std::string(pass.name));
-    if (Status status = CheckGraph(graph); !status.ok())
-      return status.with_context("after pass " + std::string(pass.name));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (Status status = Verify(before, graph); !status.ok())
+      return status.with_context("after pass " + std::string(pass.name));
     if (times != nullptr) times->push_back({pass.name, seconds, graph.size()});
     if (dump != nullptr) Dump(dump, label, number, pass.name, graph);
   }

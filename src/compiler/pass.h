@@ -28,11 +28,9 @@ struct PassTime {
 };
 
 /// Runs the passes in order. TENON_DUMP=dir writes the text form after each, "label.NN.pass.txt". An error is that of
-/// the pass, with its name in front; a graph that is malformed after a pass is kInternal naming the pass.
+/// the pass, with its name in front. After each pass the graph is verified (ir/verifier.h): a graph that breaks a rule,
+/// or has lost what a rewrite keeps, is kInternal naming the pass and the rule.
 Status RunPasses(ir::Graph& graph, const std::vector<Pass>& passes, const PassOptions& options,
                  std::vector<PassTime>* times = nullptr);
-
-/// Order, arity and types of inputs: what every pass must leave true.
-Status CheckGraph(const ir::Graph& graph);
 
 }  // namespace tenon::compiler

@@ -1,6 +1,7 @@
 #include "compiler/rewriter.h"
 
 #include "base/status_macros.h"
+#include "ir/carry_over.h"
 #include "ir/op_def.h"
 
 namespace tenon::compiler {
@@ -112,7 +113,7 @@ class Rewriter {
       if (!(a.type == z.type))
         return Status(Code::kInternal, "rewrite: " + std::string(graph_.node(id).op->name) + " of type " +
                                            a.type.to_string() + " replaced by " + z.type.to_string());
-      if (z.record.empty() && graph_.node(to).op->name != "input") z.record = a.record;
+      CarryOver(a.record, z.record);
       Uses(ctx, to) += Uses(ctx, from);
       Uses(ctx, from) = 0;
       replaced_[from] = to;

@@ -1,8 +1,10 @@
 #include "ir/verifier.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/status_macros.h"
+#include "ir/carry_over.h"
 #include "ir/infer.h"
 #include "ir/op_table.h"
 
@@ -85,6 +87,16 @@ Status Verify(const Graph& g, int depth) {
   return {};
 }
 
+// What a record knew that the other does not.
+std::string Lost(const Record& before, const Record& after) {
+  if (!before.name.empty() && !KnownAs(after, before.name)) return "name";
+  for (const Provenance& p : before.provenance)
+    if (std::ranges::find(after.provenance, p) == after.provenance.end()) return "provenance \"" + p.name + "\"";
+  if (before.quantization && before.quantization != after.quantization) return "quantization";
+  if (!before.axis_roles.empty() && after.axis_roles.empty()) return "axis roles";
+  return {};
+}
+
 Status UniqueNames(const std::vector<std::string>& names, const std::string& where) {
   std::set<std::string_view> seen;
   for (const std::string& n : names)
@@ -141,9 +153,10 @@ Status VerifyRewrite(const Graph& before, const Graph& after) {
         return Broken(
             10, "rewrite",
             std::string(what) + " " + std::to_string(i) + " was " + a.type.to_string() + ", is " + b.type.to_string());
-      if (!a.record.name.empty() && a.record.name != b.record.name)
+      if (const std::string lost = Lost(a.record, b.record); !lost.empty())
         return Broken(10, "rewrite",
-                      std::string(what) + " \"" + a.record.name + "\" lost its name (now \"" + b.record.name + "\")");
+                      std::string(what) + " " + std::to_string(i) + " \"" + a.record.name + "\" lost its " + lost +
+                          " (now \"" + b.record.name + "\")");
     }
     return {};
   };

@@ -18,8 +18,9 @@ Status VerifyGraph(const Graph& graph);
 ///   V9  variable paths are unique
 Status VerifyModule(const Module& module);
 
-///   V10 a rewrite keeps the graph's inputs and outputs (count, dtypes) and the records of its outputs: a named output
-///       keeps its name
+///   V10 a rewrite keeps the graph's inputs and outputs: their count, types that the old ones accept, and their
+///   records.
+///       A name is kept as the name or among the provenance; provenance, quantization and axis roles are kept
 Status VerifyRewrite(const Graph& before, const Graph& after);
 
 }  // namespace tenon::ir

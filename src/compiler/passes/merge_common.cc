@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "compiler/passes/passes.h"
+#include "ir/carry_over.h"
 #include "ir/op_def.h"
 
 namespace tenon::compiler {
@@ -59,16 +60,17 @@ int MergeCommon(Graph& graph) {
       seen.emplace(h, id);
       continue;
     }
-    // A value that a caller knows by its name keeps its own node.
-    bool named = false;
-    for (std::size_t k = 0; k < n.outputs.size(); ++k)
-      named = named || (!n.outputs[k].record.name.empty() && !graph.node(same).outputs[k].record.name.empty() &&
-                        n.outputs[k].record.quantization);
-    if (named) continue;
+    // Two quantizations cannot stand in one record.
+    bool apart = false;
+    for (std::size_t k = 0; k < n.outputs.size(); ++k) {
+      const auto &mine = n.outputs[k].record.quantization, &other = graph.node(same).outputs[k].record.quantization;
+      apart = apart || (mine && other && mine != other);
+    }
+    if (apart) continue;
     ++merged;
     for (std::size_t k = 0; k < n.outputs.size(); ++k) {
       const auto index = static_cast<std::int32_t>(k);
-      if (graph.node(same).outputs[k].record.empty()) graph.node(same).outputs[k].record = n.outputs[k].record;
+      CarryOver(n.outputs[k].record, graph.node(same).outputs[k].record);
       replaced[{id, index}] = {same, index};
     }
   }
