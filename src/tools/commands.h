@@ -57,13 +57,6 @@ struct BenchOptions {
 };
 int Bench(const BenchOptions& options);
 
-struct ServeOptions {
-  std::string model_name = "default", model_base_path, address;
-  int rest_api_port = 0;
-  int poll_seconds = 1;
-};
-int Serve(const ServeOptions& options);
-
 int Doctor(bool json);
 
 /// "tenon COMMAND: message" on standard error; gives kFailed.

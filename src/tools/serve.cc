@@ -1,24 +1,57 @@
-#include "tenon/serve.h"
-
+#include <algorithm>
 #include <iostream>
 
 #include "base/log.h"
 #include "tools/commands.h"
+#include "tools/server_flags.h"
+
+namespace tenon {
+std::string_view version();
+}
 
 namespace tenon::tools {
+namespace {
 
-int Serve(const ServeOptions& o) {
+constexpr int kNotStarted = 255;  // tensorflow_model_server's -1
+
+}  // namespace
+
+int ServerMain(std::string_view program, const std::vector<std::string_view>& arguments, bool strict) {
+  ServerFlags flags;
+  if (strict) flags.port = 0;
+  std::vector<std::string> unknown;
+  const std::vector<Flag> list = flags.List();
+  const std::string usage = FlagUsage(program, list);
+  if (const Status parsed = ParseFlags(list, arguments, strict, unknown); !parsed.ok()) {
+    std::cerr << parsed.message() << '\n';
+    std::cout << usage;
+    return strict ? static_cast<int>(kUsage) : kNotStarted;
+  }
+  if (flags.help) {
+    std::cout << usage;
+    return kDone;
+  }
+  if (flags.version) {
+    std::cout << "TensorFlow ModelServer: Tenon " << version() << "\nTensorFlow Library: none\n";
+    return kDone;
+  }
+  if (!unknown.empty()) {
+    std::cout << "unknown argument: " << unknown[0] << '\n' << usage << std::flush;
+    if (strict) return kUsage;
+  }
   if (std::getenv("TENON_LOG") == nullptr) base::SetLogLevel(base::LogLevel::kInfo);
-  serve::ServerOptions options;
-  options.rest_port = o.rest_api_port;
-  options.address = o.address;
-  options.poll_interval_ms = o.poll_seconds * 1000;
-  options.models = {{.name = o.model_name, .base_path = o.model_base_path}};
-  serve::Server server(std::move(options));
-  if (const Result<void> started = server.start(); !started.ok()) return Fail("serve", started);
-  std::cerr << "Exporting HTTP/REST API at:localhost:" << server.rest_port() << " ...\n";
-  server.wait();
-  return kDone;
+  Result<serve::ServerOptions> options = OptionsFromFlags(flags);
+  Status status = options.status();
+  if (options.ok()) {
+    serve::Server server(*std::move(options));
+    status = server.start();
+    if (status.ok()) {
+      server.wait();
+      return kDone;
+    }
+  }
+  std::cout << "Failed to start server. Error: " << code_name(status.code()) << ": " << status.message() << '\n';
+  return strict ? static_cast<int>(kFailed) : kNotStarted;
 }
 
 }  // namespace tenon::tools

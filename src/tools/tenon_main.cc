@@ -3,8 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <iostream>
+#include <string_view>
 
 #include "tools/commands.h"
+#include "tools/server_flags.h"
 
 namespace tenon {
 std::string_view version();
@@ -19,10 +22,26 @@ void SpinSettings(char** argv) {
   ::execv("/proc/self/exe", argv);  // on failure: go on without
 }
 
+/// The server, when the program is called tensorflow_model_server or its first argument is "serve"; else -1.
+int ServerIfAsked(int argc, char** argv) {
+  const std::string_view path = argc > 0 ? argv[0] : "";
+  const bool by_name = path.substr(path.rfind('/') + 1) == "tensorflow_model_server";
+  const bool by_command = !by_name && argc > 1 && std::string_view(argv[1]) == "serve";
+  if (!by_name && !by_command) return -1;
+  SpinSettings(argv);
+  return tenon::tools::ServerMain(by_name ? path : "tenon serve", {argv + (by_name ? 1 : 2), argv + argc}, by_command);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace tenon::tools;
+  try {
+    if (const int status = ServerIfAsked(argc, argv); status >= 0) return status;
+  } catch (const std::exception& e) {
+    std::cerr << "tenon serve: " << e.what() << '\n';
+    return kFailed;
+  }
   CLI::App app{
       "Tenon: converts, verifies, runs and serves models.\nExit status: 0 done, 1 verification found a bug, 2 wrong "
       "usage, 3 failed."};
@@ -85,17 +104,8 @@ int main(int argc, char** argv) {
   r->add_flag("--float64", run.float64, "all in float64 on the reference backend");
   r->add_option("--threads", run.threads, "threads of one run; 0: what the machine grants")->check(CLI::Range(0, 1024));
 
-  ServeOptions serve;
-  CLI::App* s = app.add_subcommand("serve", "Serves a model behind TensorFlow Serving's REST API.");
-  s->footer("Example: tenon serve --model_name=digits --model_base_path=out/digits --rest_api_port=8501");
-  s->add_option("--model_name", serve.model_name, "its name in URLs")->capture_default_str();
-  s->add_option("--model_base_path", serve.model_base_path, "the folder whose numbered sub-folders are versions")
-      ->required();
-  s->add_option("--rest_api_port", serve.rest_api_port, "HTTP port; -1: any free one")->required();
-  s->add_option("--address", serve.address, "the address to listen on; all of them when not given");
-  s->add_option("--file_system_poll_wait_seconds", serve.poll_seconds,
-                "between two looks at the base path; 0: only one")
-      ->capture_default_str();
+  // Its flags are those of tensorflow_model_server, which this parser does not know: see ServerMain.
+  app.add_subcommand("serve", "Serves models behind TensorFlow Serving's API; its flags: tenon serve --help.");
 
   BenchOptions bench;
   CLI::App* b = app.add_subcommand("bench", "Times a model on random inputs.");
@@ -142,7 +152,7 @@ int main(int argc, char** argv) {
     return kUsage;
   }
   try {
-    if (*r || *b || *s) SpinSettings(argv);
+    if (*r || *b) SpinSettings(argv);
     if (*c) {
       convert.verify = !no_verify;
       return Convert(convert);
@@ -150,7 +160,6 @@ int main(int argc, char** argv) {
     if (*v) return Verify(verify);
     if (*i) return Inspect(inspect);
     if (*r) return RunModel(run);
-    if (*s) return Serve(serve);
     if (*b) return Bench(bench);
     if (*t) return TestOnnx(test_onnx);
     if (*d) return Doctor(doctor_json);

@@ -18,6 +18,10 @@ constexpr std::size_t kCheapBody = 64 << 10;  // reading more takes too long for
 
 std::string_view WithoutQuery(std::string_view target) { return target.substr(0, target.find('?')); }
 
+std::string_view ApiName(Route::Verb verb) {
+  return verb == Route::Verb::kClassify ? "classify" : verb == Route::Verb::kRegress ? "regress" : "predict";
+}
+
 Status Late() { return Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"); }
 
 }  // namespace
@@ -79,7 +83,17 @@ bool RestHandler::IsCheap(const HttpRequest& request) const {
   return cost.count() >= 0 && cost <= options_.cheap;
 }
 
+HttpResponse RestHandler::MetricsPage() const {
+  return {.content_type = "text/plain", .body = invoker_->metrics().registry.Text()};
+}
+
 HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) {
+  if (!options_.metrics_path.empty() && WithoutQuery(request.target) == options_.metrics_path) {
+    if (request.target == options_.metrics_path) return MetricsPage();
+    return {.status = 400,
+            .content_type = "text/plain",
+            .body = fmt::format("Unexpected path: {}. Should be {}", request.target, options_.metrics_path)};
+  }
   if (!IsApiPath(request.target)) {
     const std::string_view path = WithoutQuery(request.target);
     const bool get = request.method == "GET" || request.method == "HEAD";
@@ -89,6 +103,7 @@ HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) 
       const bool ready = !options_.ready || options_.ready();
       return {.status = ready ? 200 : 503, .content_type = "text/plain", .body = ready ? "ok\n" : "not ready\n"};
     }
+    if (get && path == "/metrics") return MetricsPage();
     return HttpErrorPage(404);
   }
   HttpResponse response{.content_type = "application/json"};
@@ -134,18 +149,17 @@ Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline dea
     if (bytes.ok()) inflated = *std::move(bytes);
     body = inflated;  // empty when the stream is bad: the reader says so
   }
-  switch (route->verb) {
-    case Route::Verb::kPredict:
-      return Predict(*route, body, deadline);
-    case Route::Verb::kClassify:
-    case Route::Verb::kRegress:
-      return Status(Code::kUnimplemented, "classify and regress are not supported yet; use predict");
-    case Route::Verb::kStatus:
-      return ModelStatus(*route);
-    case Route::Verb::kMetadata:
-      return Metadata(*route);
-  }
-  return Status(Code::kInternal, "Request: no such verb");
+  if (route->verb == Route::Verb::kStatus) return ModelStatus(*route);
+  if (route->verb == Route::Verb::kMetadata) return Metadata(*route);
+  const Clock::time_point begun = Clock::now();
+  Result<std::string> reply = Infer(*route, body, deadline);
+  invoker_->metrics().Request(route->model, ApiName(route->verb), "REST", reply.status().code(), Clock::now() - begun);
+  return reply;
+}
+
+Result<std::string> RestHandler::Infer(const Route& route, std::string_view body, Deadline deadline) const {
+  if (route.verb == Route::Verb::kPredict) return Predict(route, body, deadline);
+  return Status(Code::kUnimplemented, "classify and regress are not supported yet; use predict");
 }
 
 Result<std::string> RestHandler::Predict(const Route& route, std::string_view body, Deadline deadline) const {
@@ -156,7 +170,7 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   if (!request.ok()) return request.status();
   if (Clock::now() > deadline) return Late();
   const Result<std::vector<Literal>> outputs =
-      servable->Run(*request->signature, std::move(request->inputs), {}, deadline);
+      invoker_->Run(*handle, *request->signature, std::move(request->inputs), {}, deadline, {"predict", "REST"});
   std::string reply;
   Status status =
       outputs.ok() ? WritePredictResponse(*request->signature, *outputs, request->form, reply) : outputs.status();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "serve/core/invoker.h"
 #include "serve/core/manager.h"
 #include "serve/rest/http_message.h"
 #include "serve/rest/routes.h"
@@ -14,30 +15,38 @@ struct RestOptions {
   std::size_t inflated_limit = 100 << 20;  // bytes of a body sent with gzip; a longer one counts as empty
   std::chrono::microseconds cheap{250};    // a model whose recent requests took less runs on the I/O thread
   std::function<bool()> ready = {};        // for the readiness probes; none: always ready
+  std::string metrics_path = {};           // a second path of the metrics page, matched exactly; empty: none
 };
 
 /// 200 for kOk, 400 for kInvalidArgument, …
 int HttpStatus(Code code);
 
 /// POST /v1/models/…:predict, GET /v1/models/… (status and metadata), and the probes /healthz, /livez, /readyz,
-/// /v2/health/live, /v2/health/ready. Thread-safe.
+/// /v2/health/live, /v2/health/ready, and the metrics page /metrics. Thread-safe.
 class RestHandler : public HttpHandler {
  public:
-  RestHandler(RestOptions options, std::shared_ptr<const Manager> manager)
-      : options_(std::move(options)), manager_(std::move(manager)) {}
+  /// Without an invoker it makes its own.
+  RestHandler(RestOptions options, std::shared_ptr<const Manager> manager,
+              std::shared_ptr<const Invoker> invoker = nullptr)
+      : options_(std::move(options)),
+        manager_(std::move(manager)),
+        invoker_(invoker ? std::move(invoker) : std::make_shared<Invoker>(std::make_shared<ServerMetrics>())) {}
   bool IsCheap(const HttpRequest& request) const override;
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
 
  private:
   /// The body of a reply, or why there is none.
   Result<std::string> Answer(const HttpRequest& request, Deadline deadline) const;
+  Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> ModelStatus(const Route& route) const;
+  HttpResponse MetricsPage() const;
   Result<std::string> Metadata(const Route& route) const;
   Result<ServableHandle> Find(const Route& route) const;
 
   const RestOptions options_;
   const std::shared_ptr<const Manager> manager_;
+  const std::shared_ptr<const Invoker> invoker_;
 };
 
 }  // namespace tenon::serve

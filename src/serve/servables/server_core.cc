@@ -27,6 +27,8 @@ ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator) 
   out.max_load_retries = options.max_load_retries;
   out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
   out.memory_budget = options.memory_budget;
+  out.load_threads = options.load_threads;
+  out.unload_threads = options.unload_threads;
   return out;
 }
 
@@ -41,6 +43,8 @@ std::vector<std::string> NamesOf(const std::vector<ModelConfig>& models) {
 ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
     : options_(std::move(options)),
       monitor_(std::make_shared<StateMonitor>()),
+      metrics_(std::make_shared<ServerMetrics>()),
+      invoker_(std::make_shared<Invoker>(metrics_)),
       manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator)), monitor_)),
       event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
@@ -81,10 +85,13 @@ Status ServerCore::Open() {
     http.port = options_.rest_port == kFreePort ? 0 : options_.rest_port;
     http.io_threads = options_.rest_threads > 0 ? options_.rest_threads : std::clamp((cpus + 1) / 2, 1, 8);
     http.worker_threads = options_.worker_threads > 0 ? options_.worker_threads : std::max(2, cpus);
+    http.max_connections = static_cast<std::size_t>(std::max(1, options_.max_connections));
     http.limits.body_bytes = static_cast<std::size_t>(options_.max_body_bytes);
     http.request_timeout = milliseconds(options_.rest_timeout_ms);
-    auto handler = std::make_shared<RestHandler>(
-        RestOptions{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }}, manager_);
+    auto handler = std::make_shared<RestHandler>(RestOptions{.enable_cors = options_.enable_cors,
+                                                             .ready = [this] { return ready(); },
+                                                             .metrics_path = options_.metrics_path},
+                                                 manager_, invoker_);
     rest_ = std::make_unique<HttpServer>(std::move(http), std::move(handler));
     TENON_RETURN_IF_ERROR(rest_->Bind());
     rest_port_ = rest_->port();
@@ -132,7 +139,7 @@ Status ServerCore::WaitForModels(const std::vector<std::string>& names) {
   return {};
 }
 
-Status ServerCore::Reload(const std::vector<ModelConfig>& models) {
+Status ServerCore::ReloadModels(const std::vector<ModelConfig>& models) {
   const std::lock_guard lock(reload_mutex_);
   if (!ready_) return Status(Code::kFailedPrecondition, "Server: reload() needs a server that has started");
   std::vector<std::string> added;

@@ -5,27 +5,34 @@
 #include <mutex>
 
 #include "serve/core/file_system_source.h"
+#include "serve/core/invoker.h"
 #include "serve/core/manager.h"
+#include "serve/core/model_admin.h"
+#include "serve/core/server_metrics.h"
 #include "serve/rest/http_server.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
 
 /// What Server promises (include/tenon/serve.h), with the servables that `creator` makes.
-class ServerCore {
+class ServerCore : public ModelAdmin {
  public:
   ServerCore(ServerOptions options, ServableCreator creator);
-  ~ServerCore();  // Stop
+  ~ServerCore() override;  // Stop
   ServerCore(const ServerCore&) = delete;
   ServerCore& operator=(const ServerCore&) = delete;
 
   Status Start();
   void Wait();
   void Stop();
-  Status Reload(const std::vector<ModelConfig>& models);
+  Status ReloadModels(const std::vector<ModelConfig>& models) override;
   int rest_port() const { return rest_port_; }
   /// Started, the first loads are over, and not about to stop.
   bool ready() const { return ready_; }
+  /// What the protocols share.
+  const std::shared_ptr<Manager>& manager() const { return manager_; }
+  const std::shared_ptr<Invoker>& invoker() const { return invoker_; }
+  const std::shared_ptr<ServerMetrics>& metrics() const { return metrics_; }
 
  private:
   Status Check() const;
@@ -36,6 +43,8 @@ class ServerCore {
 
   const ServerOptions options_;
   const std::shared_ptr<StateMonitor> monitor_;
+  const std::shared_ptr<ServerMetrics> metrics_;
+  const std::shared_ptr<Invoker> invoker_;
   std::shared_ptr<Manager> manager_;
   std::unique_ptr<FileSystemSource> source_;
   std::unique_ptr<HttpServer> rest_;

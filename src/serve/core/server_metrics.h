@@ -1,0 +1,64 @@
+// ServerMetrics: what the server counts, by TensorFlow Serving's names and by its own.
+#pragma once
+#include <chrono>
+#include <string_view>
+
+#include "serve/core/metrics.h"
+#include "serve/core/servable.h"
+
+namespace tenon::serve {
+
+/// The families, all in one registry. Names that begin with ":tensorflow:" are TensorFlow Serving's, with its labels
+/// and its microseconds; those that begin with "tenon_" are ours, in seconds and bytes. Thread-safe.
+class ServerMetrics {
+ public:
+  ServerMetrics();
+
+  /// A request was answered. `api`: "predict", "classify", "regress" on REST; "Predict", … on gRPC. `entrypoint`:
+  /// "REST" or "GRPC". The latency is recorded for kOk only, as TensorFlow Serving does.
+  void Request(std::string_view model, std::string_view api, std::string_view entrypoint, Code code,
+               std::chrono::nanoseconds took);
+  /// A signature of a version ran.
+  void Run(const ServableId& id, std::string_view signature, std::string_view api, Code code,
+           std::chrono::nanoseconds took);
+
+  Metrics registry;
+
+  Metrics::Family<Counter>& request_count;
+  Metrics::Family<Histogram>& request_latency;
+  Metrics::Family<Histogram>& runtime_latency;
+  Metrics::Family<Histogram>& example_counts;
+  Metrics::Family<Counter>& example_count_total;
+  Metrics::Family<Counter>& request_log_count;
+  Metrics::Family<Histogram>& warmup_latency;
+  Metrics::Family<Counter>& warmup_records;
+  Metrics::Family<Histogram>& queuing_latency;  // batching
+  Metrics::Family<Counter>& wrapped_run_count;
+  Metrics::Family<Histogram>& padding_size;
+  Metrics::Family<Histogram>& input_batch_size;
+  Metrics::Family<Histogram>& processed_batch_size;
+  Metrics::Family<Counter>& graph_runs;
+  Metrics::Family<Counter>& graph_run_time;
+  Metrics::Family<Counter>& graph_build_calls;
+  Metrics::Family<Counter>& graph_build_time;
+  Metrics::Family<Counter>& direct_session_runs;
+  Metrics::Family<Counter>& load_attempts;
+  Metrics::Family<Counter>& load_latency;
+
+  Metrics::Family<Counter>& requests;           // tenon_requests_total
+  Metrics::Family<Histogram>& request_seconds;  // by model, api, entrypoint
+  Metrics::Family<Histogram>& run_seconds;      // by model, version, signature
+  Metrics::Family<Histogram>& stage_seconds;    // by model, version, stage: queue, run, read, write
+  Metrics::Family<Histogram>& batch_size;
+  Metrics::Family<Gauge>& queue_length;
+  Metrics::Family<Gauge>& inflight;
+  Metrics::Family<Gauge>& model_state;
+  Metrics::Family<Gauge>& model_memory;
+  Metrics::Family<Histogram>& load_seconds;
+  Metrics::Family<Counter>& refused;  // by reason: rate, size, auth, connections
+  Metrics::Family<Gauge>& process_resident;
+  Metrics::Family<Counter>& shadow_requests;  // by model, version, verdict
+  Metrics::Family<Gauge>& build_info;
+};
+
+}  // namespace tenon::serve

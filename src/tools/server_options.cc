@@ -1,0 +1,77 @@
+// What the flags of the server ask for.
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "tools/server_flags.h"
+
+namespace tenon::tools {
+namespace {
+
+Status Wrong(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+
+Status Check(const ServerFlags& f) {
+  if (f.model_base_path.empty() && f.model_config_file.empty())
+    return Wrong("Both server_options.model_base_path and server_options.model_config_file are empty!");
+  if (!f.batching_parameters_file.empty() && !f.enable_batching)
+    return Wrong("You supplied --batching_parameters_file without --enable_batching");
+  const bool by_kind = f.tensorflow_intra_op_parallelism != 0 || f.tensorflow_inter_op_parallelism != 0;
+  if (f.tensorflow_session_parallelism != 0 && by_kind)
+    return Wrong(
+        "--tensorflow_session_parallelism excludes --tensorflow_intra_op_parallelism and "
+        "--tensorflow_inter_op_parallelism: give one or the others");
+  if (!f.tensorflow_session_config_file.empty() && (f.tensorflow_session_parallelism != 0 || by_kind))
+    return Wrong("--tensorflow_session_config_file excludes the parallelism flags");
+  if (f.use_alts_credentials) return Wrong("--use_alts_credentials: ALTS is not supported; use --ssl_config_file");
+  if (!f.mixed_precision.empty() && f.mixed_precision != "bfloat16")
+    return Wrong("--mixed_precision: got \"" + f.mixed_precision + "\", only \"bfloat16\" is known");
+  if (f.shadow_fraction < 0 || f.shadow_fraction > 1) return Wrong("--shadow_fraction: expected 0 to 1");
+  return {};
+}
+
+}  // namespace
+
+Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
+  TENON_RETURN_IF_ERROR(Check(f));
+  serve::ServerOptions o;
+  o.rest_port = f.rest_api_port;
+  if (f.rest_api_port != 0 && f.rest_api_port == f.port) {
+    base::Log(base::LogLevel::kError,
+              "--rest_api_port cannot be same as --port. Please use a different port for HTTP/REST API. "
+              "Skipped exporting HTTP/REST API.");
+    o.rest_port = 0;
+  }
+  o.address = f.address;
+  o.backend = f.backend;
+  o.worker_threads = f.rest_api_num_threads;
+  o.rest_timeout_ms = f.rest_api_timeout_in_ms;
+  o.enable_cors = f.rest_api_enable_cors_support;
+  o.max_body_bytes = f.max_body_bytes;
+  o.max_connections = f.max_connections;
+  if (f.model_config_file.empty())
+    o.models = {{.name = f.model_name, .base_path = f.model_base_path}};
+  else
+    o.model_config_file = f.model_config_file;
+  o.model_config_poll_ms = f.model_config_file_poll_wait_seconds * 1000;
+  o.allow_labels_of_unavailable_versions = f.allow_version_labels_for_unavailable_models;
+  o.load_threads = f.num_load_threads;
+  o.unload_threads = f.num_unload_threads;
+  o.max_load_retries = f.max_num_load_retries;
+  o.load_retry_interval_ms = static_cast<int>(f.load_retry_interval_micros / 1000);
+  o.poll_interval_ms = f.file_system_poll_wait_seconds * 1000;
+  const std::int64_t threads = std::max(f.tensorflow_session_parallelism, f.tensorflow_intra_op_parallelism);
+  o.model_threads = threads > 0 ? static_cast<int>(threads) : f.model_threads;
+  o.warm_up = f.enable_model_warmup;
+  o.warm_up_iterations = f.num_request_iterations_for_warmup;
+  o.requests_per_second = static_cast<double>(f.requests_per_second);
+  o.access_log = f.access_log;
+  o.shutdown_delay_ms = f.shutdown_delay_seconds * 1000;
+  o.shutdown_timeout_ms = f.shutdown_timeout_seconds * 1000;
+  o.strict_start = f.strict_start;
+  o.resource_preserving = f.resource_preserving;
+  o.memory_budget = f.memory_budget_bytes;
+  o.shadow_fraction = static_cast<double>(f.shadow_fraction);
+  o.shadow_promote_after = f.shadow_promote_after;
+  o.shadow_report_dir = f.shadow_report_dir;
+  return o;
+}
+
+}  // namespace tenon::tools
