@@ -17,7 +17,8 @@
 
 namespace tenon {
 
-/// Element types. kF8*, kI4, kU4 are storage: they can be held, cast, loaded and saved, not computed with.
+/// Element types. kF8*, kF4E2M1 and the integers of 4 and 2 bits are storage: they can be held, cast, loaded and saved,
+/// not computed with. kF8E8M0 holds powers of two only, 2^-127 to 2^127, and NaN.
 enum class DType : std::uint8_t {
   kBool,
   kI8,
@@ -41,17 +42,22 @@ enum class DType : std::uint8_t {
   kF8E5M2FNUZ,
   kI4,
   kU4,
+  kF4E2M1,
+  kF8E8M0,
+  kI2,
+  kU2,
 };
-inline constexpr int kNumDTypes = 22;
+inline constexpr int kNumDTypes = 26;
 
 /// "f32", "bf16", "i4", …: the name used in text forms, messages and options.
 TENON_API std::string_view dtype_name(DType dtype);
 /// The reverse of dtype_name; also takes NumPy's names ("float32", "int64", "bool").
 TENON_API std::optional<DType> dtype_from_name(std::string_view name);
-/// Bits per element; 4 for kI4 and kU4, 0 for kString.
+/// Bits per element; 4 for kI4, kU4, kF4E2M1, 2 for kI2, kU2, 0 for kString.
 TENON_API int dtype_bits(DType dtype);
-TENON_API bool is_float(DType dtype);    // f16, bf16, f32, f64 and the f8 kinds
-TENON_API bool is_integer(DType dtype);  // signed and unsigned, i4 and u4 too; not bool
+TENON_API bool is_packed(DType dtype);   // several elements a byte, the first in the low bits
+TENON_API bool is_float(DType dtype);    // f16, bf16, f32, f64 and the f8 and f4 kinds
+TENON_API bool is_integer(DType dtype);  // signed and unsigned, of 4 and 2 bits too; not bool
 TENON_API bool is_signed_integer(DType dtype);
 TENON_API bool is_complex(DType dtype);
 
@@ -239,7 +245,8 @@ class TENON_API Buffer {
 };
 
 /// A dense value: dtype, concrete dims, row-major contiguous elements. Value semantics: copies share the storage until
-/// one of them writes. int4 and uint4 are packed two per byte, low nibble first. Reading from several threads is safe.
+/// one of them writes. Elements of 4 and 2 bits are packed, the first in the low bits of its byte. Reading from several
+/// threads is safe.
 class TENON_API Literal {
  public:
   /// Zeros (empty strings) of that shape. Throws kInvalidArgument on a symbolic or negative dim or a size that

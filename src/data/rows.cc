@@ -106,7 +106,7 @@ std::string TypeText(const Literal& value) {
 // Tensor `t` of every element.
 Literal StackOne(std::span<const Element> elements, std::size_t t) {
   const Literal& first = elements[0].tensors[t].literal();
-  if (dtype_bits(first.dtype()) == 4)
+  if (is_packed(first.dtype()))
     fail(Code::kInvalidArgument,
          "Dataset: cannot batch packed " + std::string(dtype_name(first.dtype())) + ", cast it first");
   std::vector<std::int64_t> dims = {static_cast<std::int64_t>(elements.size())};

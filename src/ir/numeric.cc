@@ -5,51 +5,10 @@
 #include <cstring>
 #include <limits>
 
+#include "ir/narrow.h"
+
 namespace tenon::ir {
 namespace {
-
-// The magnitudes of an f8 kind: 2^(e-bias) * (1 + m/2^bits) with subnormals; the largest finite one bounds saturation.
-struct Float8 {
-  int mantissa, bias;
-  bool infinity;  // has infinities (e5m2)
-  bool fnuz;      // 0x80 is NaN, no negative zero
-  std::uint8_t max_code, nan_code;
-};
-Float8 Float8Of(DType t) {
-  switch (t) {
-    case DType::kF8E4M3FN:
-      return {3, 7, false, false, 0x7e, 0x7f};
-    case DType::kF8E4M3FNUZ:
-      return {3, 8, false, true, 0x7f, 0x80};
-    case DType::kF8E5M2:
-      return {2, 15, true, false, 0x7b, 0x7e};
-    default:
-      return {2, 16, false, true, 0x7f, 0x80};
-  }
-}
-std::uint8_t EncodeFloat8(double v, DType t) {
-  const Float8 f = Float8Of(t);
-  if (std::isnan(v)) return f.nan_code;
-  const std::uint8_t sign = std::signbit(v) ? 0x80 : 0;
-  const double a = std::fabs(v);
-  int exponent = 0;
-  std::frexp(a, &exponent);
-  const int lowest = 1 - f.bias;
-  const int scale = std::max(exponent - 1, lowest) - f.mantissa;
-  const double units = std::nearbyint(std::ldexp(a, -scale));  // multiples of the spacing at a
-  const double rounded = std::ldexp(units, scale);
-  const double largest = std::ldexp((1 << f.mantissa) + (f.max_code & ((1 << f.mantissa) - 1)),
-                                    (f.max_code >> f.mantissa) - f.bias - f.mantissa);
-  if (std::isinf(v) || rounded > largest) return static_cast<std::uint8_t>(sign | f.max_code);  // saturates
-  if (rounded == 0) return f.fnuz ? 0 : sign;
-  std::frexp(rounded, &exponent);
-  const int biased = std::max(exponent - 1, lowest) + f.bias;
-  const bool subnormal = exponent - 1 < lowest;
-  const double mantissa = std::ldexp(rounded, f.mantissa - std::max(exponent - 1, lowest));
-  const int code =
-      subnormal ? static_cast<int>(mantissa) : (biased << f.mantissa) + static_cast<int>(mantissa) - (1 << f.mantissa);
-  return static_cast<std::uint8_t>(sign | code);
-}
 
 template <class T>
 T SaturateFromDouble(double v) {
@@ -80,9 +39,10 @@ BFloat16 BFloat16FromDouble(double v) {
   return to_bfloat16(odd);
 }
 
-void SetNibble(std::span<std::byte> raw, std::size_t i, unsigned value) {
-  const unsigned shift = i % 2 * 4;
-  raw[i / 2] = (raw[i / 2] & ~(std::byte{15} << shift)) | (static_cast<std::byte>(value & 15U) << shift);
+void SetBits(std::span<std::byte> raw, std::size_t i, unsigned bits, unsigned value) {
+  const unsigned each = 8 / bits, shift = static_cast<unsigned>(i % each) * bits, mask = (1U << bits) - 1;
+  raw[i / each] =
+      (raw[i / each] & ~(static_cast<std::byte>(mask) << shift)) | (static_cast<std::byte>(value & mask) << shift);
 }
 
 void CheckCount(const Literal& literal, std::size_t n) {
@@ -212,21 +172,32 @@ Literal FromDoubles(DType dtype, std::vector<std::int64_t> dims, const std::vect
       Fill<std::complex<double>>(out, values, [](double v) { return std::complex<double>(v); });
       break;
     case DType::kI4:
+    case DType::kI2: {
+      const unsigned bits = dtype == DType::kI4 ? 4 : 2;
+      const double half = bits == 4 ? 8 : 2;
       for (std::size_t i = 0; i < values.size(); ++i)
-        SetNibble(
-            out.mutable_raw(), i,
-            static_cast<unsigned>(static_cast<int>(std::isnan(values[i]) ? 0 : std::clamp(values[i], -8.0, 7.0))));
+        SetBits(out.mutable_raw(), i, bits,
+                static_cast<unsigned>(
+                    static_cast<int>(std::isnan(values[i]) ? 0 : std::clamp(values[i], -half, half - 1))));
       break;
+    }
     case DType::kU4:
+    case DType::kU2: {
+      const unsigned bits = dtype == DType::kU4 ? 4 : 2;
       for (std::size_t i = 0; i < values.size(); ++i)
-        SetNibble(out.mutable_raw(), i,
-                  static_cast<unsigned>(std::isnan(values[i]) ? 0 : std::clamp(values[i], 0.0, 15.0)));
+        SetBits(out.mutable_raw(), i, bits,
+                static_cast<unsigned>(std::isnan(values[i]) ? 0 : std::clamp(values[i], 0.0, bits == 4 ? 15.0 : 3.0)));
+      break;
+    }
+    case DType::kF4E2M1:
+      for (std::size_t i = 0; i < values.size(); ++i)
+        SetBits(out.mutable_raw(), i, 4, NarrowCode(values[i], dtype, NarrowRules()));
       break;
     case DType::kString:
       fail(Code::kInternal, "numeric: strings have no numeric value");
     default:
       for (std::size_t i = 0; i < values.size(); ++i)
-        out.mutable_raw()[i] = static_cast<std::byte>(EncodeFloat8(values[i], dtype));
+        out.mutable_raw()[i] = static_cast<std::byte>(NarrowCode(values[i], dtype, NarrowRules()));
   }
   return out;
 }
@@ -277,7 +248,7 @@ Literal FromInts(DType dtype, std::vector<std::int64_t> dims, const std::vector<
       break;
     default:
       for (std::size_t i = 0; i < values.size(); ++i)
-        SetNibble(out.mutable_raw(), i, static_cast<unsigned>(values[i] & 15));
+        SetBits(out.mutable_raw(), i, static_cast<unsigned>(dtype_bits(dtype)), static_cast<unsigned>(values[i] & 15));
   }
   return out;
 }

@@ -38,7 +38,7 @@ Batches::Batches(std::vector<Tensor> x, std::vector<Tensor> y, Tensor sample_wei
     const Literal& l = t.literal();
     if (l.rank() == 0)
       fail(Code::kInvalidArgument, std::string("fit: ") + what + " is a scalar, expected rows along axis 0");
-    if (dtype_bits(l.dtype()) == 4)
+    if (is_packed(l.dtype()))
       fail(Code::kInvalidArgument,
            std::string("fit: ") + what + " is " + std::string(dtype_name(l.dtype())) + ", cast it first");
     if (first) rows_ = l.dims()[0];

@@ -1,4 +1,5 @@
 // cast: another dtype.
+#include "ir/narrow.h"
 #include "ops/util.h"
 
 namespace tenon::ir::ops {
@@ -55,6 +56,69 @@ std::vector<Sample> CastSamples() {
   };
 }
 
+// c1: a float of 8 or 4 bits. c2: a known rounding, and not of the others than f8e8m0 but to nearest.
+Status InferCastNarrow(InferContext& ctx) {
+  const DType to = ctx.attrs().Dtype("dtype");
+  if (!is_float(to) || dtype_bits(to) > 8)
+    return ctx.Fail(1, "got dtype " + std::string(dtype_name(to)) + ", expected a float of 8 or 4 bits");
+  const std::string& rounding = ctx.attrs().String("rounding");
+  const bool one_way = rounding == "up" || rounding == "down";
+  if (rounding != "nearest" && !(one_way && to == DType::kF8E8M0))
+    return ctx.Fail(2, "got rounding \"" + rounding + "\" for " + std::string(dtype_name(to)) +
+                           ", expected nearest, or up or down for f8e8m0");
+  ctx.Set(0, ctx.ranked(0) ? Type::Tensor(to, ctx.shape(0)) : Type::TensorOfUnknownRank(to));
+  return {};
+}
+
+Status EvalCastNarrow(EvalContext& ctx) {
+  const DType to = ctx.attrs().Dtype("dtype");
+  if (dtype_bits(ctx.out_dtype()) > 8) {  // the oracle keeps f64
+    TENON_ASSIGN_OR_RETURN(Literal wide, Convert(ctx.in(0), ctx.out_dtype()));
+    ctx.Set(0, std::move(wide));
+    return {};
+  }
+  const std::string& rounding = ctx.attrs().String("rounding");
+  NarrowRules rules;
+  rules.saturate = ctx.attrs().Bool("saturate");
+  rules.rounding = rounding == "up"     ? NarrowRounding::kUp
+                   : rounding == "down" ? NarrowRounding::kDown
+                                        : NarrowRounding::kNearest;
+  const std::vector<double> values = ToDoubles(ctx.in(0));
+  Literal y(to, ctx.in(0).dims());
+  const std::span<std::byte> raw = y.mutable_raw();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto code = static_cast<std::byte>(NarrowCode(values[i], to, rules));
+    if (dtype_bits(to) == 8)
+      raw[i] = code;
+    else
+      raw[i / 2] |= code << (i % 2 * 4);
+  }
+  ctx.Set(0, std::move(y));
+  return {};
+}
+
+std::vector<Sample> CastNarrowSamples() {
+  const Literal values = Values({10}, {0.0, -1.5, 2.5, 449.0, 464.0, -470.0, 1e6, 0.3, 1e-7, 60000.0});
+  const auto sample = [&](const char* name, DType to, bool saturate, const char* rounding) {
+    return Sample{.name = name,
+                  .inputs = {values},
+                  .attrs = {{"dtype", to}, {"saturate", saturate}, {"rounding", std::string(rounding)}},
+                  .gradient = false};
+  };
+  Sample wide = sample("wide", DType::kF32, true, "nearest"), rounding = sample("rounding", DType::kF8E5M2, true, "up");
+  wide.error = "c1";
+  rounding.error = "c2";
+  return {sample("e4m3fn", DType::kF8E4M3FN, false, "nearest"),
+          sample("e4m3fnuz", DType::kF8E4M3FNUZ, false, "nearest"),
+          sample("e5m2", DType::kF8E5M2, false, "nearest"),
+          sample("e5m2fnuz", DType::kF8E5M2FNUZ, true, "nearest"),
+          sample("e2m1", DType::kF4E2M1, true, "nearest"),
+          sample("e8m0_up", DType::kF8E8M0, true, "up"),
+          sample("e8m0_down", DType::kF8E8M0, false, "down"),
+          wide,
+          rounding};
+}
+
 constinit const OpDef kOps[] = {
     {.name = "cast",
      .summary = "Every element as another dtype: floats round to nearest even; float to integer truncates toward zero "
@@ -68,6 +132,19 @@ constinit const OpDef kOps[] = {
      .eval = EvalCast,
      .grad = GradCast,
      .samples = CastSamples},
+    {.name = "cast_narrow",
+     .summary = "cast to a float of 8 or 4 bits with the overflow and the rounding chosen.",
+     .inputs = {{.name = "x", .dtypes = kFloatSet, .flags = kNotDifferentiable}},
+     .outputs =
+         {{.name = "y", .type = "U", .dtypes = kStorageSet & ~Only(DType::kString), .flags = kNotDifferentiable}},
+     .attrs = {Required("dtype", AttrKind::kDType, "the dtype of the result"),
+               BoolAttr("saturate", true,
+                        "what is too large becomes the largest number; else infinity, or NaN where there is none"),
+               StringAttr("rounding", "nearest", "nearest; up or down: the power of two above or below, f8e8m0 only")},
+     .traits = kElementwise | kExact | kDiscrete,
+     .infer = InferCastNarrow,
+     .eval = EvalCastNarrow,
+     .samples = CastNarrowSamples},
 };
 
 }  // namespace

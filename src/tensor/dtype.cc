@@ -37,6 +37,10 @@ constexpr std::array<Info, kNumDTypes> kInfo = {{
     {"f8e5m2fnuz", "float8_e5m2fnuz", 8, kFloat},
     {"i4", "int4", 4, kSigned},
     {"u4", "uint4", 4, kUnsigned},
+    {"f4e2m1", "float4_e2m1fn", 4, kFloat},
+    {"f8e8m0", "float8_e8m0fnu", 8, kFloat},
+    {"i2", "int2", 2, kSigned},
+    {"u2", "uint2", 2, kUnsigned},
 }};
 const Info& info(DType dtype) { return kInfo[static_cast<std::size_t>(dtype)]; }
 
@@ -51,6 +55,7 @@ std::optional<DType> dtype_from_name(std::string_view name) {
 }
 
 int dtype_bits(DType dtype) { return info(dtype).bits; }
+bool is_packed(DType dtype) { return info(dtype).bits == 4 || info(dtype).bits == 2; }
 bool is_float(DType dtype) { return info(dtype).kind == kFloat; }
 bool is_integer(DType dtype) { return info(dtype).kind == kSigned || info(dtype).kind == kUnsigned; }
 bool is_signed_integer(DType dtype) { return info(dtype).kind == kSigned; }

@@ -35,6 +35,8 @@ TEST(DType, EachIsOfOneKind) {
   EXPECT_FALSE(is_signed_integer(DType::kU4));
   EXPECT_TRUE(is_float(DType::kF8E5M2FNUZ));
   EXPECT_EQ(dtype_bits(DType::kI4), 4);
+  EXPECT_EQ(dtype_bits(DType::kU2), 2);
+  EXPECT_EQ(dtype_bits(DType::kF4E2M1), 4);
   EXPECT_EQ(dtype_bits(DType::kBool), 8);
   EXPECT_EQ(dtype_bits(DType::kC128), 128);
   EXPECT_EQ(dtype_bits(DType::kString), 0);

@@ -215,6 +215,20 @@ double Literal::at(std::int64_t i) const {
       const int nibble = (std::to_integer<int>(p[i / 2]) >> (i % 2 * 4)) & 15;
       return dtype_ == DType::kI4 && nibble > 7 ? nibble - 16 : nibble;
     }
+    case DType::kI2:
+    case DType::kU2: {
+      const int bits = (std::to_integer<int>(p[i / 4]) >> (i % 4 * 2)) & 3;
+      return dtype_ == DType::kI2 && bits > 1 ? bits - 4 : bits;
+    }
+    case DType::kF4E2M1: {
+      constexpr double kMagnitudes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+      const unsigned nibble = (std::to_integer<unsigned>(p[i / 2]) >> (i % 2 * 4)) & 15;
+      return nibble > 7 ? -kMagnitudes[nibble & 7] : kMagnitudes[nibble];
+    }
+    case DType::kF8E8M0: {
+      const int exponent = std::to_integer<int>(p[i]);
+      return exponent == 255 ? NAN : std::ldexp(1.0, exponent - 127);
+    }
     case DType::kString:
       break;
   }
@@ -269,9 +283,12 @@ bool identical(const Literal& a, const Literal& b) {
   if (a.dtype_ != b.dtype_ || a.dims_ != b.dims_) return false;
   if (a.dtype_ == DType::kString) return *a.strings_ == *b.strings_;
   std::size_t whole = a.nbytes();
-  if (dtype_bits(a.dtype_) == 4 && a.size_ % 2 != 0) {  // the last high nibble is no element
+  const std::int64_t over = is_packed(a.dtype_) ? a.size_ % (8 / dtype_bits(a.dtype_)) : 0;
+  if (over != 0) {  // the last high bits are no element
     --whole;
-    if (((a.buffer_.data()[whole] ^ b.buffer_.data()[whole]) & std::byte{15}) != std::byte{0}) return false;
+    const unsigned mask = (1U << (over * dtype_bits(a.dtype_))) - 1;
+    if (((a.buffer_.data()[whole] ^ b.buffer_.data()[whole]) & static_cast<std::byte>(mask)) != std::byte{0})
+      return false;
   }
   return whole == 0 || std::memcmp(a.buffer_.data(), b.buffer_.data(), whole) == 0;
 }

@@ -97,6 +97,35 @@ TEST(Literal, FourBitIntegersArePackedLowNibbleFirst) {
   EXPECT_EQ(u.at(1), 8);
 }
 
+TEST(Literal, SmallerKindsReadTheirCodes) {
+  Literal two(DType::kI2, {5});
+  EXPECT_EQ(two.nbytes(), 2U);
+  two.mutable_raw()[0] = std::byte{0b11'10'01'00};
+  two.mutable_raw()[1] = std::byte{0b111111'01};  // only the low two bits are an element
+  for (const auto& [i, value] : {std::pair{0, 0}, {1, 1}, {2, -2}, {3, -1}, {4, 1}}) EXPECT_EQ(two.at(i), value) << i;
+  Literal same = two;
+  same.mutable_raw()[1] = std::byte{1};
+  EXPECT_TRUE(identical(two, same));
+  same.mutable_raw()[1] = std::byte{2};
+  EXPECT_FALSE(identical(two, same));
+  Literal unsigned_two(DType::kU2, {2});
+  unsigned_two.mutable_raw()[0] = std::byte{0b1011};
+  EXPECT_EQ(unsigned_two.at(0), 3);
+  EXPECT_EQ(unsigned_two.at(1), 2);
+  Literal four(DType::kF4E2M1, {3});
+  four.mutable_raw()[0] = std::byte{0xf1};
+  four.mutable_raw()[1] = std::byte{0x03};
+  EXPECT_EQ(four.at(0), 0.5);
+  EXPECT_EQ(four.at(1), -6);
+  EXPECT_EQ(four.at(2), 1.5);
+  Literal power(DType::kF8E8M0, {3});
+  power.mutable_raw()[1] = std::byte{127};
+  power.mutable_raw()[2] = std::byte{255};
+  EXPECT_EQ(power.at(0), 0x1p-127);
+  EXPECT_EQ(power.at(1), 1);
+  EXPECT_TRUE(std::isnan(power.at(2)));
+}
+
 TEST(Literal, AtWidensEveryDType) {
   EXPECT_EQ(Literal::scalar(true).at(0), 1);
   EXPECT_EQ(Literal::scalar(std::int8_t{-3}).at(0), -3);

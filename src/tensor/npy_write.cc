@@ -12,6 +12,7 @@ const char* Descr(DType dtype) {
     case DType::kBool:
       return "|b1";
     case DType::kI4:
+    case DType::kI2:
     case DType::kI8:
       return "|i1";
     case DType::kI16:
@@ -21,6 +22,9 @@ const char* Descr(DType dtype) {
     case DType::kI64:
       return "<i8";
     case DType::kU4:
+    case DType::kU2:
+    case DType::kF8E8M0:
+    case DType::kF4E2M1:
     case DType::kF8E4M3FN:
     case DType::kF8E4M3FNUZ:
     case DType::kF8E5M2:
@@ -78,7 +82,12 @@ NpyParts EncodeNpy(const Literal& literal) {
   if (literal.dtype() == DType::kString) {
     descr = EncodeStrings(literal.strings(), parts.storage);
     parts.converted = true;
-  } else if (literal.dtype() == DType::kI4 || literal.dtype() == DType::kU4) {
+  } else if (literal.dtype() == DType::kF4E2M1) {
+    for (std::int64_t i = 0; i < literal.size(); ++i)  // the codes
+      parts.storage += static_cast<char>(
+          (static_cast<unsigned>(literal.raw()[static_cast<std::size_t>(i / 2)]) >> (i % 2 * 4)) & 15U);
+    parts.converted = true;
+  } else if (is_packed(literal.dtype())) {
     for (std::int64_t i = 0; i < literal.size(); ++i)
       parts.storage += static_cast<char>(static_cast<std::int8_t>(literal.at(i)));
     parts.converted = true;

@@ -37,10 +37,10 @@ constexpr std::array<Row, 27> kRows = {{
     {"float8e5m2fnuz", DType::kF8E5M2FNUZ},
     {"uint4", DType::kU4},
     {"int4", DType::kI4},
-    {"float4e2m1", {}},
-    {"float8e8m0", {}},
-    {"uint2", {}},
-    {"int2", {}},
+    {"float4e2m1", DType::kF4E2M1},
+    {"float8e8m0", DType::kF8E8M0},
+    {"uint2", DType::kU2},
+    {"int2", DType::kI2},
 }};
 
 constexpr bool InTable(DataTypeNumber number) { return number >= 0 && number < static_cast<int>(kRows.size()); }

@@ -18,17 +18,25 @@ std::size_t TotalBytes(const Chunks& chunks) {
   return total;
 }
 
-// What one element of a dtype occupies, 1 for the 4-bit kinds: the alignment that reading in place needs.
+// What one element of a dtype occupies, 1 for those of 4 and 2 bits: the alignment that reading in place needs.
 std::size_t ElementBytes(DType dtype) { return static_cast<std::size_t>((dtype_bits(dtype) + 7) / 8); }
 std::size_t Alignment(DType dtype) { return is_complex(dtype) ? ElementBytes(dtype) / 2 : ElementBytes(dtype); }
 
-// A bool must be 0 or 1, and the unused half of the last int4 byte 0: otherwise the bytes are copied and set right.
+// How many bits of the last byte hold elements.
+unsigned UsedBits(DType dtype, std::int64_t size) {
+  if (!is_packed(dtype)) return 8;
+  const std::int64_t over = size % (8 / dtype_bits(dtype));
+  return over == 0 ? 8 : static_cast<unsigned>(over * dtype_bits(dtype));
+}
+
+// A bool must be 0 or 1, and unused bits of the last byte 0: otherwise the bytes are copied and set right.
 bool IsCanonical(DType dtype, std::int64_t size, std::string_view bytes) {
   if (dtype == DType::kBool) {
     for (const char c : bytes)
       if (c != 0 && c != 1) return false;
   }
-  if (dtype_bits(dtype) == 4 && size % 2 == 1) return (static_cast<unsigned char>(bytes.back()) & 0xF0) == 0;
+  if (const unsigned used = UsedBits(dtype, size); used != 8)
+    return (static_cast<unsigned>(static_cast<unsigned char>(bytes.back())) >> used) == 0;
   return true;
 }
 
@@ -36,7 +44,7 @@ void MakeCanonical(Literal* literal) {
   const std::span<std::byte> bytes = literal->mutable_raw();
   if (literal->dtype() == DType::kBool)
     for (std::byte& b : bytes) b = b == std::byte{0} ? b : std::byte{1};
-  if (dtype_bits(literal->dtype()) == 4 && literal->size() % 2 == 1) bytes.back() &= std::byte{0x0F};
+  if (!bytes.empty()) bytes.back() &= static_cast<std::byte>((1U << UsedBits(literal->dtype(), literal->size())) - 1);
 }
 
 Result<Literal> FromBytes(const Tensor& tensor, DType dtype, std::int64_t size, std::string_view bytes,
@@ -97,7 +105,7 @@ Range AllowedRange(DType dtype) {
     case DType::kU64:
       return {INT64_MIN, INT64_MAX};
     default:
-      return {-128, 255};  // f8 and pairs of 4-bit values
+      return {-128, 255};  // f8 and packed values
   }
 }
 
@@ -125,7 +133,7 @@ Result<Literal> FromVarints(const Tensor& tensor, DType dtype, std::string_view 
     }
   }
   if (n != count) return CountError(field, n, count);
-  if (dtype_bits(dtype) == 4) MakeCanonical(&literal);
+  if (is_packed(dtype)) MakeCanonical(&literal);
   return literal;
 }
 

@@ -30,6 +30,10 @@ constexpr std::array<Names, kNumDTypes> kNames = {{
     {"float8_e5m2fnuz", "DT_FLOAT8_E5M2FNUZ"},
     {"int4", "DT_INT4"},
     {"uint4", "DT_UINT4"},
+    {"float4_e2m1fn", "DT_FLOAT4_E2M1FN"},
+    {"float8_e8m0fnu", "DT_INVALID"},
+    {"int2", "DT_INT2"},
+    {"uint2", "DT_UINT2"},
 }};
 }  // namespace
 

@@ -146,3 +146,27 @@ def cast(ins, attrs):
         whole = [0 if v != v else max(low, min(high, int(v) if np.isfinite(v) else (high if v > 0 else low))) for v in x.ravel().tolist()]
         return np.array(whole, NUMPY[to]).reshape(x.shape)
     return x.astype(NUMPY[to])
+
+
+@golden("cast_narrow")
+def cast_narrow(ins, attrs):
+    """Values of the codes: the candidates of the dtype are listed and the nearest, next or previous one is taken."""
+    import ml_dtypes
+
+    kinds = {"f8e4m3fn": "float8_e4m3fn", "f8e4m3fnuz": "float8_e4m3fnuz", "f8e5m2": "float8_e5m2",
+             "f8e5m2fnuz": "float8_e5m2fnuz", "f4e2m1": "float4_e2m1fn", "f8e8m0": "float8_e8m0fnu"}
+    to, saturate, rounding = attrs["dtype"], attrs["saturate"], attrs["rounding"]
+    kind = np.dtype(getattr(ml_dtypes, kinds[to]))
+    info = ml_dtypes.finfo(kind)
+    x = np.asarray(ins[0], np.float64)
+    if to == "f8e8m0":
+        a = np.abs(x)
+        low, high = 2.0**-127, 2.0**127
+        with np.errstate(divide="ignore"):
+            power = np.log2(np.where(a == 0, low, a))
+        y = np.exp2(np.ceil(power) if rounding == "up" else np.floor(power) if rounding == "down" else np.round(power))
+        return np.where(a < low, low if saturate else np.nan, np.where(y > high, high if saturate else np.nan, y))
+    y = x.astype(kind).astype(np.float64)
+    if saturate:
+        y = np.where(np.isnan(x), y, np.clip(x, float(info.min), float(info.max)).astype(kind).astype(np.float64))
+    return y

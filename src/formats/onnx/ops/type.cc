@@ -62,10 +62,24 @@ Status CastTo(NodeContext& n, DType to) {
     return {};
   }
   if (from == DType::kString || to == DType::kString) return n.Unsupported("a cast from or to strings");
-  const bool narrow = to >= DType::kF8E4M3FN && to <= DType::kF8E5M2FNUZ;
-  if (narrow && n.Int("saturate", 1) == 0) return n.Unsupported("saturate = 0");
-  // float to unsigned: negative numbers wrap as they do through a wide signed integer.
-  n.Out(0, n.b.Cast(n.in(0), to));
+  const std::string rounding = n.String("round_mode", "up");
+  if (rounding != "up" && rounding != "down" && rounding != "nearest")
+    return n.Fail(fmt::format("round_mode is \"{}\"", rounding));
+  Value x = n.in(0);
+  if (is_float(to) && dtype_bits(to) == 8) {
+    const bool saturate = n.Int("saturate", 1) != 0;
+    if (!saturate || to == DType::kF8E8M0) {
+      if (!is_float(from) || dtype_bits(from) <= 8) x = n.b.Cast(x, DType::kF32);
+      n.Out(0, n.Add("cast_narrow", {x},
+                     {{"dtype", to},
+                      {"saturate", saturate},
+                      {"rounding", to == DType::kF8E8M0 ? rounding : std::string("nearest")}}));
+      return {};
+    }
+  }
+  // Integers of 4 and 2 bits wrap: through a wide one.
+  if (is_packed(to) && is_integer(to) && is_float(from)) x = n.b.Cast(x, DType::kI32);
+  n.Out(0, n.b.Cast(x, to));
   return {};
 }
 
