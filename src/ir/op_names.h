@@ -27,6 +27,7 @@ inline constexpr std::string_view kBroadcastLike = "broadcast_like";
 inline constexpr std::string_view kBroadcastTo = "broadcast_to";
 inline constexpr std::string_view kCall = "call";
 inline constexpr std::string_view kCast = "cast";
+inline constexpr std::string_view kCastNarrow = "cast_narrow";
 inline constexpr std::string_view kCeil = "ceil";
 inline constexpr std::string_view kCelu = "celu";
 inline constexpr std::string_view kClip = "clip";

@@ -10,4 +10,15 @@ namespace tenon {
 /// dtype: the dtype of the result; no string.
 TENON_API Tensor cast(const Tensor& x, DType dtype);
 
+struct CastNarrowOptions {
+  /// what is too large becomes the largest number; else infinity, or NaN where there is none
+  bool saturate = true;
+  /// nearest; up or down: the power of two above or below, f8e8m0 only
+  std::string rounding = "nearest";
+};
+/// cast to a float of 8 or 4 bits with the overflow and the rounding chosen.
+/// x: floats.
+/// dtype: the dtype of the result.
+TENON_API Tensor cast_narrow(const Tensor& x, DType dtype, const CastNarrowOptions& options = {});
+
 }  // namespace tenon
