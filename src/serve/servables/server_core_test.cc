@@ -177,12 +177,12 @@ TEST_F(ServerTest, Reload) {
   Deploy("elsewhere", 1);
   ASSERT_TRUE(Start(Options({"a"})).ok());
   EXPECT_EQ(Predict("b").status, 404);
-  ASSERT_TRUE(server->Reload(Options({"b"}).models).ok());
+  ASSERT_TRUE(server->ReloadModels(Options({"b"}).models).ok());
   EXPECT_EQ(Predict("b").body, Answer(2));
   EXPECT_TRUE(Eventually([&] { return Predict("a").status == 404; }));
-  EXPECT_EQ(server->Reload({{.name = "x", .base_path = ""}}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(server->ReloadModels({{.name = "x", .base_path = ""}}).code(), Code::kInvalidArgument);
   EXPECT_EQ(Predict("b").body, Answer(2));
-  EXPECT_TRUE(server->Reload({}).ok());
+  EXPECT_TRUE(server->ReloadModels({}).ok());
   EXPECT_TRUE(Eventually([&] { return Predict("b").status == 404; }));
 }
 
