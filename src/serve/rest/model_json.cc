@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "serve/rest/tf_names.h"
+#include "serve/core/tf_names.h"
 
 namespace tenon::serve {
 namespace {

@@ -5,6 +5,9 @@
 #include <exception>
 
 #include "base/gzip.h"
+#include "serve/core/inference.h"
+#include "serve/rest/examples_request.h"
+#include "serve/rest/examples_response.h"
 #include "serve/rest/model_json.h"
 #include "serve/rest/predict_request.h"
 #include "serve/rest/predict_response.h"
@@ -159,7 +162,7 @@ Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline dea
 
 Result<std::string> RestHandler::Infer(const Route& route, std::string_view body, Deadline deadline) const {
   if (route.verb == Route::Verb::kPredict) return Predict(route, body, deadline);
-  return Status(Code::kUnimplemented, "classify and regress are not supported yet; use predict");
+  return Examples(route, body, deadline);
 }
 
 Result<std::string> RestHandler::Predict(const Route& route, std::string_view body, Deadline deadline) const {
@@ -178,6 +181,33 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   handle->cost().Add(ended - begun);
   if (status.ok() && ended > deadline) status = Late();
   if (!status.ok()) return status;
+  return reply;
+}
+
+Result<std::string> RestHandler::Examples(const Route& route, std::string_view body, Deadline deadline) const {
+  const bool classify = route.verb == Route::Verb::kClassify;
+  const Clock::time_point begun = Clock::now();
+  Result<ExamplesRequest> request = ReadExamplesRequest(body, classify ? "classify" : "regress");
+  if (!request.ok()) return request.status();
+  const Result<ServableHandle> handle = Find(route);
+  if (!handle.ok()) return handle.status();
+  if (Clock::now() > deadline) return Late();
+  const RunFunction run = [&](const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted) {
+    return invoker_->Run(*handle, signature, std::move(inputs), wanted, deadline, {ApiName(route.verb), "REST"});
+  };
+  Result<std::string> reply = std::string();
+  if (classify) {
+    const Result<ClassifyResult> result =
+        Classify(**handle, request->signature_name, std::move(request->examples), run);
+    reply = result.ok() ? Result<std::string>(ClassifyResponseJson(*result)) : Result<std::string>(result.status());
+  } else {
+    const Result<std::vector<float>> result =
+        Regress(**handle, request->signature_name, std::move(request->examples), run);
+    reply = result.ok() ? Result<std::string>(RegressResponseJson(*result)) : Result<std::string>(result.status());
+  }
+  const Clock::time_point ended = Clock::now();
+  handle->cost().Add(ended - begun);
+  if (reply.ok() && ended > deadline) return Late();
   return reply;
 }
 

@@ -21,8 +21,8 @@ struct RestOptions {
 /// 200 for kOk, 400 for kInvalidArgument, …
 int HttpStatus(Code code);
 
-/// POST /v1/models/…:predict, GET /v1/models/… (status and metadata), and the probes /healthz, /livez, /readyz,
-/// /v2/health/live, /v2/health/ready, and the metrics page /metrics. Thread-safe.
+/// POST /v1/models/…:predict, :classify and :regress, GET /v1/models/… (status and metadata), the probes /healthz,
+/// /livez, /readyz, /v2/health/live, /v2/health/ready, and the metrics page /metrics. Thread-safe.
 class RestHandler : public HttpHandler {
  public:
   /// Without an invoker it makes its own.
@@ -39,6 +39,7 @@ class RestHandler : public HttpHandler {
   Result<std::string> Answer(const HttpRequest& request, Deadline deadline) const;
   Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
+  Result<std::string> Examples(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> ModelStatus(const Route& route) const;
   HttpResponse MetricsPage() const;
   Result<std::string> Metadata(const Route& route) const;

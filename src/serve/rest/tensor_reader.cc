@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "serve/rest/base64.h"
-#include "serve/rest/tf_names.h"
+#include "serve/core/tf_names.h"
 
 namespace tenon::serve {
 namespace {

@@ -1,4 +1,4 @@
-#include "serve/rest/tf_names.h"
+#include "serve/core/tf_names.h"
 
 #include <array>
 

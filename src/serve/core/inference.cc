@@ -1,0 +1,114 @@
+#include "serve/core/inference.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/status_macros.h"
+#include "serve/core/tf_names.h"
+
+namespace tenon::serve {
+namespace {
+
+Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+
+std::string ShapeText(const Literal& l) { return fmt::format("[{}]", fmt::join(l.dims(), ",")); }
+
+Result<const Signature*> Find(const Servable& servable, std::string_view name, std::string_view kind,
+                              std::string_view method, bool check_method) {
+  const Signature* signature = servable.FindSignature(name);
+  if (signature == nullptr)
+    return Invalid(fmt::format("No signature was found with the name: {}", name.empty() ? kDefaultSignature : name));
+  if (check_method && signature->method_name != method)
+    return Invalid(
+        fmt::format("Expected {} signature method_name to be {}. Was: {}", kind, method, signature->method_name));
+  if (signature->inputs.size() != 1) return Invalid("Expected one input Tensor.");
+  if (signature->inputs[0].alias != "inputs")
+    return Status(Code::kFailedPrecondition,
+                  fmt::format("No {} inputs found in SignatureDef: {}", kind, signature->name));
+  if (signature->inputs[0].dtype != DType::kString)
+    return Invalid(
+        fmt::format("Expects arg[0] to be {} but string is provided", TfTypeName(signature->inputs[0].dtype)));
+  return signature;
+}
+
+Result<std::vector<Literal>> RunExamples(const RunFunction& run, const Signature& signature,
+                                         std::vector<std::string> examples, std::span<const int> wanted) {
+  const auto count = static_cast<std::int64_t>(examples.size());
+  std::vector<Literal> inputs;
+  inputs.push_back(Literal::from_strings({count}, std::move(examples)));
+  return run(signature, std::move(inputs), wanted);
+}
+
+Status CheckClassOutput(const Literal& got, std::string_view name, DType dtype, std::int64_t examples) {
+  if (got.rank() != 2)
+    return Invalid(fmt::format("Expected Tensor shape: [batch_size num_classes] but got {}", ShapeText(got)));
+  if (got.dtype() != dtype)
+    return Invalid(fmt::format("Expected {} Tensor of {}. Got: {}", name, TfEnumName(dtype), TfEnumName(got.dtype())));
+  if (got.dims()[0] != examples)
+    return Invalid(fmt::format("Expected {} output batch size of {}. Got: {}", name, examples, got.dims()[0]));
+  return {};
+}
+
+}  // namespace
+
+Result<ClassifyResult> Classify(const Servable& servable, std::string_view signature_name,
+                                std::vector<std::string> examples, const RunFunction& run, bool check_method) {
+  TENON_ASSIGN_OR_RETURN(const Signature* signature,
+                         Find(servable, signature_name, "classification", kClassifyMethod, check_method));
+  if (signature->outputs.size() != 1 && signature->outputs.size() != 2)
+    return Invalid(fmt::format("Expected one or two output Tensors, found {}", signature->outputs.size()));
+  const int classes_at = signature->output_index("classes"), scores_at = signature->output_index("scores");
+  if (classes_at < 0 && scores_at < 0)
+    return Status(Code::kFailedPrecondition,
+                  fmt::format("Expected classification signature outputs to contain at least one of \"classes\" or "
+                              "\"scores\". Signature was: {}",
+                              signature->name));
+  std::vector<int> wanted;
+  for (const int at : {classes_at, scores_at})
+    if (at >= 0) wanted.push_back(at);
+  const auto count = static_cast<std::int64_t>(examples.size());
+  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs, RunExamples(run, *signature, std::move(examples), wanted));
+  const Literal* classes = classes_at >= 0 ? &outputs.front() : nullptr;
+  const Literal* scores = scores_at >= 0 ? &outputs.back() : nullptr;
+  if (classes != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*classes, "classes", DType::kString, count));
+  if (scores != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*scores, "scores", DType::kF32, count));
+  if (classes != nullptr && scores != nullptr && classes->dims()[1] != scores->dims()[1])
+    return Invalid(fmt::format("Tensors class and score should match in dim_size(1). Got {} vs. {}", classes->dims()[1],
+                               scores->dims()[1]));
+  ClassifyResult out;
+  out.examples = static_cast<std::size_t>(count);
+  out.classes = static_cast<std::size_t>((classes != nullptr ? classes : scores)->dims()[1]);
+  const std::size_t size = out.examples * out.classes;
+  if (classes != nullptr)
+    out.labels.assign(classes->strings().begin(), classes->strings().end());
+  else
+    out.labels.resize(size);
+  if (scores != nullptr)
+    out.scores.assign(scores->data<float>().begin(), scores->data<float>().end());
+  else
+    out.scores.resize(size);
+  return out;
+}
+
+Result<std::vector<float>> Regress(const Servable& servable, std::string_view signature_name,
+                                   std::vector<std::string> examples, const RunFunction& run, bool check_method) {
+  TENON_ASSIGN_OR_RETURN(const Signature* signature,
+                         Find(servable, signature_name, "regression", kRegressMethod, check_method));
+  if (signature->outputs.size() != 1) return Invalid("Expected one output Tensor.");
+  if (signature->outputs[0].alias != "outputs")
+    return Status(Code::kFailedPrecondition,
+                  fmt::format("No regression outputs found in SignatureDef: {}", signature->name));
+  const auto count = static_cast<std::int64_t>(examples.size());
+  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs, RunExamples(run, *signature, std::move(examples), {}));
+  const Literal& got = outputs[0];
+  if (got.rank() != 1 && !(got.rank() == 2 && got.dims()[1] == 1))
+    return Invalid(fmt::format("Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {}",
+                               ShapeText(got)));
+  if (got.dims()[0] != count)
+    return Invalid(fmt::format("Input batch size did not match output batch size: {} vs. {}", count, got.dims()[0]));
+  if (got.dtype() != DType::kF32)
+    return Invalid(fmt::format("Expected output Tensor of DT_FLOAT.  Got: {}", TfEnumName(got.dtype())));
+  return std::vector<float>(got.data<float>().begin(), got.data<float>().end());
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,38 @@
+// Classify and Regress on a servable: what REST and gRPC share of them.
+//
+// A classify signature has one string input "inputs" (serialized tf.train.Example messages, [batch]) and outputs
+// "classes" (string) and/or "scores" (float), both [batch, k]; a regress signature the same input and one output
+// "outputs", float, [batch] or [batch, 1].
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/core/servable.h"
+
+namespace tenon::serve {
+
+struct ClassifyResult {
+  std::size_t examples = 0;
+  std::size_t classes = 0;               // of each example
+  std::vector<std::string> labels = {};  // [examples, classes]; "" where the signature gives none
+  std::vector<float> scores = {};        // [examples, classes]; 0 where the signature gives none
+};
+
+/// Servable::Run of the servable in question, with a deadline and whatever the server does around runs.
+using RunFunction =
+    std::function<Result<std::vector<Literal>>(const Signature&, std::vector<Literal> inputs, std::span<const int>)>;
+
+/// `signature` empty means kDefaultSignature. `examples` are serialized, at least one. The messages and codes are those
+/// of TensorFlow Serving. `check_method`: the signature's method_name must be that of the call (the flag
+/// enable_signature_method_name_check).
+Result<ClassifyResult> Classify(const Servable& servable, std::string_view signature, std::vector<std::string> examples,
+                                const RunFunction& run, bool check_method = false);
+/// One value for each example.
+Result<std::vector<float>> Regress(const Servable& servable, std::string_view signature,
+                                   std::vector<std::string> examples, const RunFunction& run,
+                                   bool check_method = false);
+
+}  // namespace tenon::serve
