@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "compiler/backend.h"
 #include "runtime/executable.h"
+#include "runtime/ports.h"
 
 namespace tenon::eager {
 
@@ -69,6 +70,8 @@ Result<std::vector<Literal>> StateFunction::Run(std::vector<Literal> inputs) {
     in_[num_inputs_ + static_cast<std::size_t>(read_of_write_[i])] = writes_[i]->Take();
   }
   const Status status = context_->Run(in_, out_);
+  // Not kept: the caller's next batch is to find this storage free, and still in the cache.
+  for (std::size_t i = 0; i < num_inputs_; ++i) in_[i] = runtime::EmptyLiteral();
   for (std::size_t w = 0; w < writes_.size(); ++w) {
     Literal& old = in_[num_inputs_ + static_cast<std::size_t>(read_of_write_[w])];
     Literal& fresh = out_[num_outputs_ + w];

@@ -27,6 +27,35 @@ Tensor Rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   return Tensor(std::move(out));
 }
 
+// Copies the rows `now` one after the other to `to`, and asks for the rows `next` (no more of them, perhaps fewer),
+// which are then on their way to the cache while this batch is used. Rows lie anywhere in memory, so each one is a new
+// page and a new stream: eight at a time, line by line, keep as many misses in flight as the core allows (half the time
+// of a memcpy a row).
+void GatherRows(const std::byte* from, std::size_t row, std::span<const std::uint32_t> now,
+                std::span<const std::uint32_t> next, std::byte* to) {
+  constexpr std::size_t kRows = 8, kLine = 64;
+  std::size_t i = 0;
+  for (; i + kRows <= now.size(); i += kRows) {
+    const std::byte *rows[kRows], *ahead[kRows];
+    for (std::size_t j = 0; j < kRows; ++j) {
+      rows[j] = from + now[i + j] * row;
+      ahead[j] = i + j < next.size() ? from + next[i + j] * row : rows[j];
+    }
+    std::size_t b = 0;
+    for (; b + kLine <= row; b += kLine)
+      for (std::size_t j = 0; j < kRows; ++j) {
+        std::memcpy(to + (i + j) * row + b, rows[j] + b, kLine);
+        __builtin_prefetch(ahead[j] + b, 0, 2);
+      }
+    if (b < row)
+      for (std::size_t j = 0; j < kRows; ++j) {
+        std::memcpy(to + (i + j) * row + b, rows[j] + b, row - b);
+        __builtin_prefetch(ahead[j] + b, 0, 2);
+      }
+  }
+  for (; i < now.size(); ++i) std::memcpy(to + i * row, from + now[i] * row, row);
+}
+
 }  // namespace
 
 Batches::Batches(std::vector<Tensor> x, std::vector<Tensor> y, Tensor sample_weight, int batch_size)
@@ -78,7 +107,7 @@ void Batches::Reset(std::optional<std::uint64_t> shuffle_seed) {
   }
 }
 
-Tensor Batches::Gather(const Tensor& rows, std::int64_t begin, std::int64_t end) const {
+Tensor Batches::Gather(const Tensor& rows, std::int64_t begin, std::int64_t end, Literal& spare) const {
   if (order_.empty()) return Rows(rows, begin, end);
   const Literal& l = rows.literal();
   std::vector<std::int64_t> dims = l.dims();
@@ -93,19 +122,13 @@ Tensor Batches::Gather(const Tensor& rows, std::int64_t begin, std::int64_t end)
     return Tensor(Literal::from_strings(std::move(dims), std::move(strings)));
   }
   const std::size_t row = l.nbytes() / static_cast<std::size_t>(rows_);
-  Literal out = Literal::uninitialized(l.dtype(), std::move(dims));
-  std::byte* to = out.mutable_raw().data();
-  const std::byte* from = l.raw().data();
-  for (std::int64_t i = begin; i < end; ++i, to += row) {
-    // The rows of the batch after this one: on their way to the cache while this batch is used.
-    const auto ahead = static_cast<std::size_t>(i + (end - begin));
-    if (ahead < order_.size()) {
-      const std::byte* next = from + order_[ahead] * row;
-      for (std::size_t b = 0; b < row; b += 64) __builtin_prefetch(next + b, 0, 2);
-    }
-    std::memcpy(to, from + order_[static_cast<std::size_t>(i)] * row, row);
-  }
-  return Tensor(std::move(out));
+  if (!spare.buffer().unique() || spare.dtype() != l.dtype() || spare.dims() != dims)
+    spare = Literal::uninitialized(l.dtype(), std::move(dims));
+  const std::size_t first = static_cast<std::size_t>(begin), count = static_cast<std::size_t>(end - begin);
+  const std::span<const std::uint32_t> order = order_;
+  GatherRows(l.raw().data(), row, order.subspan(first, count),
+             order.subspan(first + count, std::min(count, order.size() - first - count)), spare.mutable_raw().data());
+  return Tensor(spare);
 }
 
 std::optional<DataArg::Batch> Batches::Next() {
@@ -113,9 +136,11 @@ std::optional<DataArg::Batch> Batches::Next() {
   if (at_ >= rows_) return std::nullopt;
   const std::int64_t end = std::min(rows_, at_ + batch_size_);
   DataArg::Batch batch;
-  for (const Tensor& t : x_) batch.x.push_back(Gather(t, at_, end));
-  for (const Tensor& t : y_) batch.y.push_back(Gather(t, at_, end));
-  if (sample_weight_.defined()) batch.sample_weight = Gather(sample_weight_, at_, end);
+  spare_.resize(x_.size() + y_.size() + 1);
+  std::size_t array = 0;
+  for (const Tensor& t : x_) batch.x.push_back(Gather(t, at_, end, spare_[array++]));
+  for (const Tensor& t : y_) batch.y.push_back(Gather(t, at_, end, spare_[array++]));
+  if (sample_weight_.defined()) batch.sample_weight = Gather(sample_weight_, at_, end, spare_[array]);
   at_ = end;
   return batch;
 }

@@ -26,13 +26,14 @@ class Batches {
   std::pair<Batches, Batches> Split(std::int64_t at, int second_batch_size) const;
 
  private:
-  Tensor Gather(const Tensor& rows, std::int64_t begin, std::int64_t end) const;
+  Tensor Gather(const Tensor& rows, std::int64_t begin, std::int64_t end, Literal& spare) const;
   std::vector<Tensor> x_, y_;
   Tensor sample_weight_;
   std::int64_t rows_ = 0;
   int batch_size_ = 0;
   std::vector<std::uint32_t> order_;  // empty: in order
   std::int64_t at_ = 0;
+  std::vector<Literal> spare_;  // by array: the batch given last, used again when nobody holds it any more
   std::function<DataArg::Next()> start_;
   DataArg::Next next_;
 };

@@ -1,5 +1,7 @@
 #include "keras/model_state.h"
 
+#include <algorithm>
+
 #include "eager/node.h"
 #include "eager/tape.h"
 #include "eager/trace.h"
@@ -98,16 +100,46 @@ void ModelState::UpdateMetrics(const std::vector<Tensor>& y, const std::vector<T
   for (const OutputMetric& m : metrics_) m.metric.update_state(y[m.output], predictions[m.output], sample_weight);
 }
 
-std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, const std::string& kind,
+bool ModelState::Recent::Fits(std::string_view which, const DataArg::Batch& batch) const {
+  if (step == nullptr || kind != which || inputs != batch.x.size()) return false;
+  std::size_t i = 0;
+  const auto same = [&](const Tensor& t) {
+    const Literal& l = t.literal();
+    const auto& [dtype, dims] = types[i++];
+    return l.dtype() == dtype && l.dims().size() == dims.size() &&
+           (dims.empty() || std::equal(dims.begin() + 1, dims.end(), l.dims().begin() + 1));
+  };
+  if (types.size() != batch.x.size() + batch.y.size() + (batch.sample_weight.defined() ? 1 : 0)) return false;
+  return std::ranges::all_of(batch.x, same) && std::ranges::all_of(batch.y, same) &&
+         (!batch.sample_weight.defined() || same(batch.sample_weight)) && step->UpToDate();
+}
+
+void ModelState::Recent::Remember(std::string_view which, const DataArg::Batch& batch,
+                                  std::shared_ptr<eager::StateFunction> made) {
+  kind = which;
+  inputs = batch.x.size();
+  types.clear();
+  const auto add = [&](const Tensor& t) { types.emplace_back(t.literal().dtype(), t.literal().dims()); };
+  std::ranges::for_each(batch.x, add);
+  std::ranges::for_each(batch.y, add);
+  if (batch.sample_weight.defined()) add(batch.sample_weight);
+  step = std::move(made);
+}
+
+std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, std::string_view kind,
                                                        const DataArg::Batch& batch) {
-  std::string key = kind;
+  if (recent_.Fits(kind, batch)) return recent_.step;
+  std::string key(kind);
   const auto append = [&](const Tensor& t) { key += ";" + OpenBatch(t).to_string(); };
   for (const Tensor& t : batch.x) append(t);
   key += "|";
   for (const Tensor& t : batch.y) append(t);
   if (batch.sample_weight.defined()) append(batch.sample_weight);
   std::shared_ptr<eager::StateFunction>& slot = steps_[key];
-  if (slot != nullptr && slot->UpToDate()) return slot;
+  if (slot != nullptr && slot->UpToDate()) {
+    recent_.Remember(kind, batch, slot);
+    return slot;
+  }
   if (!loss_tracker_) loss_tracker_.emplace("loss");
 
   eager::Trace trace;
@@ -141,6 +173,7 @@ std::shared_ptr<eager::StateFunction> ModelState::Step(const Model& model, const
   Result<std::shared_ptr<eager::StateFunction>> made = eager::StateFunction::Make(*std::move(traced));
   if (!made.ok()) fail(made.status());
   slot = *std::move(made);
+  recent_.Remember(kind, batch, slot);
   return slot;
 }
 

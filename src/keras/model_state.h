@@ -36,7 +36,7 @@ class ModelState {
                    const Tensor& batch_size);
   void UpdateMetrics(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight);
   void Build(const Model& model, const std::vector<Tensor>& y, const std::vector<Tensor>& predictions);
-  std::shared_ptr<eager::StateFunction> Step(const Model& model, const std::string& kind, const DataArg::Batch& batch);
+  std::shared_ptr<eager::StateFunction> Step(const Model& model, std::string_view kind, const DataArg::Batch& batch);
 
   bool built_ = false;
   std::vector<std::optional<Loss>> losses_;  // per output
@@ -44,6 +44,17 @@ class ModelState {
   std::optional<Mean> loss_tracker_;
   std::vector<OutputMetric> loss_metrics_, metrics_;
   std::map<std::string, std::shared_ptr<eager::StateFunction>> steps_;
+  // The step of the last call, which is nearly always the next one's: found again without making its key.
+  struct Recent {
+    std::string_view kind;
+    std::size_t inputs = 0;
+    std::vector<std::pair<DType, std::vector<std::int64_t>>> types;  // of inputs, targets, weights
+    std::shared_ptr<eager::StateFunction> step;
+
+    bool Fits(std::string_view which, const DataArg::Batch& batch) const;
+    void Remember(std::string_view which, const DataArg::Batch& batch, std::shared_ptr<eager::StateFunction> made);
+  };
+  Recent recent_;
 };
 
 /// Names of a model's outputs: the layers that make them.

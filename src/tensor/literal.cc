@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,12 +12,17 @@ namespace tenon {
 
 // Beyond what a process can address.
 constexpr std::size_t kMostBytes = std::size_t{1} << 47;
+// Large buffers ask for huge pages: fewer faults when they are filled, fewer misses when rows are gathered from them.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugeFrom = 4 * kHugePage;
 
 Buffer Buffer::allocate(std::size_t bytes, bool zero) {
   Buffer b;
+  const std::size_t align = bytes >= kHugeFrom ? kHugePage : 64;
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
-  auto* p = bytes > kMostBytes ? nullptr : static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+  auto* p = bytes > kMostBytes ? nullptr : static_cast<std::byte*>(std::aligned_alloc(align, rounded));
   if (p == nullptr) fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
+  if (align == kHugePage) ::madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: may be refused
   if (zero) std::memset(p, 0, rounded);
   b.data_ = std::shared_ptr<std::byte>(p, [](std::byte* q) { std::free(q); });
   b.size_ = bytes;

@@ -252,6 +252,7 @@ Result<std::unique_ptr<runtime::Plan>> PlanBuilder::Build() {
   }
   TENON_RETURN_IF_ERROR(FinishOutputs());
   TENON_RETURN_IF_ERROR(runtime::PlanArena(*plan_));
+  if (kVerbose) base::Log(base::LogLevel::kWarning, "cpu: " + plan_->Explain());
   return std::move(plan_);
 }
 

@@ -84,15 +84,27 @@ class LineStep : public runtime::Step {
   Run2 run_;
 };
 
+// The extreme first, then its place: neither loop has a branch that depends on the order of the data.
 template <class T>
 void ArgLine(const T* x, std::int64_t stride, std::int64_t count, bool largest, bool last, std::int64_t* out) {
-  std::int64_t best = 0;
-  for (std::int64_t n = 1; n < count; ++n) {
-    const T top = x[best * stride], next = x[n * stride];
-    const bool tie = next == top || (IsNan(next) && IsNan(top));
-    const bool better = !IsNan(top) && (IsNan(next) || (largest ? next > top : next < top));
-    if (better || (tie && last)) best = n;
+  T top = x[0];
+  bool nan = IsNan(x[0]);
+  if (largest) {
+    for (std::int64_t n = 1; n < count; ++n) {
+      const T v = x[n * stride];
+      nan |= IsNan(v);
+      top = v > top ? v : top;
+    }
+  } else {
+    for (std::int64_t n = 1; n < count; ++n) {
+      const T v = x[n * stride];
+      nan |= IsNan(v);
+      top = v < top ? v : top;
+    }
   }
+  const auto wanted = [&](std::int64_t n) { return nan ? IsNan(x[n * stride]) : x[n * stride] == top; };
+  std::int64_t best = last ? count - 1 : 0;
+  while (!wanted(best)) best += last ? -1 : 1;
   *out = best;
 }
 
