@@ -19,8 +19,9 @@ set(TENON_ARROWS
   "keras: ir eager runtime data tensor base"
   "verify: ir runtime backends/ref tensor base"
   "serve/core: base tensor"
+  "serve/config: serve/core formats/proto_wire ir tensor base"
   "serve/rest: serve/core base tensor"
-  "serve/servables: serve/core serve/rest api ir tensor base"
+  "serve/servables: serve/core serve/config serve/rest formats/proto_wire formats/savedmodel api ir tensor base"
   "api: ir ops autograd runtime compiler backends/ref backends/cpu eager data keras formats/native formats/onnx formats/savedmodel formats/proto_wire verify tensor base"
-  "tools: base tensor ir runtime compiler api verify serve/core serve/rest serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
+  "tools: base tensor ir runtime compiler api verify serve/core serve/config serve/rest serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
 )

@@ -2,10 +2,12 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tenon/types.h"
@@ -63,6 +65,16 @@ class Servable {
   /// take, kDeadlineExceeded when the deadline passed before the end; others from the model.
   virtual Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs,
                                            std::span<const int> wanted, Deadline deadline) = 0;
+
+  /// Run without a thread that waits: `done` gets the result, on this thread before the call returns or on another one
+  /// later. The servable stays alive until then by its caller's handle. The default calls Run.
+  using Done = std::function<void(Result<std::vector<Literal>>)>;
+  virtual void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                        Deadline deadline, Done done) {
+    done(Run(signature, std::move(inputs), wanted, deadline));
+  }
+  /// Whether RunAsync may return before it is done.
+  virtual bool waits() const { return false; }
 
   /// nullptr when there is none of that name. An empty name means kDefaultSignature.
   const Signature* FindSignature(std::string_view name) const;

@@ -1,0 +1,53 @@
+// BatchingServable: joins the requests to another servable.
+#pragma once
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "serve/core/batch_pool.h"
+#include "serve/core/server_metrics.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+/// kInvalidArgument unless the sizes are positive, the allowed ones ascend and end with max_batch_size (with splitting:
+/// max_execution_batch_size), and max_execution_batch_size is at most max_batch_size.
+Status CheckBatching(const Batching& batching);
+
+/// A signature whose inputs all have a free dim 0 gets a queue for each set of outputs asked for; the others run one by
+/// one. A batch runs when it is full, when batch_timeout_micros passed since its first request, or (timeout 0) at once.
+/// Where a thread of the pool is free and nothing is queued the request runs on its caller's thread.
+///   kInvalidArgument    inputs without or with different dim 0; more rows than max_batch_size
+///   kUnavailable        max_enqueued_batches wait already
+///   kResourceExhausted  the deadline passed in the queue
+///   kFailedPrecondition shapes that do not fit together; outputs that do not have a row for each input row
+/// When a batch fails, each of its requests is run alone: one client's bad input is not another one's failure.
+/// With `adaptive` the rows of a batch are limited to the largest size (a power of two) at which the measured time of a
+/// row was at least a tenth below that at half the size; the limit is tried again after every 1000 batches.
+class BatchingServable : public Servable {
+ public:
+  BatchingServable(ServableId id, std::unique_ptr<Servable> inner, Batching batching, std::shared_ptr<BatchPool> pool,
+                   std::shared_ptr<ServerMetrics> metrics);
+  ~BatchingServable() override;  // runs what is queued
+
+  const std::vector<Signature>& signatures() const override { return inner_->signatures(); }
+  Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                                   Deadline deadline) override;
+  void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted, Deadline deadline,
+                Done done) override;
+  bool waits() const override { return true; }
+
+  class Queue;
+
+ private:
+  Queue& QueueOf(const Signature& signature, std::span<const int> wanted);
+  const ServableId id_;
+  const std::unique_ptr<Servable> inner_;
+  const Batching batching_;
+  const std::shared_ptr<BatchPool> pool_;
+  const std::shared_ptr<ServerMetrics> metrics_;
+  std::map<std::pair<std::size_t, std::vector<int>>, std::shared_ptr<Queue>> queues_;  // guarded by queues_mutex_
+  std::mutex queues_mutex_;
+};
+
+}  // namespace tenon::serve
