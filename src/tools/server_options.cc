@@ -1,6 +1,12 @@
 // What the flags of the server ask for.
+#include <algorithm>
+#include <sstream>
+
+#include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "serve/config/config_files.h"
+#include "serve/core/batching.h"
 #include "tools/server_flags.h"
 
 namespace tenon::tools {
@@ -59,6 +65,29 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.poll_interval_ms = f.file_system_poll_wait_seconds * 1000;
   const std::int64_t threads = std::max(f.tensorflow_session_parallelism, f.tensorflow_intra_op_parallelism);
   o.model_threads = threads > 0 ? static_cast<int>(threads) : f.model_threads;
+  o.per_model_batching = f.enable_batching && f.enable_per_model_batching_parameters;
+  if (!f.batching_parameters_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(o.batching, serve::ReadBatchingParameters(f.batching_parameters_file));
+    TENON_RETURN_IF_ERROR(serve::CheckBatching(*o.batching).with_context(f.batching_parameters_file));
+  } else if (f.enable_batching && !f.enable_per_model_batching_parameters) {
+    o.batching = serve::Batching{.adaptive = true};
+  }
+  if (!f.monitoring_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(o.metrics_path, serve::ReadMonitoringConfig(f.monitoring_config_file));
+  }
+  if (!f.ssl_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(o.grpc_tls, serve::ReadSslConfig(f.ssl_config_file));
+  }
+  if (!f.rest_api_ssl_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(o.rest_tls, serve::ReadSslConfig(f.rest_api_ssl_config_file));
+  }
+  if (!f.bearer_token_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(f.bearer_token_file));
+    for (std::istringstream lines(text); lines >> o.bearer_tokens.emplace_back();) {
+    }
+    o.bearer_tokens.pop_back();
+    if (o.bearer_tokens.empty()) return Wrong(f.bearer_token_file + ": no token in it");
+  }
   o.warm_up = f.enable_model_warmup;
   o.warm_up_iterations = f.num_request_iterations_for_warmup;
   o.requests_per_second = static_cast<double>(f.requests_per_second);

@@ -6,12 +6,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/threads.h"
+#include "serve/config/config_files.h"
 #include "serve/rest/rest_handler.h"
+#include "serve/servables/load_steps.h"
+#include "serve/servables/notify.h"
 #include "serve/servables/signals.h"
 
 namespace tenon::serve {
@@ -20,9 +24,10 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator) {
+ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
+                         const std::shared_ptr<ServerMetrics>& metrics) {
   ManagerOptions out;
-  out.loaders = MakeLoaderFactory(std::move(creator));
+  out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, MakeBatchPool(options), metrics));
   if (options.resource_preserving) out.policy = MakeResourcePreservingPolicy();
   out.max_load_retries = options.max_load_retries;
   out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
@@ -45,8 +50,11 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
       monitor_(std::make_shared<StateMonitor>()),
       metrics_(std::make_shared<ServerMetrics>()),
       invoker_(std::make_shared<Invoker>(metrics_)),
-      manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator)), monitor_)),
-      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      request_log_(std::make_shared<RequestLog>(metrics_)),
+      manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator), metrics_), monitor_)),
+      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  invoker_->AddObserver(request_log_);
+}
 
 ServerCore::~ServerCore() {
   Stop();
@@ -66,6 +74,8 @@ Status ServerCore::Check() const {
   if (options_.poll_interval_ms < 0) return bad("poll_interval_ms", options_.poll_interval_ms, "0 or more");
   if (options_.max_load_retries < 0) return bad("max_load_retries", options_.max_load_retries, "0 or more");
   if (options_.memory_budget < 0) return bad("memory_budget", options_.memory_budget, "0 or more");
+  if (options_.model_config_poll_ms < 0) return bad("model_config_poll_ms", options_.model_config_poll_ms, "0 or more");
+  if (options_.batching) TENON_RETURN_IF_ERROR(CheckBatching(*options_.batching));
   return {};
 }
 
@@ -78,6 +88,10 @@ Status ServerCore::Start() {
 
 Status ServerCore::Open() {
   TENON_RETURN_IF_ERROR(Check());
+  std::vector<ModelConfig> models = options_.models;
+  if (!options_.model_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(models, ReadModelServerConfig(options_.model_config_file));
+  }
   if (options_.rest_port != 0) {
     const int cpus = base::DefaultThreads();
     HttpServerOptions http;
@@ -104,15 +118,69 @@ Status ServerCore::Open() {
       monitor_);
   {
     const std::lock_guard lock(reload_mutex_);
-    TENON_RETURN_IF_ERROR(Apply(options_.models));
+    TENON_RETURN_IF_ERROR(CheckModels(models, false));
+    TENON_RETURN_IF_ERROR(CheckChange(models));
+    TENON_RETURN_IF_ERROR(Apply(models));
   }
-  TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(options_.models)));
+  TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(models)));
   if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
   if (rest_) {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
   }
   ready_ = true;
+  NotifySystem("READY=1");
+  if (!options_.model_config_file.empty() && options_.model_config_poll_ms > 0)
+    poll_thread_ = std::thread([this] { PollConfig(); });
+  return {};
+}
+
+void ServerCore::PollConfig() {
+  std::unique_lock lock(poll_mutex_);
+  while (!poll_wake_.wait_for(lock, milliseconds(options_.model_config_poll_ms), [&] { return stopping_.load(); })) {
+    lock.unlock();
+    const Result<std::vector<ModelConfig>> models = ReadModelServerConfig(options_.model_config_file);
+    const Status status = models.ok() ? ReloadModels(*models) : models.status();
+    if (!status.ok())
+      base::Log(base::LogLevel::kError, fmt::format("PollFilesystemAndReloadConfig failed to ReloadConfig(): {}: {}",
+                                                    code_name(status.code()), status.message()));
+    lock.lock();
+  }
+}
+
+/// What depends on the models that are served now.
+Status ServerCore::CheckChange(const std::vector<ModelConfig>& models) const {
+  static constexpr std::array<std::string_view, 9> kPlatforms = {"",      "tensorflow", "onnx",  "pytorch", "keras",
+                                                                 "tenon", "tflite",     "torch", "native"};
+  for (const ModelConfig& model : models) {
+    if (std::ranges::find(kPlatforms, model.platform) == kPlatforms.end())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("Model {} has an unknown model_platform: {}", model.name, model.platform));
+    for (const ModelConfig& old : models_)
+      if (old.name == model.name && old.platform != model.platform)
+        return Status(Code::kFailedPrecondition,
+                      fmt::format("Illegal to change a model's platform. For model {} platform was {} and now is {}",
+                                  model.name, old.platform, model.platform));
+  }
+  return {};
+}
+
+/// A label of a model that is served already must name a version that is available, or (allowed) be new.
+Status ServerCore::CheckLabels(const std::vector<ModelConfig>& models) const {
+  for (const ModelConfig& model : models) {
+    const auto old = std::ranges::find_if(models_, [&](const ModelConfig& m) { return m.name == model.name; });
+    if (old == models_.end()) continue;
+    for (const auto& [label, version] : model.labels) {
+      const auto known = old->labels.find(label);
+      if (known != old->labels.end() ? known->second == version : options_.allow_labels_of_unavailable_versions)
+        continue;
+      if (!manager_->serving().Specific(model.name, version).ok())
+        return Status(Code::kFailedPrecondition,
+                      fmt::format("Request to assign label to {} of model {}, which is not currently available for "
+                                  "inference",
+                                  version, model.name));
+    }
+  }
   return {};
 }
 
@@ -122,7 +190,8 @@ Status ServerCore::Apply(const std::vector<ModelConfig>& models) {
   for (const ModelConfig& model : models)
     if (!model.labels.empty()) labels[model.name].insert(model.labels.begin(), model.labels.end());
   manager_->SetLabels(std::move(labels));
-  names_ = NamesOf(models);
+  request_log_->SetModels(models);
+  models_ = models;
   return {};
 }
 
@@ -142,9 +211,13 @@ Status ServerCore::WaitForModels(const std::vector<std::string>& names) {
 Status ServerCore::ReloadModels(const std::vector<ModelConfig>& models) {
   const std::lock_guard lock(reload_mutex_);
   if (!ready_) return Status(Code::kFailedPrecondition, "Server: reload() needs a server that has started");
+  TENON_RETURN_IF_ERROR(CheckModels(models, false));
+  TENON_RETURN_IF_ERROR(CheckChange(models));
+  TENON_RETURN_IF_ERROR(CheckLabels(models));
   std::vector<std::string> added;
   for (const ModelConfig& model : models)
-    if (std::ranges::find(names_, model.name) == names_.end()) added.push_back(model.name);
+    if (std::ranges::none_of(models_, [&](const ModelConfig& m) { return m.name == model.name; }))
+      added.push_back(model.name);
   TENON_RETURN_IF_ERROR(Apply(models));
   return WaitForModels(added);
 }
@@ -162,6 +235,7 @@ void ServerCore::Wait() {
     while (!stopping_ && ::poll(&waited, 1, -1) <= 0) {
     }
     ready_ = false;
+    NotifySystem("STOPPING=1");
     // Balancers look at the probes now and then: go on serving until they have seen that no more is wanted.
     const auto until = Clock::now() + milliseconds(options_.shutdown_delay_ms);
     while (!stopping_ && Clock::now() < until) std::this_thread::sleep_for(milliseconds(10));
@@ -177,6 +251,11 @@ void ServerCore::Stop() {
   const std::lock_guard lock(stop_mutex_);
   if (stopped_) return;
   stopped_ = true;
+  {
+    const std::lock_guard poll(poll_mutex_);  // so that the thread does not miss it
+    poll_wake_.notify_all();
+  }
+  if (poll_thread_.joinable()) poll_thread_.join();
   const auto until = Clock::now() + milliseconds(options_.shutdown_timeout_ms);
   if (source_) source_->Stop();
   if (rest_) rest_->Stop(until);

@@ -1,8 +1,10 @@
 // ServerCore: the parts of a server put together, for any kind of servable.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "serve/core/file_system_source.h"
 #include "serve/core/invoker.h"
@@ -10,6 +12,7 @@
 #include "serve/core/model_admin.h"
 #include "serve/core/server_metrics.h"
 #include "serve/rest/http_server.h"
+#include "serve/servables/request_log.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
@@ -37,7 +40,10 @@ class ServerCore : public ModelAdmin {
  private:
   Status Check() const;
   Status Open();
+  Status CheckChange(const std::vector<ModelConfig>& models) const;
+  Status CheckLabels(const std::vector<ModelConfig>& models) const;
   Status Apply(const std::vector<ModelConfig>& models);
+  void PollConfig();
   Status WaitForModels(const std::vector<std::string>& names);
   void Notify();
 
@@ -45,6 +51,7 @@ class ServerCore : public ModelAdmin {
   const std::shared_ptr<StateMonitor> monitor_;
   const std::shared_ptr<ServerMetrics> metrics_;
   const std::shared_ptr<Invoker> invoker_;
+  const std::shared_ptr<RequestLog> request_log_;
   std::shared_ptr<Manager> manager_;
   std::unique_ptr<FileSystemSource> source_;
   std::unique_ptr<HttpServer> rest_;
@@ -52,9 +59,12 @@ class ServerCore : public ModelAdmin {
   std::atomic<bool> ready_{false};
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
-  std::mutex stop_mutex_;           // one Stop at a time
-  std::mutex reload_mutex_;         // one Reload at a time
-  std::vector<std::string> names_;  // of the models, guarded by reload_mutex_
+  std::mutex stop_mutex_;            // one Stop at a time
+  std::mutex reload_mutex_;          // one Reload at a time
+  std::vector<ModelConfig> models_;  // what is served, guarded by reload_mutex_
+  std::thread poll_thread_;          // re-reads the config file
+  std::mutex poll_mutex_;
+  std::condition_variable poll_wake_;  // stopping_ was set
   bool stopped_ = false;
   int event_ = -1;  // wakes Wait
 };

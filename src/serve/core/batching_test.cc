@@ -1,0 +1,218 @@
+#include "serve/core/batching.h"
+
+#include <gtest/gtest.h>
+
+#include <latch>
+#include <thread>
+
+#include "serve/core/fake_servable.h"
+
+namespace tenon::serve {
+namespace {
+
+using testing::FakeServable;
+
+/// y = x + 1 on f32[-1, -1]; remembers the rows of each run; the first run waits for the gate.
+struct BatchingTest : ::testing::Test {
+  std::shared_ptr<ServerMetrics> metrics = std::make_shared<ServerMetrics>();
+  std::mutex mutex;
+  std::vector<std::int64_t> runs;
+  std::latch gate{1}, entered{1};
+  bool gated = true;
+  std::unique_ptr<BatchingServable> servable;
+
+  void Make(Batching batching, int threads = 1) {
+    ASSERT_TRUE(CheckBatching(batching).ok()) << CheckBatching(batching).message();
+    Signature s;
+    s.name = "serving_default";
+    s.inputs = {TensorInfo{.alias = "x", .dims = {-1, -1}}};
+    s.outputs = {TensorInfo{.alias = "y", .dims = {-1, -1}}};
+    auto inner = std::make_unique<FakeServable>(
+        std::vector<Signature>{s}, [this](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
+          bool first = false;
+          {
+            const std::lock_guard lock(mutex);
+            runs.push_back(in[0].dims()[0]);
+            first = gated && runs.size() == 1;
+          }
+          if (first) {
+            entered.count_down();
+            gate.wait();
+          }
+          for (float& v : in[0].mutable_data<float>()) {
+            if (v < 0) return Status(Code::kInvalidArgument, "negative");
+            v += 1;
+          }
+          return in;
+        });
+    servable = std::make_unique<BatchingServable>(ServableId{"m", 1}, std::move(inner), std::move(batching),
+                                                  std::make_shared<BatchPool>(threads), metrics);
+  }
+  Result<std::vector<Literal>> Run(std::vector<std::int64_t> dims, std::vector<float> values,
+                                   Deadline deadline = kNoDeadline) {
+    std::vector<Literal> in = {Literal::from<float>(std::move(dims), values)};
+    return servable->Run(servable->signatures()[0], std::move(in), {}, deadline);
+  }
+  /// Occupies the one thread of the pool until the gate opens.
+  std::jthread Occupy() {
+    std::jthread thread([this] { EXPECT_TRUE(Run({1, 1}, {0}).ok()); });
+    entered.wait();
+    return thread;
+  }
+  std::jthread Ask(float value, Result<std::vector<Literal>>* out, std::int64_t rows = 1,
+                   Deadline deadline = kNoDeadline) {
+    return std::jthread(
+        [=, this] { *out = Run({rows, 1}, std::vector<float>(static_cast<std::size_t>(rows), value), deadline); });
+  }
+  void Queued(double rows) {
+    ASSERT_TRUE(testing::Eventually([&] { return metrics->queue_length.At({"m", "1"}).value() == rows; }));
+  }
+};
+
+TEST_F(BatchingTest, JoinsWhatWaitsAndGivesEachItsRows) {
+  Make({.max_batch_size = 8, .allowed_batch_sizes = {4, 8}});
+  auto busy = Occupy();
+  Result<std::vector<Literal>> a = std::vector<Literal>(), b = a, c = a;
+  {
+    auto one = Ask(10, &a), two = Ask(20, &b, 2), three = Ask(30, &c, 2);
+    Queued(5);
+    gate.count_down();
+  }
+  busy.join();
+  ASSERT_TRUE(a.ok() && b.ok() && c.ok());
+  EXPECT_EQ((*a)[0].dims(), (std::vector<std::int64_t>{1, 1}));
+  EXPECT_EQ((*a)[0].at(0), 11);
+  EXPECT_EQ((*b)[0].dims(), (std::vector<std::int64_t>{2, 1}));
+  EXPECT_EQ((*b)[0].at(1), 21);
+  EXPECT_EQ((*c)[0].at(1), 31);
+  EXPECT_EQ(runs, (std::vector<std::int64_t>{4, 8}));  // both padded to an allowed size
+  EXPECT_EQ(metrics->wrapped_run_count.At({}).value(), 2);
+}
+
+TEST_F(BatchingTest, ABadRequestFailsAlone) {
+  Make({.max_batch_size = 8});
+  auto busy = Occupy();
+  Result<std::vector<Literal>> good = std::vector<Literal>(), bad = good;
+  {
+    auto one = Ask(1, &good), two = Ask(-1, &bad);
+    Queued(2);
+    gate.count_down();
+  }
+  busy.join();
+  ASSERT_TRUE(good.ok());
+  EXPECT_EQ((*good)[0].at(0), 2);
+  EXPECT_EQ(bad.status().message(), "negative");
+}
+
+TEST_F(BatchingTest, FullQueueTooLargeAndTooLate) {
+  Make({.max_batch_size = 2, .max_enqueued_batches = 1});
+  auto busy = Occupy();
+  EXPECT_EQ(Run({3, 1}, {1, 2, 3}).status(),
+            Status(Code::kInvalidArgument, "Task size 3 is larger than maximum input batch size 2"));
+  Result<std::vector<Literal>> a = std::vector<Literal>();
+  {
+    auto one = Ask(1, &a, 2, std::chrono::steady_clock::now());
+    Queued(2);
+    EXPECT_EQ(Run({1, 1}, {1}).status(),
+              Status(Code::kUnavailable,
+                     "The batch scheduling queue to which this task was submitted is full; currently 1 batches "
+                     "enqueued and max_enqueued_batches is 1"));
+    gate.count_down();
+  }
+  busy.join();
+  EXPECT_EQ(a.status(), Status(Code::kResourceExhausted, "Run() timeout exceeded while waiting in batching queue"));
+}
+
+TEST_F(BatchingTest, SplitsLargeInputs) {
+  gated = false;
+  Make({.max_batch_size = 10,
+        .allowed_batch_sizes = {2, 4},
+        .enable_large_batch_splitting = true,
+        .max_execution_batch_size = 4});
+  const auto out = Run({10, 1}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  ASSERT_EQ((*out)[0].dims(), (std::vector<std::int64_t>{10, 1}));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ((*out)[0].at(i), i + 1);
+  EXPECT_EQ(runs, (std::vector<std::int64_t>{4, 4, 2}));
+}
+
+TEST_F(BatchingTest, PadsVariableLengths) {
+  Make({.max_batch_size = 8, .pad_variable_length_inputs = true});
+  auto busy = Occupy();
+  Result<std::vector<Literal>> a = std::vector<Literal>(), b = a;
+  {
+    std::jthread one([&] { a = Run({1, 2}, {1, 2}); });
+    Queued(1);
+    std::jthread two([&] { b = Run({2, 3}, {3, 4, 5, 6, 7, 8}); });
+    Queued(3);
+    gate.count_down();
+  }
+  busy.join();
+  ASSERT_TRUE(a.ok() && b.ok());
+  ASSERT_EQ((*a)[0].dims(), (std::vector<std::int64_t>{1, 3}));
+  EXPECT_EQ((*a)[0].at(2), 2);  // its own first element, plus one
+  EXPECT_EQ((*b)[0].at(5), 9);
+}
+
+TEST_F(BatchingTest, DifferentShapesWithoutPaddingAreTriedAlone) {
+  Make({.max_batch_size = 8});
+  auto busy = Occupy();
+  Result<std::vector<Literal>> a = std::vector<Literal>(), b = a;
+  {
+    std::jthread one([&] { a = Run({1, 2}, {1, 2}); });
+    std::jthread two([&] { b = Run({1, 3}, {3, 4, 5}); });
+    Queued(2);
+    gate.count_down();
+  }
+  busy.join();
+  EXPECT_TRUE(a.ok() && b.ok());
+}
+
+TEST_F(BatchingTest, WaitsForATimeout) {
+  gated = false;
+  Make({.max_batch_size = 2, .batch_timeout_micros = 20'000});
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Run({1, 1}, {1}).ok());
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(20));
+  Result<std::vector<Literal>> a = std::vector<Literal>(), b = a;
+  {
+    auto one = Ask(1, &a), two = Ask(2, &b);
+  }
+  EXPECT_EQ(runs.back(), 2);  // full before the time was over
+}
+
+TEST_F(BatchingTest, InputsWithoutRowsAndWithDifferentRows) {
+  gated = false;
+  Make({});
+  EXPECT_EQ(Run({}, {1}).status().code(), Code::kInvalidArgument);
+}
+
+TEST(CheckBatchingTest, Refused) {
+  EXPECT_FALSE(CheckBatching({.max_batch_size = 0}).ok());
+  EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {4, 2, 8}}).ok());
+  EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {2, 4}}).ok());
+  EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .max_execution_batch_size = 16}).ok());
+  EXPECT_TRUE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {2, 8}}).ok());
+}
+
+TEST(MetricsTest, TextOfEachKind) {
+  Metrics metrics;
+  auto& counter = metrics.AddCounter(":a:b", {"model_name", "status"});
+  counter.At({"m\"x\n", "OK"}).Add(3);
+  metrics.AddGauge("g", {}).At({}).Set(1.5);
+  auto& h = metrics.AddHistogram("h", {"m"}, ExponentialBounds(10, 1.8, 2)).At({"m"});
+  h.Observe(10);
+  h.Observe(11);
+  h.Observe(1e9);
+  EXPECT_EQ(metrics.Text(),
+            "# TYPE :a:b counter\n:a:b{model_name=\"m\\\"x\\n\",status=\"OK\"} 3\n"
+            "# TYPE g gauge\ng{} 1.5\n"
+            "# TYPE h histogram\nh_bucket{m=\"m\",le=\"10\"} 1\nh_bucket{m=\"m\",le=\"18\"} 2\n"
+            "h_bucket{m=\"m\",le=\"+Inf\"} 3\nh_sum{m=\"m\"} 1000000021\nh_count{m=\"m\"} 3\n");
+  for (int i = 0; i < 5000; ++i) counter.At({std::to_string(i), "OK"}).Add();
+  const std::string text = metrics.Text();
+  EXPECT_NE(text.find("model_name=\"_other\",status=\"_other\"} 3001"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tenon::serve
