@@ -107,6 +107,7 @@ struct ServerOptions {
   std::optional<Tls> grpc_tls = {};
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
+  bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it
   int max_connections = 65536;                  // of REST clients; more are closed at once
   std::string access_log = {};                  // a file that gets a JSON line for each request; "-": standard output
   double shadow_fraction = 0;          // share of the requests mirrored to a new version before it takes over; 0: off

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <new>
 
 #include "base/file.h"
 #include "base/status_macros.h"
@@ -45,6 +46,28 @@ Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view wh
     }
   }
   ::inflateEnd(&z);
+  return out;
+}
+
+std::string Gzip(std::string_view bytes) {
+  z_stream z{};
+  if (::deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::bad_alloc();
+  std::string out(::deflateBound(&z, bytes.size()), '\0');
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  constexpr std::size_t kPiece = std::size_t{1} << 30;  // zlib counts in 32 bits
+  int code = Z_OK;
+  while (code == Z_OK) {
+    const std::size_t piece = std::min(bytes.size(), kPiece);
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+    z.avail_in = static_cast<uInt>(piece);
+    bytes.remove_prefix(piece);
+    const std::size_t room = out.size() - static_cast<std::size_t>(reinterpret_cast<char*>(z.next_out) - out.data());
+    z.avail_out = static_cast<uInt>(std::min(room, std::size_t{1} << 31));
+    code = ::deflate(&z, bytes.empty() ? Z_FINISH : Z_NO_FLUSH);
+  }
+  out.resize(static_cast<std::size_t>(reinterpret_cast<char*>(z.next_out) - out.data()));
+  ::deflateEnd(&z);
   return out;
 }
 

@@ -17,6 +17,9 @@ bool IsGzip(std::span<const std::byte> bytes);
 Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view where,
                            std::size_t limit = std::size_t{1} << 34);
 
+/// The bytes as a gzip file, at the fastest level.
+std::string Gzip(std::string_view bytes);
+
 /// A whole file, inflated when it is a gzip file.
 Result<std::string> ReadFileOrGzip(const std::string& path);
 

@@ -62,5 +62,16 @@ TEST(Gzip, ReadsBothKindsOfFile) {
   EXPECT_EQ(ReadFileOrGzip(folder / "none").status().code(), Code::kNotFound);
 }
 
+TEST(Gzip, RoundTrip) {
+  for (const std::size_t size : {0U, 1U, 1000U, 3'000'000U}) {
+    std::string bytes(size, 'x');
+    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * i >> 3);
+    const std::string packed = Gzip(bytes);
+    const Result<std::string> back = Gunzip(std::as_bytes(std::span(packed)), "test");
+    ASSERT_TRUE(back.ok()) << back.status().message();
+    EXPECT_TRUE(*back == bytes) << size;
+  }
+}
+
 }  // namespace
 }  // namespace tenon::base

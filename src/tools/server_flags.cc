@@ -67,6 +67,7 @@ std::vector<Flag> ServerFlags::List() {
       {"bearer_token_file", &bearer_token_file, "one token a line; requests must carry one of them"},
       {"requests_per_second", &requests_per_second, "of one client address; more are refused; 0: no limit"},
       {"max_body_bytes", &max_body_bytes, "of a REST request"},
+      {"rest_api_compress_replies", &rest_api_compress_replies, "gzip REST replies to clients that accept it"},
       {"max_connections", &max_connections, "of REST clients"},
       {"access_log", &access_log, "a JSON line for each REST request to this file; -: standard output"},
       {"shutdown_delay_seconds", &shutdown_delay_seconds, "go on serving, not ready, after SIGTERM"},

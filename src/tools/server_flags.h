@@ -40,7 +40,7 @@ struct ServerFlags {
   float requests_per_second = 0, shadow_fraction = 0;
   std::int32_t shadow_promote_after = 100;
   std::string shadow_report_dir;
-  bool strict_start = false, resource_preserving = false, help = false;
+  bool rest_api_compress_replies = false, strict_start = false, resource_preserving = false, help = false;
 
   /// The flags, pointing into this object.
   std::vector<Flag> List();

@@ -91,6 +91,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.warm_up = f.enable_model_warmup;
   o.warm_up_iterations = f.num_request_iterations_for_warmup;
   o.requests_per_second = static_cast<double>(f.requests_per_second);
+  o.compress_replies = f.rest_api_compress_replies;
   o.access_log = f.access_log;
   o.shutdown_delay_ms = f.shutdown_delay_seconds * 1000;
   o.shutdown_timeout_ms = f.shutdown_timeout_seconds * 1000;

@@ -1,5 +1,7 @@
 #include "serve/rest/http_connection.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -7,7 +9,44 @@
 
 namespace tenon::serve {
 
+namespace {
+
+std::string PeerOf(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  const bool six = address.ss_family == AF_INET6;
+  const void* from = six ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr)
+                         : &reinterpret_cast<const sockaddr_in&>(address).sin_addr;
+  if (::inet_ntop(address.ss_family, from, text, sizeof text) == nullptr) return {};
+  const std::string_view whole = text;
+  return std::string(whole.substr(whole.starts_with("::ffff:") ? 7 : 0));  // IPv4 seen by an IPv6 socket
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
+    : fd_(fd),
+      owner_(owner),
+      options_(options),
+      handler_(handler),
+      tls_(options.tls ? options.tls->Accept(fd) : nullptr),
+      peer_(PeerOf(fd)),
+      parser_(options.limits) {
+  parser_.SetPeer(peer_);
+  if (options.tls && !tls_) done_ = true;
+}
+
 HttpConnection::~HttpConnection() { ::close(fd_); }
+
+ssize_t HttpConnection::Receive(char* to, std::size_t size) {
+  return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0);
+}
+
+ssize_t HttpConnection::Send(const char* from, std::size_t size) {
+  return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+}
 
 void HttpConnection::Want(bool read, bool write) {
   if (read == reading_ && write == writing_) return;
@@ -27,10 +66,11 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
   const std::size_t old = in_.size();
   if (direct) in_.resize(old + std::min<std::size_t>(std::max<std::size_t>(old, 16 << 10), 1 << 20));
   char* const to = direct ? in_.data() + old : scratch.data();
-  const ssize_t n = ::recv(fd_, to, direct ? in_.size() - old : scratch.size(), 0);
+  const ssize_t n = Receive(to, direct ? in_.size() - old : scratch.size());
   if (direct) in_.resize(old + static_cast<std::size_t>(n > 0 ? n : 0));
   if (n < 0) {
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) done_ = true;
+    if (tls_ && tls_->wants_write()) Want(reading_, true);
     return;
   }
   progress_ = now;
@@ -145,6 +185,7 @@ void HttpConnection::AfterProgress() {
     }
     // The client may still be sending: a plain close would reset the connection under the reply.
     lingering_ = true;
+    if (tls_) tls_->Shutdown();
     ::shutdown(fd_, SHUT_WR);
   }
   Want(lingering_ || (!busy_ && !eof_ && !closing_ && !output_full()) || (busy_ && reading_), pending);
@@ -152,7 +193,7 @@ void HttpConnection::AfterProgress() {
 
 void HttpConnection::Flush() {
   while (out_at_ < out_.size()) {
-    const ssize_t n = ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL);
+    const ssize_t n = Send(out_.data() + out_at_, out_.size() - out_at_);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) done_ = true;

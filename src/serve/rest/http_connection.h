@@ -23,8 +23,7 @@ class ConnectionOwner {
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   using Clock = std::chrono::steady_clock;
-  HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
-      : fd_(fd), owner_(owner), options_(options), handler_(handler), parser_(options.limits) {}
+  HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler);
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
@@ -37,6 +36,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool writing() const { return writing_; }
 
   void Readable(Clock::time_point now, std::string& scratch);
+  /// Bytes have been received that Readable has not seen yet and that no event will tell of.
+  bool pending_input() const { return tls_ && !done_ && !busy_ && reading_ && tls_->pending(); }
   void Writable(Clock::time_point now);
   /// The socket is broken.
   void Broken() { done_ = true; }
@@ -61,12 +62,17 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Want(bool read, bool write);
   bool output_full() const { return out_.size() - out_at_ > kOutputLimit; }
 
+  ssize_t Receive(char* to, std::size_t size);
+  ssize_t Send(const char* from, std::size_t size);
+
   static constexpr std::size_t kOutputLimit = 1 << 20;  // unsent bytes at which reading pauses
 
   int fd_;
   ConnectionOwner& owner_;
   const HttpServerOptions& options_;
   HttpHandler& handler_;
+  std::unique_ptr<TlsSession> tls_;
+  std::string peer_;
   HttpParser parser_;
   std::string in_;         // bytes received and not yet done with
   std::size_t in_at_ = 0;  // the current request begins here

@@ -131,6 +131,7 @@ void HttpServer::Loop::TakeMail() {
   for (const int fd : adopted) Add(fd);
   for (auto& [connection, reply] : finished) {
     connection->Finished(std::move(reply), now_);
+    while (connection->pending_input()) connection->Readable(now_, scratch_);
     touched_.push_back(connection.get());
   }
   if (!drain) return;
@@ -180,7 +181,11 @@ void HttpServer::Loop::Run() {
       } else {
         auto& connection = *static_cast<HttpConnection*>(event.data.ptr);
         if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
-        if (event.events & EPOLLOUT) connection.Writable(now_);
+        while (connection.pending_input()) connection.Readable(now_, scratch_);
+        if (event.events & EPOLLOUT) {
+          connection.Writable(now_);
+          while (connection.pending_input()) connection.Readable(now_, scratch_);
+        }
         if ((event.events & (EPOLLHUP | EPOLLERR)) && !(event.events & EPOLLIN)) connection.Broken();
         if (connection.busy() && (event.events & (EPOLLHUP | EPOLLERR))) connection.Broken();
         if (connection.done()) touched_.push_back(&connection);

@@ -24,6 +24,7 @@ struct HttpRequest {
   std::vector<Header> headers;
   std::string_view body;
   bool keep_alive = true;
+  std::string_view peer = {};  // the client's address as text, without its port; empty when unknown
 
   /// The value of the first header of that name (any case); a null view when there is none.
   std::string_view header(std::string_view name) const;
@@ -43,6 +44,8 @@ class HttpParser {
   /// (and may have moved). What was already looked at is not looked at again.
   State Parse(std::string_view input);
   const HttpRequest& request() const { return request_; }
+  /// What every request of this connection says of its client; must outlive the parser.
+  void SetPeer(std::string_view peer) { request_.peer = peer; }
   /// Bytes of the input that the complete request took.
   std::size_t consumed() const { return consumed_; }
   /// The bytes of the complete request have moved: the views of request() follow. `input` begins at the same byte.

@@ -9,6 +9,7 @@
 
 #include "serve/core/task_pool.h"
 #include "serve/rest/http_message.h"
+#include "serve/rest/tls.h"
 
 namespace tenon::serve {
 
@@ -23,6 +24,7 @@ struct HttpServerOptions {
   std::chrono::milliseconds idle_timeout{120'000};    // between two requests of a connection
   std::chrono::milliseconds read_timeout{20'000};     // for the head of a request, and without any byte of a body
   std::chrono::milliseconds write_timeout{30'000};    // without any byte taken by the client
+  std::shared_ptr<TlsContext> tls = {};               // none: plain HTTP
   std::size_t least_rate = 1024;                      // bytes a second that a body must come with after read_timeout
 };
 

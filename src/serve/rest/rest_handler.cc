@@ -11,6 +11,7 @@
 #include "serve/rest/model_json.h"
 #include "serve/rest/predict_request.h"
 #include "serve/rest/predict_response.h"
+#include "serve/rest/status_page.h"
 
 namespace tenon::serve {
 namespace {
@@ -107,6 +108,10 @@ HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) 
       return {.status = ready ? 200 : 503, .content_type = "text/plain", .body = ready ? "ok\n" : "not ready\n"};
     }
     if (get && path == "/metrics") return MetricsPage();
+    if (get && path == "/") return {.content_type = "text/html; charset=utf-8", .body = std::string(StatusHtml())};
+    if (get && path == "/status.json")
+      return {.content_type = "application/json", .body = StatusJson(*manager_, invoker_->metrics())};
+    if (get && path == "/openapi.json") return {.content_type = "application/json", .body = OpenApiJson(*manager_)};
     return HttpErrorPage(404);
   }
   HttpResponse response{.content_type = "application/json"};

@@ -22,7 +22,8 @@ struct RestOptions {
 int HttpStatus(Code code);
 
 /// POST /v1/models/…:predict, :classify and :regress, GET /v1/models/… (status and metadata), the probes /healthz,
-/// /livez, /readyz, /v2/health/live, /v2/health/ready, and the metrics page /metrics. Thread-safe.
+/// /livez, /readyz, /v2/health/live, /v2/health/ready, and the server's own
+/// pages /, /status.json, /openapi.json and /metrics. Thread-safe.
 class RestHandler : public HttpHandler {
  public:
   /// Without an invoker it makes its own.

@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "base/threads.h"
 #include "serve/config/config_files.h"
+#include "serve/rest/guard.h"
 #include "serve/rest/rest_handler.h"
 #include "serve/servables/load_steps.h"
 #include "serve/servables/notify.h"
@@ -101,12 +102,22 @@ Status ServerCore::Open() {
     http.worker_threads = options_.worker_threads > 0 ? options_.worker_threads : std::max(2, cpus);
     http.max_connections = static_cast<std::size_t>(std::max(1, options_.max_connections));
     http.limits.body_bytes = static_cast<std::size_t>(options_.max_body_bytes);
+    if (options_.rest_tls) {
+      TENON_ASSIGN_OR_RETURN(http.tls, TlsContext::Make(*options_.rest_tls));
+    }
     http.request_timeout = milliseconds(options_.rest_timeout_ms);
     auto handler = std::make_shared<RestHandler>(RestOptions{.enable_cors = options_.enable_cors,
                                                              .ready = [this] { return ready(); },
                                                              .metrics_path = options_.metrics_path},
                                                  manager_, invoker_);
-    rest_ = std::make_unique<HttpServer>(std::move(http), std::move(handler));
+    GuardOptions guard{.bearer_tokens = options_.bearer_tokens,
+                       .requests_per_second = options_.requests_per_second,
+                       .compress = options_.compress_replies};
+    if (!options_.access_log.empty()) {
+      TENON_ASSIGN_OR_RETURN(guard.access_log, AccessLog::Open(options_.access_log));
+    }
+    rest_ = std::make_unique<HttpServer>(std::move(http),
+                                         std::make_shared<Guard>(std::move(guard), std::move(handler), metrics_));
     TENON_RETURN_IF_ERROR(rest_->Bind());
     rest_port_ = rest_->port();
   }

@@ -1,0 +1,145 @@
+#include "serve/rest/guard.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/gzip.h"
+#include "base/json_writer.h"
+
+namespace tenon::serve {
+namespace {
+
+constexpr std::size_t kCompressFrom = 1024;
+constexpr std::size_t kMaxRequestId = 128;
+
+bool IsProbe(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  return path == "/healthz" || path == "/livez" || path == "/readyz" || path.starts_with("/v2/health/");
+}
+
+/// Takes the same time whatever the first difference is.
+bool SameSecret(std::string_view a, std::string_view b) {
+  unsigned char difference = a.size() == b.size() ? 0 : 1;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    difference |= static_cast<unsigned char>(a[i] ^ b[b.empty() ? 0 : i % b.size()]);
+  return difference == 0 && !b.empty();
+}
+
+HttpResponse Refusal(int status, std::string_view message) {
+  std::string body = "{\n    \"error\": ";
+  base::AppendJsonString(body, message);
+  return {.status = status, .content_type = "application/json", .body = body + "\n}"};
+}
+
+bool GoodRequestId(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxRequestId &&
+         std::ranges::all_of(id, [](char c) { return c > ' ' && c < 127; });
+}
+
+}  // namespace
+
+bool RateLimit::Allow(std::string_view key, Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  if (buckets_.size() >= kMaxKeys)
+    std::erase_if(buckets_, [&](const auto& b) { return now - b.second.at > std::chrono::seconds(1); });
+  if (buckets_.size() >= kMaxKeys) buckets_.clear();
+  Bucket& bucket = buckets_.try_emplace(std::string(key), Bucket{burst_, now}).first->second;
+  const double since = std::chrono::duration<double>(now - bucket.at).count();
+  bucket.tokens = std::min(burst_, bucket.tokens + since * rate_);
+  bucket.at = now;
+  if (bucket.tokens < 1) return false;
+  bucket.tokens -= 1;
+  return true;
+}
+
+Result<std::shared_ptr<AccessLog>> AccessLog::Open(const std::string& path) {
+  const int fd =
+      path == "-" ? ::dup(STDOUT_FILENO) : ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0)
+    return Status(Code::kUnavailable, fmt::format("access log {}: cannot be opened: {}", path, std::strerror(errno)));
+  return std::shared_ptr<AccessLog>(new AccessLog(fd));
+}
+
+AccessLog::~AccessLog() { ::close(fd_); }
+
+void AccessLog::Write(const HttpRequest& request, int status, std::size_t bytes_out, std::chrono::nanoseconds took) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm t{};
+  ::gmtime_r(&now.tv_sec, &t);
+  std::array<char, 32> stamp{};
+  std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &t);
+  std::string line = fmt::format("{{\"ts\":\"{}.{:03}Z\",\"peer\":", stamp.data(), now.tv_nsec / 1'000'000);
+  base::AppendJsonString(line, request.peer);
+  line += ",\"method\":";
+  base::AppendJsonString(line, request.method);
+  line += ",\"path\":";
+  base::AppendJsonString(line, request.target.substr(0, 1024));
+  line += fmt::format(",\"status\":{},\"bytes_in\":{},\"bytes_out\":{},\"ms\":{:.3f}", status, request.body.size(),
+                      bytes_out, static_cast<double>(took.count()) / 1e6);
+  if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id)) {
+    line += ",\"request_id\":";
+    base::AppendJsonString(line, id);
+  }
+  line += "}\n";
+  [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());  // a full disk costs lines, not requests
+}
+
+bool Guard::Authorised(const HttpRequest& request) const {
+  if (options_.bearer_tokens.empty()) return true;
+  constexpr std::string_view kScheme = "bearer ";
+  std::string_view given = request.header("Authorization");
+  if (given.size() < kScheme.size()) return false;
+  for (std::size_t i = 0; i < kScheme.size(); ++i)
+    if ((given[i] | 0x20) != kScheme[i] && given[i] != kScheme[i]) return false;
+  given.remove_prefix(kScheme.size());
+  bool found = false;
+  for (const std::string& token : options_.bearer_tokens) found |= SameSecret(given, token);
+  return found;
+}
+
+HttpResponse Guard::Checked(const HttpRequest& request, Deadline deadline) {
+  if (IsProbe(request.target)) return inner_->Handle(request, deadline);
+  // First the rate, so that guesses at tokens are limited too.
+  if (options_.requests_per_second > 0 && !rate_.Allow(request.peer, RateLimit::Clock::now())) {
+    metrics_->refused.At({"rate"}).Add();
+    HttpResponse response = Refusal(429, "Too many requests from this address; try again in a second");
+    response.headers = {{"Retry-After", "1"}};
+    return response;
+  }
+  if (!Authorised(request)) {
+    metrics_->refused.At({"auth"}).Add();
+    HttpResponse response = Refusal(401, "Expected \"Authorization: Bearer TOKEN\" with a valid token");
+    response.headers = {{"WWW-Authenticate", "Bearer"}};
+    return response;
+  }
+  HttpResponse response = inner_->Handle(request, deadline);
+  if (options_.compress && response.body.size() >= kCompressFrom &&
+      request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
+    response.body = base::Gzip(response.body);
+    response.headers.emplace_back("Content-Encoding", "gzip");
+    response.headers.emplace_back("Vary", "Accept-Encoding");
+  }
+  return response;
+}
+
+HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
+  const auto begun = std::chrono::steady_clock::now();
+  metrics_->inflight.At({}).Add(1);
+  HttpResponse response = Checked(request, deadline);
+  metrics_->inflight.At({}).Add(-1);
+  if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id))
+    response.headers.emplace_back("X-Request-Id", id);
+  if (options_.access_log)
+    options_.access_log->Write(request, response.status, response.body.size(),
+                               std::chrono::steady_clock::now() - begun);
+  return response;
+}
+
+}  // namespace tenon::serve
