@@ -49,6 +49,13 @@ std::string AutomaticName(const std::string& stem) {
   return n == 0 ? stem : stem + "_" + std::to_string(n);
 }
 
+Tensor One(const Layer& layer, std::vector<Tensor> outputs) {
+  if (outputs.size() != 1)
+    fail(Code::kInvalidArgument, "layer \"" + layer.name() + "\": gives " + std::to_string(outputs.size()) +
+                                     " outputs, expected one; call_all gives them all");
+  return std::move(outputs[0]);
+}
+
 }  // namespace
 
 void register_layer_factory(const std::string& name, std::string type_id, std::function<Layer(const Config&)> factory) {
@@ -204,11 +211,12 @@ std::vector<Tensor> Layer::call_all(std::span<const Tensor> xs, const CallArgs& 
   return ys;
 }
 
-Tensor Layer::operator()(const Tensor& x, const CallArgs& args) const { return call_all(std::span(&x, 1), args).at(0); }
+Tensor Layer::operator()(const Tensor& x, const CallArgs& args) const {
+  return One(*this, call_all(std::span(&x, 1), args));
+}
 
 Tensor Layer::operator()(std::initializer_list<Tensor> xs, const CallArgs& args) const {
-  std::vector<Tensor> ys = call_all(std::span(xs.begin(), xs.size()), args);
-  return ys.at(0);
+  return One(*this, call_all(std::span(xs.begin(), xs.size()), args));
 }
 
 std::vector<Tensor> Layer::get_weights() const {
