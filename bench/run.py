@@ -27,14 +27,22 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 # name, what it is compared with, the largest ratio that meets the goal. A peer "ours:x" is another case of our own.
 GOALS = [
     ("mlp_sgd_step", "jax", 0.9),
-    ("mlp_fit_step", "ours:mlp_sgd_step", 1.10),
+    ("mlp_fit_step", "ours:mlp_sgd_step_cpu", 1.10),
     ("cnn_sgd_step", "torch_channels_last", 1.0),
     ("mlp_infer_n1", "onnxruntime", 0.8),
+    ("eager_matmul_512", "torch", 1.1),
+    ("resnet50_import", "onnxruntime", 0.5),
+    ("bert_base_import_mb", "onnxruntime", 0.5),
 ]
+# Limits of our own figures: microseconds.
+LIMITS = [("serve_first_answer", 50000.0), ("eager_add", 1.0)]
 # Shown beside the goals, without one.
-ALSO = [("mlp_sgd_step", "torch"), ("cnn_sgd_step", "torch"), ("mlp_fit_step", "keras_tf"), ("cnn_fit_step", "keras_tf")]
+ALSO = [("mlp_sgd_step", "torch"), ("cnn_sgd_step", "torch"), ("mlp_fit_step", "keras_tf"), ("cnn_fit_step", "keras_tf"),
+        ("eager_matmul_512", "numpy"), ("bert_base_import", "onnxruntime"), ("resnet50_import_mb", "onnxruntime")]
 PEERS = [["jax_mlp.py"], ["torch_train.py", "mlp"], ["torch_train.py", "cnn"], ["torch_train.py", "cnn_channels_last"],
-         ["keras_fit.py", "mlp"], ["keras_fit.py", "cnn"], ["ort_infer.py"]]
+         ["keras_fit.py", "mlp"], ["keras_fit.py", "cnn"], ["ort_infer.py"], ["torch_matmul.py"]]
+# Files that bench/peers/make_models.py makes, for the rows of imports; not in --quick.
+MODELS = ["resnet50.onnx", "bert_base.onnx"]
 SIZE_LIMIT = 60 << 20
 
 
@@ -82,14 +90,27 @@ def main():
     parser.add_argument("--only-peers", action="store_true")
     parser.add_argument("--out", default="out/bench.json")
     args = parser.parse_args()
-    seen, bad = {}, []
+    seen, bad, models = {}, [], []
+    if not args.quick and not args.no_peers:
+        folder = os.path.join(os.path.dirname(args.out) or ".", "bench_models")
+        if not all(os.path.exists(os.path.join(folder, m)) for m in MODELS):
+            rows_of([args.python, os.path.join(HERE, "peers/make_models.py"), folder], bad)
+        models = [os.path.join(folder, m) for m in MODELS if os.path.exists(os.path.join(folder, m))]
     program = os.path.join(args.build, "bin/tenon_bench")
     for _ in range(1 if args.quick else args.rounds):
         for r in rows_of([*one_core(), program, "--threads", "1", *(["--quick"] if args.quick else [])], bad, {**os.environ, "OMP_NUM_THREADS": "1"}) if os.path.exists(program) and not args.only_peers else []:
             seen.setdefault(("ours", r["name"]), []).append(r["us"])
-        for peer in [] if args.no_peers else PEERS:
+        for peer in [] if args.no_peers else [*PEERS, *(["ort_import.py", m] for m in models)]:
             for r in rows_of([args.python, os.path.join(HERE, "peers", peer[0]), *peer[1:]], bad):
-                seen.setdefault((r["peer"], r["name"]), []).append(r["us"])
+                seen.setdefault((r["peer"], r["name"]), []).append(r.get("us", r.get("mb")))
+        for model in models if os.path.exists(program) and not args.only_peers else []:
+            for r in rows_of([*one_core(), program, "--threads", "1", "--import", model], bad):
+                seen.setdefault(("ours", r["name"]), []).append(r.get("us", r.get("mb")))
+        if os.path.exists(program) and not args.only_peers:
+            with tempfile.TemporaryDirectory() as base:
+                rows_of([program, "--save-mlp", os.path.join(base, "1")], bad)
+                for r in rows_of([sys.executable, os.path.join(HERE, "serve_start.py"), os.path.join(args.build, "bin/tenon"), base], bad):
+                    seen.setdefault(("ours", r["name"]), []).append(r["us"])
     value = {key: round(statistics.median(times), 2) for key, times in seen.items()}
     if args.only_peers:
         for (peer, name), us in sorted(value.items()):
@@ -101,7 +122,12 @@ def main():
         ours = value.get(("ours", name))
         other = value.get(("ours", peer[5:])) if peer.startswith("ours:") else value.get((peer, name))
         why = "our program did not measure it" if ours is None else "the peer was not measured" if other is None else None
-        rows.append(row(name, ours, "us", peer, other, goal, why=why))
+        if goal is None and (ours is None or other is None):
+            continue
+        rows.append(row(name, ours, "MB" if name.endswith("_mb") else "us", peer, other, goal, why=why))
+    for name, limit in LIMITS:
+        ours = value.get(("ours", name))
+        rows.append(row(name, ours, "us", "limit", limit, 1.0, why=None if ours is not None else "our program did not measure it"))
     command = os.path.join(args.build, "bin/tenon")
     if os.path.exists(command):
         rows.append(row("stripped_tenon_bytes", stripped_size(command), "bytes", "limit", SIZE_LIMIT, 1.0))

@@ -8,6 +8,7 @@
 #include "ir/infer.h"
 #include "ir/numeric.h"
 #include "ir/op_table.h"
+#include "tensor/aligned.h"
 
 namespace tenon::ir {
 

@@ -1,10 +1,14 @@
 // tenon_bench [--threads N] [--quick] [NAME ...]: our side of bench/run.py. Prints one JSON row a line for each case:
-// {"name": "mlp_sgd_step", "threads": 1, "us": 61.2}; us is the median over many steps.
+// {"name": "mlp_sgd_step", "threads": 1, "us": 61.2}; us is the median over many steps. --import MODEL: the time from a
+// file to a context that is ready, and the private memory that this takes (mb). --save-mlp DIR writes the MLP as a
+// SavedModel.
 #include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <sstream>
@@ -14,6 +18,7 @@
 #include "eager/trace.h"
 #include "ir/variable.h"
 #include "tenon/compile.h"
+#include "tenon/formats.h"
 #include "tenon/keras.h"
 
 using namespace tenon;
@@ -128,22 +133,74 @@ double InferOne() {
   return Time([&] { run().value(); }, quick ? 0.2 : 1);
 }
 
+// Private memory of this process in MB: what it has written, without pages of mapped files.
+double AnonymousMegabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) return std::atof(line.c_str() + 8) / 1024;
+  return 0;
+}
+
+void Row(const std::string& name, const char* unit, double value) {
+  base::JsonWriter json;
+  json.Object();
+  json.Key("name").String(name);
+  json.Key("threads").Number(threads);
+  json.Key(unit).Number(value);
+  json.End();
+  std::cout << std::move(json).Take() << std::endl;
+}
+
+// A model file from its name to a Context that is ready to run: read, compiled, planned, weights laid out.
+void Import(const std::string& path) {
+  const std::string stem = std::filesystem::path(path).stem().string();
+  const auto ready = [&] {
+    const Module module = load(path).value();
+    const Executable exe = compile(module, {.threads = threads}).value();
+    std::map<std::string, Shape> shapes;
+    for (const TensorSpec& in : module.signature().value().inputs) shapes[in.name] = in.shape;
+    return std::make_pair(module, exe.context("", shapes).value());
+  };
+  const double before = AnonymousMegabytes();
+  std::vector<double> times;
+  for (int i = 0; i < (quick ? 1 : 5); ++i) {
+    const Clock::time_point t = Clock::now();
+    const auto held = ready();
+    times.push_back(std::chrono::duration<double, std::micro>(Clock::now() - t).count());
+    if (i == 0) Row(stem + "_import_mb", "mb", AnonymousMegabytes() - before);
+  }
+  Row(stem + "_import", "us", Median(std::move(times)));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::vector<std::string> wanted;
+  std::vector<std::string> wanted, imports;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a == "--quick")
       quick = true;
     else if (a == "--threads" && i + 1 < argc)
       threads = std::atoi(argv[++i]);
-    else if (a.starts_with("-")) {
-      std::cerr << "usage: tenon_bench [--threads N] [--quick] [NAME ...]\n";
+    else if (a == "--import" && i + 1 < argc)
+      imports.push_back(argv[++i]);
+    else if (a == "--save-mlp" && i + 1 < argc) {
+      const Result<void> saved = save(Mlp().module(), argv[++i], {.format = Format::kSavedModel});
+      if (!saved.ok()) std::cerr << "tenon_bench: " << saved.message() << '\n';
+      return saved.ok() ? 0 : 1;
+    } else if (a.starts_with("-")) {
+      std::cerr << "usage: tenon_bench [--threads N] [--quick] [NAME ...] [--import MODEL ...] | --save-mlp DIR\n";
       return 2;
     } else
       wanted.push_back(a);
   }
+  try {
+    for (const std::string& path : imports) Import(path);
+  } catch (const Error& e) {
+    std::cerr << "tenon_bench: " << e.what() << '\n';
+    return 1;
+  }
+  if (!imports.empty()) return 0;
   keras::set_random_seed(1);
   const std::int64_t rows = quick ? 6400 : 64000;
   const std::pair<const char*, std::function<double()>> cases[] = {
@@ -173,14 +230,7 @@ int main(int argc, char** argv) {
   for (const auto& [name, run] : cases) {
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
     try {
-      const double us = run();
-      base::JsonWriter json;
-      json.Object();
-      json.Key("name").String(name);
-      json.Key("threads").Number(threads);
-      json.Key("us").Number(us);
-      json.End();
-      std::cout << std::move(json).Take() << std::endl;
+      Row(name, "us", run());
     } catch (const Error& e) {
       std::cerr << "tenon_bench: " << name << ": " << e.what() << '\n';
       return 1;

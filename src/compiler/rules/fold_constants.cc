@@ -8,6 +8,7 @@
 #include "ir/eval.h"
 #include "ir/numeric.h"
 #include "ir/op_def.h"
+#include "tensor/aligned.h"
 
 namespace tenon::compiler {
 
@@ -58,7 +59,10 @@ Result<Patch> FoldConstants(RuleContext& ctx, std::int32_t id) {
   }
   if (out > std::max(kMaxElements, in) || in > 64 * kMaxElements) return Patch();
   std::vector<const Datum*> args;
-  for (std::size_t i = 0; i < values.size(); ++i) args.push_back(n.inputs[i].valid() ? &values[i] : nullptr);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (n.inputs[i].valid()) values[i] = Datum(Aligned(values[i].literal()));
+    args.push_back(n.inputs[i].valid() ? &values[i] : nullptr);
+  }
   const Result<std::vector<Datum>> results = EvalOp(*n.op, args, n.attrs);
   if (!results.ok()) return Patch();  // a run-time error belongs to the run
   Patch patch;

@@ -12,6 +12,8 @@ namespace {
 
 using Chunks = std::vector<std::string_view>;
 
+constexpr std::size_t kLargeWeight = 65536;
+
 std::size_t TotalBytes(const Chunks& chunks) {
   std::size_t total = 0;
   for (const std::string_view chunk : chunks) total += chunk.size();
@@ -51,7 +53,9 @@ Result<Literal> FromBytes(const Tensor& tensor, DType dtype, std::int64_t size, 
                           std::shared_ptr<const void> owner) {
   const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % Alignment(dtype) == 0;
   const bool canonical = bytes.empty() || IsCanonical(dtype, size, bytes);
-  if (owner != nullptr && aligned && canonical && !bytes.empty())
+  // Large weights stay in the file wherever they stand in it (tensor/aligned.h).
+  const bool in_place = aligned || (is_float(dtype) && bytes.size() >= kLargeWeight);
+  if (owner != nullptr && in_place && canonical && !bytes.empty())
     return Literal::from_buffer(
         dtype, tensor.dims,
         Buffer::view(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size(), std::move(owner)));

@@ -8,6 +8,7 @@
 
 #include "formats/onnx/check.h"
 #include "formats/onnx/translator.h"
+#include "tensor/aligned.h"
 
 namespace tenon::onnx {
 namespace {
@@ -96,7 +97,7 @@ Status Translator::AddInitializers(const Graph& graph, Scope* scope, bool outerm
       v = b.Input(name, ir::Type::Of(*value));
       variables_.push_back({name, use->second.trained});
       const Status status =
-          module_.AddVariable(std::make_shared<ir::VariableCell>(name, *std::move(value), use->second.trained));
+          module_.AddVariable(std::make_shared<ir::VariableCell>(name, Aligned(*value), use->second.trained));
       if (!status.ok()) errors_.push_back(status);
     } else {
       v = b.Constant(*std::move(value));

@@ -8,10 +8,13 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "compiler/internal_ops.h"
+#include "tensor/aligned.h"
 
 namespace tenon::cpu {
 
 using runtime::BufferKind;
+
+constexpr std::size_t kMostPacked = std::size_t{256} << 20;
 
 bool IsView(const ir::Node& n) {
   const std::string_view op = n.op->name;
@@ -33,19 +36,35 @@ const Literal* PlanBuilder::ConstantOf(Value v) const {
   return n.op->name == "constant" ? &n.attrs.Lit("value") : nullptr;
 }
 
-BufferId PlanBuilder::In(Value v) {
+BufferId PlanBuilder::In(Value v) { return Get(v, true); }
+BufferId PlanBuilder::InBytes(Value v) { return Get(v, false); }
+
+BufferId PlanBuilder::Get(Value v, bool aligned) {
   const Value root = Root(v);
   const auto it = buffer_.find(root);
   if (it != buffer_.end()) return it->second;
   const ir::Node& n = graph_.node(root);
-  BufferId id = -1;
-  if (n.op->name == "constant") {
-    id = plan_->AddConstant(n.attrs.Lit("value").buffer());
-  } else {
+  if (n.op->name != "constant")
     fail(Code::kInternal, "plan: a value of " + std::string(n.op->name) + " is used before it is computed");
+  const Literal& literal = n.attrs.Lit("value");
+  if (!aligned && !IsAligned(literal)) {
+    const auto [place, fresh] = bytes_.try_emplace(root, -1);
+    if (fresh) place->second = plan_->AddConstant(literal.buffer());
+    return place->second;
   }
-  buffer_[root] = id;
-  return id;
+  return buffer_[root] = plan_->AddConstant(Aligned(literal).buffer());
+}
+
+Buffer PackedConstants::Allocate(std::size_t bytes, std::byte** address) {
+  const std::size_t rounded = (bytes + 63) / 64 * 64;
+  if (piece_ == nullptr || piece_->size() - used_ < rounded) {
+    piece_ = std::make_shared<Buffer>(Buffer::allocate(std::max(next_, rounded), false));
+    used_ = 0;
+    next_ = std::min(2 * next_, std::size_t{32} << 20);
+  }
+  *address = piece_->mutable_data() + used_;
+  used_ += rounded;
+  return Buffer::view(*address, bytes, piece_);
 }
 
 BufferId PlanBuilder::Out(Value v) {
@@ -231,6 +250,10 @@ Result<std::unique_ptr<runtime::Plan>> PlanBuilder::Build() {
     input_number_[v] = static_cast<int>(i);
     plan_->inputs.push_back({dtype(v), dims(v), id});
   }
+  std::size_t weights = 0;
+  for (const ir::Node& n : graph_.nodes())
+    if (n.op->name == "constant") weights += n.attrs.Lit("value").nbytes();
+  may_pack_ = weights <= kMostPacked;
   FindOutputs();
   static const bool kVerbose = std::getenv("TENON_VERBOSE") != nullptr;
   for (const std::int32_t id : Schedule()) {

@@ -28,8 +28,13 @@ class PackedConstants {
     entries_.push_back({data, key, pack()});
     return entries_.back().packed;
   }
+  /// Memory that lives as long as the buffer, not zeroed, of a few large pieces (fewer page faults than one by one).
+  /// `address` may be written until the buffer is used.
+  Buffer Allocate(std::size_t bytes, std::byte** address);
 
  private:
+  std::shared_ptr<Buffer> piece_;
+  std::size_t used_ = 0, next_ = std::size_t{256} << 10;
   struct Entry {
     Buffer data;  // keeps the address from being used again
     std::string key;
@@ -50,6 +55,9 @@ class PlanBuilder {
   int threads() const { return options_.threads; }
   const runtime::CompileOptions& options() const { return options_; }
   PackedConstants* packed() const { return packed_; }
+  /// Constants may be kept in a second layout: not those of a graph whose weights are so large that a copy of them
+  /// costs more than packing them at each call (they stay in the mapped file, shared by all that map it).
+  bool MayPack() const { return may_pack_; }
   std::vector<std::int64_t> dims(Value v) const { return graph_.type(v).shape().values(); }
   DType dtype(Value v) const { return graph_.type(v).dtype(); }
   std::int64_t elements(Value v) const { return graph_.type(v).shape().size().value(); }
@@ -57,6 +65,8 @@ class PlanBuilder {
   const Literal* ConstantOf(Value v) const;
   /// The buffer that holds a value that has been computed.
   BufferId In(Value v);
+  /// The same, but a constant may stand at any address (tensor/aligned.h).
+  BufferId InBytes(Value v);
   /// The buffer that the node's step is to fill. It may be that of a donated input.
   BufferId Out(Value v);
   /// Before Out(v): v was to be written over a donated input, but this step cannot write over what it reads. It goes to
@@ -69,6 +79,7 @@ class PlanBuilder {
   void Add(std::unique_ptr<runtime::Step> step) { plan_->steps.push_back(std::move(step)); }
 
  private:
+  BufferId Get(Value v, bool aligned);
   Value Root(Value v) const;
   void FindOutputs();
   std::vector<bool> Needed() const;
@@ -79,7 +90,9 @@ class PlanBuilder {
   const runtime::CompileOptions& options_;
   PackedConstants* packed_;
   std::unique_ptr<runtime::Plan> plan_;
+  bool may_pack_ = true;
   std::unordered_map<Value, BufferId, ir::ValueHash> buffer_;    // by root
+  std::unordered_map<Value, BufferId, ir::ValueHash> bytes_;     // of constants that are not aligned, by root
   std::unordered_map<Value, int, ir::ValueHash> direct_output_;  // root -> output that it is written to
   std::unordered_map<Value, int, ir::ValueHash> donated_input_;  // root -> input over which it is written
   std::vector<int> donor_;                                       // by output: donated input or -1

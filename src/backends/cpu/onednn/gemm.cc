@@ -141,7 +141,7 @@ Result<std::string> EmitMatmulPrimitive(PlanBuilder& b, std::int32_t id) {
   if (InputAt(n, 2).valid() || InputAt(n, 4).valid() || n.attrs.Float("alpha") != 1)
     return std::string("c, factor or alpha given");
   if (s.batch * s.macs() == 0 || s.m < 2 || s.n < 2 || s.macs() < 8192) return std::string("too small or thin");
-  const bool constant = b.ConstantOf(n.inputs[1]) != nullptr && s.batch == 1;
+  const bool constant = b.ConstantOf(n.inputs[1]) != nullptr && s.batch == 1 && b.MayPack();
   if (!constant && s.n >= 16 && !(s.batch > 1 && s.macs() < 262144)) return std::string("sgemm is as fast");
   return onednn::Guard([&]() -> Result<std::string> {
     using onednn::Desc;
@@ -197,7 +197,9 @@ Result<std::string> EmitGemm(PlanBuilder& b, std::int32_t id) {
     if (s.n == 1 && s.m > 1 && s.macs() > 256) method = Method::kColumn;
   }
   GemmStep::Buffers buffers;
-  buffers.x = b.In(n.inputs[0]), buffers.y = b.In(n.inputs[1]);
+  // The library's vector loads take a matrix of weights wherever it starts.
+  const auto matrix = [&](Value v) { return method == Method::kSgemm ? b.InBytes(v) : b.In(v); };
+  buffers.x = matrix(n.inputs[0]), buffers.y = matrix(n.inputs[1]);
   if (c.valid()) buffers.c = b.In(c);
   if (bias.valid()) buffers.bias = b.In(bias);
   if (factor.valid()) buffers.factor = b.In(factor);

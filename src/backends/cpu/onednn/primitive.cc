@@ -106,9 +106,15 @@ BufferId InLayout(PlanBuilder& b, Value v, const Desc& have, const Desc& want) {
   if (have == want) return b.In(v);
   if (const Literal* literal = b.ConstantOf(v)) {
     const auto pack = [&] {
-      Buffer out = Buffer::allocate(want.get_size(), true);
-      dnnl::memory from(have, Engine(), const_cast<std::byte*>(literal->raw().data())),
-          to(want, Engine(), out.mutable_data());
+      std::byte* address = nullptr;
+      Buffer out;
+      if (b.packed() != nullptr) {
+        out = b.packed()->Allocate(want.get_size(), &address);
+      } else {
+        out = Buffer::allocate(want.get_size(), false);
+        address = out.mutable_data();
+      }
+      dnnl::memory from(have, Engine(), const_cast<std::byte*>(literal->raw().data())), to(want, Engine(), address);
       dnnl::reorder(from, to).execute(Stream(), from, to);
       return out;
     };

@@ -175,7 +175,7 @@ Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t id) {
     return std::string("not an index operation");
   }
   if (b.elements(out) == 0 || (scatter && b.elements(indices) == 0)) return std::string("nothing to read or add");
-  const BufferId xb = b.In(x), ib = b.In(indices), ub = scatter ? b.In(n.inputs[2]) : -1;
+  const BufferId xb = scatter ? b.In(x) : b.InBytes(x), ib = b.In(indices), ub = scatter ? b.In(n.inputs[2]) : -1;
   if (!scatter || b.OverlaysInput(out, indices) || b.OverlaysInput(out, n.inputs.back())) b.KeepApart(out);
   const BufferId ob = b.Out(out), scratch = b.Scratch(static_cast<std::size_t>(p.count) * sizeof(std::int64_t));
   std::string text =
@@ -277,7 +277,7 @@ Result<std::string> EmitAlong(PlanBuilder& b, std::int32_t id) {
   const Dims xd = b.dims(x);
   const std::int64_t a = n.attrs.Int("axis");
   const auto axis = static_cast<std::size_t>(a < 0 ? a + static_cast<std::int64_t>(xd.size()) : a);
-  const BufferId xb = b.In(x), ib = b.In(indices), ub = scatter ? b.In(n.inputs[2]) : -1;
+  const BufferId xb = scatter ? b.In(x) : b.InBytes(x), ib = b.In(indices), ub = scatter ? b.In(n.inputs[2]) : -1;
   if (!scatter || b.OverlaysInput(out, indices) || b.OverlaysInput(out, n.inputs.back())) b.KeepApart(out);
   b.Add(std::make_unique<AlongStep>(scatter, dtype, b.dtype(indices) == DType::kI64, xd, b.dims(indices), axis, xb, ib,
                                     ub, b.Out(out), std::string(n.op->name) + " " + b.graph().type(x).to_string()));

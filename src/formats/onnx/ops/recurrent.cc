@@ -144,7 +144,7 @@ Result<Direction> Run(NodeContext& n, const Cell& cell, Ex x, Ex w, Ex recurrent
   std::vector<Ex> inner_state;
   std::vector<Value> operands = state;
   for (std::size_t i = 0; i < state.size(); ++i)
-    inner_state.push_back({&b, b.Input("state", ir::Type::Tensor(dtype, {shape[1], size}))});
+    inner_state.push_back({&b, b.Input("state" + std::to_string(i), ir::Type::Tensor(dtype, {shape[1], size}))});
   const Ex step_x(&b, b.Input("x", ir::Type::Tensor(dtype, {shape[1], shape[2]})));
   operands.push_back(projected);
   Ex t;
@@ -155,7 +155,7 @@ Result<Direction> Run(NodeContext& n, const Cell& cell, Ex x, Ex w, Ex recurrent
   const auto capture = [&](Value v) -> Ex {
     if (!v.valid()) return {};
     operands.push_back(v);
-    return {&b, b.Input("capture", type(v))};
+    return {&b, b.Input("capture" + std::to_string(operands.size()), type(v))};
   };
   const Ex body_recurrent = capture(recurrent), body_bias = capture(hidden_bias.v), body_peephole = capture(peephole.v);
   const Ex body_lengths = capture(lengths.valid() ? n.Reshape(lengths, {shape[1], 1}).v : Value());

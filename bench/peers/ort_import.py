@@ -1,0 +1,34 @@
+"""ONNX Runtime: a model file from its name to a session: ort_import.py MODEL. Time (median of five) and private memory."""
+import os
+import statistics
+import sys
+import time
+
+import clock
+
+clock.pin()
+import onnxruntime  # noqa: E402
+
+
+def anonymous_mb():
+    with open("/proc/self/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("RssAnon:"))
+
+
+def main():
+    path = sys.argv[1]
+    stem = os.path.splitext(os.path.basename(path))[0]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    before, times = anonymous_mb(), []
+    for i in range(5):
+        start = time.perf_counter()
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        times.append(time.perf_counter() - start)
+        if i == 0:
+            print(f'{{"peer": "onnxruntime", "name": "{stem}_import_mb", "threads": 1, "mb": {anonymous_mb() - before:.1f}}}')
+        del session
+    clock.report("onnxruntime", f"{stem}_import", statistics.median(times) * 1e6)
+
+
+main()
