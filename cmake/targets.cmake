@@ -36,6 +36,12 @@ foreach(main IN LISTS mains)
   endif()
 endforeach()
 
+# The server under its other name: a link to the command.
+if(TARGET tenon_command)
+  add_custom_command(TARGET tenon_command POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E create_symlink tenon ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tensorflow_model_server)
+endif()
+
 if(TENON_BUILD_TESTS)
   enable_testing()
   find_package(GTest REQUIRED)
@@ -150,6 +156,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS tenon EXPORT TenonTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET tenon_command)
   install(TARGETS tenon_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tensorflow_model_server DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(DIRECTORY include/tenon DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT TenonTargets NAMESPACE Tenon:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Tenon)

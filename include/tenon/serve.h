@@ -112,6 +112,7 @@ struct ServerOptions {
   std::string access_log = {};                  // a file that gets a JSON line for each request; "-": standard output
   double shadow_fraction = 0;          // share of the requests mirrored to a new version before it takes over; 0: off
   int shadow_promote_after = 100;      // agreeing requests after which it takes over
+  double shadow_tolerance = 1e-3;      // of two outputs that agree, relative to the largest magnitude of the output
   std::string shadow_report_dir = {};  // where the inputs of the worst disagreement are kept, as .npz
   bool strict_start = false;           // start() fails unless each model has an available version
   int start_timeout_ms = 120'000;      // start() waits at most this long for the models

@@ -57,6 +57,16 @@ struct BenchOptions {
 };
 int Bench(const BenchOptions& options);
 
+struct ClientOptions {
+  std::string action, url, model, inputs, signature, label, token, method = "predict";
+  std::int64_t version = -1;
+  int timeout = 30, connections = 1;
+  double seconds = 5;
+  bool json = false;
+};
+/// action: health, status, metadata, predict or load.
+int Client(const ClientOptions& options);
+
 int Doctor(bool json);
 
 /// "tenon COMMAND: message" on standard error; gives kFailed.

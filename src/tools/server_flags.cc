@@ -77,6 +77,7 @@ std::vector<Flag> ServerFlags::List() {
       {"memory_budget_bytes", &memory_budget_bytes, "of all loaded versions, by file size; 0: no limit"},
       {"shadow_fraction", &shadow_fraction, "share of requests mirrored to a new version before it takes over; 0: off"},
       {"shadow_promote_after", &shadow_promote_after, "agreeing requests after which it takes over"},
+      {"shadow_tolerance", &shadow_tolerance, "of outputs that agree, relative to the largest magnitude of the output"},
       {"shadow_report_dir", &shadow_report_dir, "where inputs of disagreeing requests are kept (.npz)"},
       {"help", &help, "print this and exit"},
   };

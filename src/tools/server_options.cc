@@ -100,6 +100,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.memory_budget = f.memory_budget_bytes;
   o.shadow_fraction = static_cast<double>(f.shadow_fraction);
   o.shadow_promote_after = f.shadow_promote_after;
+  o.shadow_tolerance = static_cast<double>(f.shadow_tolerance);
   o.shadow_report_dir = f.shadow_report_dir;
   return o;
 }

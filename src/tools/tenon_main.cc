@@ -107,6 +107,34 @@ int main(int argc, char** argv) {
   // Its flags are those of tensorflow_model_server, which this parser does not know: see ServerMain.
   app.add_subcommand("serve", "Serves models behind TensorFlow Serving's API; its flags: tenon serve --help.");
 
+  ClientOptions client;
+  CLI::App* k = app.add_subcommand("client", "Asks a server: health, status, metadata, predict, or a load test.");
+  k->footer(
+      "Examples: tenon client predict http://localhost:8501 --model digits --inputs image.npy\n"
+      "          tenon client load http://localhost:8501 --model digits --inputs body.json --connections 4 --seconds "
+      "10");
+  k->add_option("action", client.action, "health, status, metadata, predict or load")
+      ->required()
+      ->check(CLI::IsMember({"health", "status", "metadata", "predict", "load"}));
+  k->add_option("url", client.url, "http://HOST[:PORT]")->required();
+  k->add_option("--model", client.model, "its name");
+  k->add_option("--inputs", client.inputs,
+                "a request body (.json), one tensor (.npy), tensors by name (.npz), or any other file as the bytes of "
+                "one string (an image)");
+  k->add_option("--signature", client.signature, "the signature to ask for");
+  k->add_option("--method", client.method, "predict, classify or regress")
+      ->check(CLI::IsMember({"predict", "classify", "regress"}))
+      ->capture_default_str();
+  k->add_option("--version", client.version, "of the model; else the newest")->check(CLI::NonNegativeNumber);
+  k->add_option("--label", client.label, "of the version");
+  k->add_option("--token", client.token, "bearer token")->envname("TENON_TOKEN");
+  k->add_option("--timeout", client.timeout, "seconds of each wait")->check(CLI::Range(1, 3600))->capture_default_str();
+  k->add_option("--connections", client.connections, "of the load test")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  k->add_option("--seconds", client.seconds, "of the load test")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  k->add_flag("--json", client.json, "the load test's numbers as JSON");
+
   BenchOptions bench;
   CLI::App* b = app.add_subcommand("bench", "Times a model on random inputs.");
   b->footer("Example: tenon bench model.onnx --threads 1 --batch 1 --json");
@@ -162,6 +190,7 @@ int main(int argc, char** argv) {
     if (*r) return RunModel(run);
     if (*b) return Bench(bench);
     if (*t) return TestOnnx(test_onnx);
+    if (*k) return Client(client);
     if (*d) return Doctor(doctor_json);
   } catch (const std::exception& e) {
     std::cerr << "tenon: " << e.what() << '\n';

@@ -38,8 +38,20 @@ class Invoker {
   Result<std::vector<Literal>> Run(const ServableHandle& handle, const Signature& signature,
                                    std::vector<Literal> inputs, std::span<const int> wanted, Deadline deadline,
                                    const CallKind& call) const;
+  /// Servable::RunAsync of the handle's version. The texts of `call` and the invoker must live until `done` was called.
+  void RunAsync(const ServableHandle& handle, const Signature& signature, std::vector<Literal> inputs,
+                std::span<const int> wanted, Deadline deadline, const CallKind& call, Servable::Done done) const;
 
  private:
+  struct Watch {
+    std::vector<RunObserver*> interested = {};
+    std::vector<Literal> inputs = {};
+    std::chrono::steady_clock::time_point begun = {};
+  };
+  Watch Begin(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs) const;
+  void End(const Watch& watch, const ServableHandle& handle, const Signature& signature, std::span<const int> wanted,
+           const CallKind& call, const Result<std::vector<Literal>>& outputs) const;
+
   const std::shared_ptr<ServerMetrics> metrics_;
   std::vector<std::shared_ptr<RunObserver>> observers_;
 };

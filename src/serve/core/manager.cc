@@ -63,6 +63,7 @@ struct Manager::Core : std::enable_shared_from_this<Manager::Core> {
   std::mutex mutex;
   std::condition_variable wake, empty;
   std::map<std::string, Model> models;
+  std::map<std::string, std::vector<std::int64_t>> held_back;
   std::int64_t reserved = 0;
   bool kicked = false;
   bool stopping = false;                                    // everything is to be unloaded
@@ -114,6 +115,15 @@ void Manager::SetAspired(const std::string& model, std::vector<AspiredVersion> v
   if (core_->stopping) return;
   core_->models[model].pending = std::move(versions);
   core_->Kick();
+}
+
+void Manager::SetHeldBack(const std::string& model, std::vector<std::int64_t> versions) {
+  const std::lock_guard lock(core_->mutex);
+  if (versions.empty())
+    core_->held_back.erase(model);
+  else
+    core_->held_back[model] = std::move(versions);
+  core_->PublishMap();
 }
 
 void Manager::SetLabels(ServingMap::Labels labels) { core_->serving.SetLabels(std::move(labels)); }
@@ -379,6 +389,9 @@ void Manager::Core::PublishMap() {
     ServingMap::Model& to = out[name];
     for (const auto& [version, entry] : ready) to.versions.emplace_back(version, entry->live);
     to.latest = to.versions.back().second;
+    const auto held = held_back.find(name);
+    for (const auto& [version, live] : to.versions)
+      if (held != held_back.end() && std::ranges::find(held->second, version) == held->second.end()) to.latest = live;
   }
   serving.Publish(std::move(out));
 }

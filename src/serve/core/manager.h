@@ -40,6 +40,8 @@ class Manager {
   /// manager's next look; only the newest list of a model counts.
   void SetAspired(const std::string& model, std::vector<AspiredVersion> versions);
   void SetLabels(ServingMap::Labels labels);
+  /// Versions of a model that are not its latest one while another one is available. Replaces what was said before.
+  void SetHeldBack(const std::string& model, std::vector<std::int64_t> versions);
 
   /// Lock-free lookups; errors are those of ServingMap.
   const ServingMap& serving() const;

@@ -104,8 +104,8 @@ bool Guard::Authorised(const HttpRequest& request) const {
   return found;
 }
 
-HttpResponse Guard::Checked(const HttpRequest& request, Deadline deadline) {
-  if (IsProbe(request.target)) return inner_->Handle(request, deadline);
+std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
+  if (IsProbe(request.target)) return std::nullopt;
   // First the rate, so that guesses at tokens are limited too.
   if (options_.requests_per_second > 0 && !rate_.Allow(request.peer, RateLimit::Clock::now())) {
     metrics_->refused.At({"rate"}).Add();
@@ -119,27 +119,44 @@ HttpResponse Guard::Checked(const HttpRequest& request, Deadline deadline) {
     response.headers = {{"WWW-Authenticate", "Bearer"}};
     return response;
   }
-  HttpResponse response = inner_->Handle(request, deadline);
+  return std::nullopt;
+}
+
+void Guard::Finish(const HttpRequest& request, std::chrono::steady_clock::time_point begun, HttpResponse& response) {
+  metrics_->inflight.At({}).Add(-1);
   if (options_.compress && response.body.size() >= kCompressFrom &&
       request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
     response.body = base::Gzip(response.body);
     response.headers.emplace_back("Content-Encoding", "gzip");
     response.headers.emplace_back("Vary", "Accept-Encoding");
   }
-  return response;
-}
-
-HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
-  const auto begun = std::chrono::steady_clock::now();
-  metrics_->inflight.At({}).Add(1);
-  HttpResponse response = Checked(request, deadline);
-  metrics_->inflight.At({}).Add(-1);
   if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id))
     response.headers.emplace_back("X-Request-Id", id);
   if (options_.access_log)
     options_.access_log->Write(request, response.status, response.body.size(),
                                std::chrono::steady_clock::now() - begun);
+}
+
+HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
+  const auto begun = std::chrono::steady_clock::now();
+  metrics_->inflight.At({}).Add(1);
+  std::optional<HttpResponse> refused = Refused(request);
+  HttpResponse response = refused ? *std::move(refused) : inner_->Handle(request, deadline);
+  Finish(request, begun, response);
   return response;
+}
+
+void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
+  const auto begun = std::chrono::steady_clock::now();
+  metrics_->inflight.At({}).Add(1);
+  if (std::optional<HttpResponse> refused = Refused(request)) {
+    Finish(request, begun, *refused);
+    return done(*std::move(refused));
+  }
+  inner_->HandleAsync(request, deadline, [this, &request, begun, done = std::move(done)](HttpResponse response) {
+    Finish(request, begun, response);
+    done(std::move(response));
+  });
 }
 
 }  // namespace tenon::serve

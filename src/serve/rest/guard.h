@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -65,9 +66,12 @@ class Guard : public HttpHandler {
         rate_(options_.requests_per_second) {}
   bool IsCheap(const HttpRequest& request) const override { return inner_->IsCheap(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
+  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
 
  private:
-  HttpResponse Checked(const HttpRequest& request, Deadline deadline);
+  std::optional<HttpResponse> Refused(const HttpRequest& request);
+  /// What is done with every reply.
+  void Finish(const HttpRequest& request, std::chrono::steady_clock::time_point begun, HttpResponse& response);
   bool Authorised(const HttpRequest& request) const;
   const GuardOptions options_;
   const std::shared_ptr<HttpHandler> inner_;

@@ -142,12 +142,14 @@ void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool k
   AppendHttpResponse(response, head_only, !closing_, out_);
 }
 
-std::string HttpConnection::Work() {
+void HttpConnection::Work(std::function<void(std::string)> done) {
   const HttpRequest& request = parser_.request();
-  const HttpResponse response = handler_.Handle(request, deadline_);
-  std::string reply;
-  AppendHttpResponse(response, request.method == "HEAD", request.keep_alive, reply);
-  return reply;
+  const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
+  handler_.HandleAsync(request, deadline_, [head_only, keep_alive, done = std::move(done)](HttpResponse response) {
+    std::string reply;
+    AppendHttpResponse(response, head_only, keep_alive, reply);
+    done(std::move(reply));
+  });
 }
 
 void HttpConnection::Finished(std::string reply, Clock::time_point now) {

@@ -1,6 +1,7 @@
 // HttpConnection: one client, seen by the I/O thread that owns it.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -46,8 +47,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// No further request is to be begun; an idle connection ends now.
   void Drain();
 
-  /// On a worker: handles the current request and returns the bytes of the reply.
-  std::string Work();
+  /// On a worker: handles the current request; `done` gets the bytes of the reply, now or later, on any thread.
+  void Work(std::function<void(std::string)> done);
   /// Back on the loop's thread with what Work returned.
   void Finished(std::string reply, Clock::time_point now);
 

@@ -60,10 +60,11 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
 
 void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
   shared_->workers.Submit([self = shared_from_this(), connection] {
-    std::string reply = connection->Work();
-    const std::lock_guard lock(self->mutex_);
-    self->finished_.emplace_back(connection, std::move(reply));
-    self->Wake();
+    connection->Work([self, connection](std::string reply) {
+      const std::lock_guard lock(self->mutex_);
+      self->finished_.emplace_back(connection, std::move(reply));
+      self->Wake();
+    });
   });
 }
 

@@ -1,5 +1,6 @@
 // Replies of the HTTP front, and who makes them.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,11 @@ class HttpHandler {
   virtual bool IsCheap(const HttpRequest& request) const = 0;
   /// `deadline`: when the client no longer wants the answer.
   virtual HttpResponse Handle(const HttpRequest& request, Deadline deadline) = 0;
+  /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
+  /// valid until then. The default calls Handle.
+  virtual void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
+    done(Handle(request, deadline));
+  }
 };
 
 std::string_view HttpReason(int status);  // "OK", "Not Found", …

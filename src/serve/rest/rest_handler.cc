@@ -26,7 +26,38 @@ std::string_view ApiName(Route::Verb verb) {
   return verb == Route::Verb::kClassify ? "classify" : verb == Route::Verb::kRegress ? "regress" : "predict";
 }
 
+/// The body, inflated into `inflated` when it was sent with gzip; empty when that stream is bad: its reader says so.
+std::string_view InflatedBody(const HttpRequest& request, std::size_t limit, std::string& inflated) {
+  if (request.header("Content-Encoding").find("gzip") == std::string_view::npos) return request.body;
+  Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(request.body)), "Request", limit);
+  if (bytes.ok()) inflated = *std::move(bytes);
+  return inflated;
+}
+
+/// What `answer` gives, or the error that it throws.
+template <class Answer>
+Result<std::string> Guarded(Answer answer) {
+  try {
+    return answer();
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kResourceExhausted, "Request: no memory to answer it");
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, std::string("Request: ") + error.what());
+  }
+}
+
 Status Late() { return Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"); }
+
+Result<std::string> WritePredict(const Result<std::vector<Literal>>& outputs, const Signature& signature,
+                                 PredictForm form, Deadline deadline) {
+  if (!outputs.ok()) return outputs.status();
+  std::string reply;
+  if (const Status status = WritePredictResponse(signature, *outputs, form, reply); !status.ok()) return status;
+  if (Clock::now() > deadline) return Late();
+  return reply;
+}
 
 }  // namespace
 
@@ -83,6 +114,7 @@ bool RestHandler::IsCheap(const HttpRequest& request) const {
   if (!route.ok()) return true;  // an error message
   const Result<ServableHandle> handle = Find(*route);
   if (!handle.ok()) return true;
+  if ((*handle)->waits()) return false;
   const std::chrono::nanoseconds cost = handle->cost().estimate();
   return cost.count() >= 0 && cost <= options_.cheap;
 }
@@ -114,11 +146,7 @@ HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) 
     if (get && path == "/openapi.json") return {.content_type = "application/json", .body = OpenApiJson(*manager_)};
     return HttpErrorPage(404);
   }
-  HttpResponse response{.content_type = "application/json"};
-  if (options_.enable_cors)
-    response.headers = {{"Access-Control-Allow-Origin", "*"},
-                        {"Access-Control-Allow-Methods", "POST, GET"},
-                        {"Access-Control-Allow-Headers", "Content-Type"}};
+  HttpResponse response = Shell();
   if (request.method == "OPTIONS") {
     // A preflight: an origin, or nothing to say.
     const std::string_view origin = request.header("Origin");
@@ -127,36 +155,68 @@ HttpResponse RestHandler::Handle(const HttpRequest& request, Deadline deadline) 
     response.status = good ? 200 : HttpStatus(Code::kFailedPrecondition);
     return response;
   }
-  Status status;
-  try {
-    Result<std::string> body = Answer(request, deadline);
-    if (body.ok()) {
-      response.body = *std::move(body);
-      return response;
-    }
-    status = body.status();
-  } catch (const Error& error) {
-    status = error.status();
-  } catch (const std::bad_alloc&) {
-    status = Status(Code::kResourceExhausted, "Request: no memory to answer it");
-  } catch (const std::exception& error) {
-    status = Status(Code::kInternal, std::string("Request: ") + error.what());
-  }
-  response.status = HttpStatus(status.code());
-  WriteErrorResponse(status.message(), response.body);
+  return Reply(Guarded([&] { return Answer(request, deadline); }));
+}
+
+/// A reply of the API without its body.
+HttpResponse RestHandler::Shell() const {
+  HttpResponse response{.content_type = "application/json"};
+  if (options_.enable_cors)
+    response.headers = {{"Access-Control-Allow-Origin", "*"},
+                        {"Access-Control-Allow-Methods", "POST, GET"},
+                        {"Access-Control-Allow-Headers", "Content-Type"}};
   return response;
 }
 
+HttpResponse RestHandler::Reply(const Result<std::string>& body) const {
+  HttpResponse response = Shell();
+  if (body.ok()) {
+    response.body = *body;
+    return response;
+  }
+  response.status = HttpStatus(body.status().code());
+  WriteErrorResponse(body.status().message(), response.body);
+  return response;
+}
+
+void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
+  const Clock::time_point begun = Clock::now();
+  const Result<Route> route = request.method == "POST" ? ParseRoute(request.method, request.target)
+                                                       : Result<Route>(Status(Code::kNotFound, ""));
+  const Result<ServableHandle> handle =
+      route.ok() && route->verb == Route::Verb::kPredict ? Find(*route) : Result<ServableHandle>(Late());
+  if (!handle.ok() || !(*handle)->waits()) return done(Handle(request, deadline));
+  const auto finish = [this, begun, model = route->model, done = std::move(done)](const Result<std::string>& body) {
+    invoker_->metrics().Request(model, "predict", "REST", body.status().code(), Clock::now() - begun);
+    done(Reply(body));
+  };
+  Result<PredictRequest> read = Late();
+  const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
+    std::string inflated;
+    read = ReadPredictRequest(InflatedBody(request, options_.inflated_limit, inflated), {}, &**handle);
+    return std::string();
+  });
+  if (!ok.ok() || !read.ok()) return finish(ok.ok() ? read.status() : ok.status());
+  invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, deadline, {"predict", "REST"},
+                     [=, this, signature = read->signature, form = read->form,
+                      handle = *handle](const Result<std::vector<Literal>>& outputs) {
+                       finish(Guarded([&] { return WritePredict(outputs, *signature, form, deadline); }));
+                     });
+}
+
 Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline deadline) const {
+  constexpr std::string_view kModels = "/v1/models/", kShadow = "/shadow";
+  if (options_.shadow_report && request.method == "GET" && request.target.starts_with(kModels) &&
+      request.target.ends_with(kShadow) && request.target.size() > kModels.size() + kShadow.size()) {
+    const std::string_view model =
+        request.target.substr(kModels.size(), request.target.size() - kModels.size() - kShadow.size());
+    if (std::optional<std::string> report = options_.shadow_report(model)) return *std::move(report);
+    return Status(Code::kNotFound, fmt::format("Could not find any versions of model {}", model));
+  }
   const Result<Route> route = ParseRoute(request.method, request.target);
   if (!route.ok()) return route.status();
   std::string inflated;
-  std::string_view body = request.body;
-  if (request.header("Content-Encoding").find("gzip") != std::string_view::npos) {
-    Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(body)), "Request", options_.inflated_limit);
-    if (bytes.ok()) inflated = *std::move(bytes);
-    body = inflated;  // empty when the stream is bad: the reader says so
-  }
+  const std::string_view body = InflatedBody(request, options_.inflated_limit, inflated);
   if (route->verb == Route::Verb::kStatus) return ModelStatus(*route);
   if (route->verb == Route::Verb::kMetadata) return Metadata(*route);
   const Clock::time_point begun = Clock::now();
@@ -179,13 +239,8 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   if (Clock::now() > deadline) return Late();
   const Result<std::vector<Literal>> outputs =
       invoker_->Run(*handle, *request->signature, std::move(request->inputs), {}, deadline, {"predict", "REST"});
-  std::string reply;
-  Status status =
-      outputs.ok() ? WritePredictResponse(*request->signature, *outputs, request->form, reply) : outputs.status();
-  const Clock::time_point ended = Clock::now();
-  handle->cost().Add(ended - begun);
-  if (status.ok() && ended > deadline) status = Late();
-  if (!status.ok()) return status;
+  Result<std::string> reply = WritePredict(outputs, *request->signature, request->form, deadline);
+  handle->cost().Add(Clock::now() - begun);
   return reply;
 }
 

@@ -15,7 +15,9 @@ struct RestOptions {
   std::size_t inflated_limit = 100 << 20;  // bytes of a body sent with gzip; a longer one counts as empty
   std::chrono::microseconds cheap{250};    // a model whose recent requests took less runs on the I/O thread
   std::function<bool()> ready = {};        // for the readiness probes; none: always ready
-  std::string metrics_path = {};           // a second path of the metrics page, matched exactly; empty: none
+  /// The report of a model's shadow version (GET /v1/models/M/shadow); none: there is no such path.
+  std::function<std::optional<std::string>(std::string_view model)> shadow_report = {};
+  std::string metrics_path = {};  // a second path of the metrics page, matched exactly; empty: none
 };
 
 /// 200 for kOk, 400 for kInvalidArgument, …
@@ -34,6 +36,8 @@ class RestHandler : public HttpHandler {
         invoker_(invoker ? std::move(invoker) : std::make_shared<Invoker>(std::make_shared<ServerMetrics>())) {}
   bool IsCheap(const HttpRequest& request) const override;
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
+  /// Waits without a thread for servables that batch.
+  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
 
  private:
   /// The body of a reply, or why there is none.
@@ -41,6 +45,8 @@ class RestHandler : public HttpHandler {
   Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Examples(const Route& route, std::string_view body, Deadline deadline) const;
+  HttpResponse Shell() const;
+  HttpResponse Reply(const Result<std::string>& body) const;
   Result<std::string> ModelStatus(const Route& route) const;
   HttpResponse MetricsPage() const;
   Result<std::string> Metadata(const Route& route) const;

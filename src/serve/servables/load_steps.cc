@@ -42,6 +42,9 @@ struct Steps {
     const Clock::time_point begun = Clock::now();
     Result<std::unique_ptr<Servable>> made = Make(id, path);
     const std::chrono::duration<double> took = Clock::now() - begun;
+    if (made.ok())
+      if (const auto bytes = CreatorLoader(id, path, nullptr).EstimateMemory(); bytes.ok())
+        metrics->model_memory.At({id.name, std::to_string(id.version)}).Set(static_cast<double>(*bytes));
     metrics->load_attempts.At({path, made.ok() ? "success" : "fail"}).Add();
     metrics->load_latency.At({path}).Add(took.count() * 1e6);
     metrics->load_seconds.At({id.name}).Observe(took.count());

@@ -53,13 +53,34 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
       invoker_(std::make_shared<Invoker>(metrics_)),
       request_log_(std::make_shared<RequestLog>(metrics_)),
       manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator), metrics_), monitor_)),
-      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      requests_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  metrics_->registry.OnScrape([this] { CollectStates(); });
   invoker_->AddObserver(request_log_);
+  if (options_.shadow_fraction <= 0) return;
+  shadow_ = std::make_shared<Shadow>(ShadowOptions{.fraction = options_.shadow_fraction,
+                                                   .promote_after = std::max(1, options_.shadow_promote_after),
+                                                   .tolerance = options_.shadow_tolerance,
+                                                   .report_dir = options_.shadow_report_dir},
+                                     manager_, metrics_);
+  invoker_->AddObserver(shadow_);
 }
 
 ServerCore::~ServerCore() {
   Stop();
   if (event_ >= 0) ::close(event_);
+  if (requests_ >= 0) ::close(requests_);
+}
+
+/// Sets the gauges of what is loaded. The cells of versions that are gone stay, at 0.
+void ServerCore::CollectStates() {
+  metrics_->model_state.ForEach([](std::string_view, Gauge& gauge) { gauge.Set(0); });
+  for (const std::string& name : monitor_->Models())
+    for (const VersionStatus& v : monitor_->Versions(name)) {
+      const std::string version = std::to_string(v.version);
+      metrics_->model_state.At({name, version, PublicStateName(v.state)}).Set(1);
+      if (v.state == PublicState::kEnd) metrics_->model_memory.At({name, version}).Set(0);
+    }
 }
 
 Status ServerCore::Check() const {
@@ -106,10 +127,10 @@ Status ServerCore::Open() {
       TENON_ASSIGN_OR_RETURN(http.tls, TlsContext::Make(*options_.rest_tls));
     }
     http.request_timeout = milliseconds(options_.rest_timeout_ms);
-    auto handler = std::make_shared<RestHandler>(RestOptions{.enable_cors = options_.enable_cors,
-                                                             .ready = [this] { return ready(); },
-                                                             .metrics_path = options_.metrics_path},
-                                                 manager_, invoker_);
+    RestOptions rest{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }};
+    if (shadow_) rest.shadow_report = [shadow = shadow_](std::string_view model) { return shadow->Report(model); };
+    rest.metrics_path = options_.metrics_path;
+    auto handler = std::make_shared<RestHandler>(std::move(rest), manager_, invoker_);
     GuardOptions guard{.bearer_tokens = options_.bearer_tokens,
                        .requests_per_second = options_.requests_per_second,
                        .compress = options_.compress_replies};
@@ -123,8 +144,11 @@ Status ServerCore::Open() {
   }
   source_ = std::make_unique<FileSystemSource>(
       milliseconds(options_.poll_interval_ms),
-      [manager = manager_.get()](const std::string& model, std::vector<AspiredVersion> versions) {
-        manager->SetAspired(model, std::move(versions));
+      [this](const std::string& model, std::vector<AspiredVersion> versions) {
+        if (shadow_)
+          shadow_->SetAspired(model, std::move(versions));
+        else
+          manager_->SetAspired(model, std::move(versions));
       },
       monitor_);
   {
@@ -150,13 +174,26 @@ void ServerCore::PollConfig() {
   std::unique_lock lock(poll_mutex_);
   while (!poll_wake_.wait_for(lock, milliseconds(options_.model_config_poll_ms), [&] { return stopping_.load(); })) {
     lock.unlock();
-    const Result<std::vector<ModelConfig>> models = ReadModelServerConfig(options_.model_config_file);
-    const Status status = models.ok() ? ReloadModels(*models) : models.status();
-    if (!status.ok())
-      base::Log(base::LogLevel::kError, fmt::format("PollFilesystemAndReloadConfig failed to ReloadConfig(): {}: {}",
-                                                    code_name(status.code()), status.message()));
+    ReloadConfigFile();
     lock.lock();
   }
+}
+
+void ServerCore::ReloadConfigFile() {
+  if (options_.model_config_file.empty()) return;
+  const Result<std::vector<ModelConfig>> models = ReadModelServerConfig(options_.model_config_file);
+  const Status status = models.ok() ? ReloadModels(*models) : models.status();
+  if (!status.ok())
+    base::Log(base::LogLevel::kError, fmt::format("PollFilesystemAndReloadConfig failed to ReloadConfig(): {}: {}",
+                                                  code_name(status.code()), status.message()));
+}
+
+void ServerCore::DumpState() const {
+  for (const std::string& name : monitor_->Models())
+    for (const VersionStatus& v : monitor_->Versions(name))
+      base::Log(base::LogLevel::kInfo,
+                fmt::format("state: model {} version {}: {}{}{}", name, v.version, PublicStateName(v.state),
+                            v.status.ok() ? "" : ": ", v.status.message()));
 }
 
 /// What depends on the models that are served now.
@@ -241,9 +278,16 @@ void ServerCore::Notify() {
 void ServerCore::Wait() {
   if (!started_) return;
   {
-    const SignalWatch watch(event_);
-    pollfd waited{.fd = event_, .events = POLLIN, .revents = 0};
-    while (!stopping_ && ::poll(&waited, 1, -1) <= 0) {
+    const SignalWatch watch(event_, requests_);
+    std::array<pollfd, 2> waited{pollfd{.fd = event_, .events = POLLIN, .revents = 0},
+                                 pollfd{.fd = requests_, .events = POLLIN, .revents = 0}};
+    while (!stopping_) {
+      if (::poll(waited.data(), waited.size(), -1) <= 0) continue;
+      if (waited[0].revents != 0) break;
+      std::uint64_t asked = 0;
+      if (::read(requests_, &asked, sizeof asked) != sizeof asked) continue;
+      if (asked >= SignalWatch::kDumpRequest) DumpState();
+      if (asked % SignalWatch::kDumpRequest > 0) ReloadConfigFile();
     }
     ready_ = false;
     NotifySystem("STOPPING=1");
@@ -269,6 +313,7 @@ void ServerCore::Stop() {
   if (poll_thread_.joinable()) poll_thread_.join();
   const auto until = Clock::now() + milliseconds(options_.shutdown_timeout_ms);
   if (source_) source_->Stop();
+  if (shadow_) shadow_->Stop();
   if (rest_) rest_->Stop(until);
   rest_port_ = 0;
   if (const Status s = manager_->Stop(std::max(until, Clock::now() + milliseconds(1000))); !s.ok())

@@ -11,6 +11,7 @@
 #include "serve/core/manager.h"
 #include "serve/core/model_admin.h"
 #include "serve/core/server_metrics.h"
+#include "serve/core/shadow.h"
 #include "serve/rest/http_server.h"
 #include "serve/servables/request_log.h"
 #include "tenon/serve.h"
@@ -44,6 +45,9 @@ class ServerCore : public ModelAdmin {
   Status CheckLabels(const std::vector<ModelConfig>& models) const;
   Status Apply(const std::vector<ModelConfig>& models);
   void PollConfig();
+  void ReloadConfigFile();
+  void DumpState() const;
+  void CollectStates();
   Status WaitForModels(const std::vector<std::string>& names);
   void Notify();
 
@@ -53,6 +57,7 @@ class ServerCore : public ModelAdmin {
   const std::shared_ptr<Invoker> invoker_;
   const std::shared_ptr<RequestLog> request_log_;
   std::shared_ptr<Manager> manager_;
+  std::shared_ptr<Shadow> shadow_;  // null without one
   std::unique_ptr<FileSystemSource> source_;
   std::unique_ptr<HttpServer> rest_;
   std::atomic<int> rest_port_{0};
@@ -66,7 +71,8 @@ class ServerCore : public ModelAdmin {
   std::mutex poll_mutex_;
   std::condition_variable poll_wake_;  // stopping_ was set
   bool stopped_ = false;
-  int event_ = -1;  // wakes Wait
+  int event_ = -1;     // wakes Wait
+  int requests_ = -1;  // reloads and dumps asked for by signals
 };
 
 }  // namespace tenon::serve

@@ -202,7 +202,7 @@ TEST_F(ServerTest, BadOptions) {
   EXPECT_EQ(ServerCore(options, nullptr).Start().message(),
             "ServerOptions: rest_port: got 70000, expected 0 (off), kFreePort or 1 to 65535");
   options = Options({"a", "a"});
-  EXPECT_EQ(ServerCore(options, nullptr).Start().message(), "model a: the name is used twice");
+  EXPECT_EQ(ServerCore(options, nullptr).Start().message(), "Illegal to list model a multiple times in config list");
   ASSERT_TRUE(Start(Options({})).ok());
   EXPECT_EQ(server->Start().code(), Code::kFailedPrecondition);
 }
