@@ -25,3 +25,24 @@ def tenon(build):
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def program(build):
+    return build / "bin" / "tensorflow_model_server"
+
+
+@pytest.fixture
+def serve(program):
+    """serve("--model_name=m", …): starts a server (see serving.Server) that ends with the test."""
+    from serving import Server
+
+    started = []
+
+    def start(*flags, **more):
+        started.append(Server(program, *flags, **more))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

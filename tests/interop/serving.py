@@ -62,6 +62,12 @@ class Server:
         out, _ = self.process.communicate(timeout=60)
         return self.process.returncode, out
 
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
 
 def wait_for(condition, what, server=None, seconds=30):
     until = time.monotonic() + seconds
