@@ -225,7 +225,7 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
       tasks.push_back(std::move(task));
     }
     if (tasks.empty()) return;
-    const Outputs outputs = RunRows(tasks, rows);
+    const Outputs outputs = RunSafely(tasks, rows);
     Learn(rows, Clock::now() - now);
     if (outputs.ok()) {
       std::int64_t from = 0;
@@ -250,10 +250,22 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
   void RunAlone(Task task) {
     std::vector<Task> one;
     one.push_back(std::move(task));
-    Outputs outputs = RunRows(one, one[0].rows);
+    Outputs outputs = RunSafely(one, one[0].rows);
     if (outputs.ok())
       for (Literal& output : *outputs) output = Rows(output, 0, one[0].rows);
     one[0].done(std::move(outputs));
+  }
+
+  Outputs RunSafely(const std::vector<Task>& tasks, std::int64_t rows) {
+    try {
+      return RunRows(tasks, rows);
+    } catch (const Error& error) {
+      return error.status();
+    } catch (const std::bad_alloc&) {
+      return Status(Code::kResourceExhausted, "batch: no memory to run it");
+    } catch (const std::exception& error) {
+      return Status(Code::kInternal, std::string("batch: ") + error.what());
+    }
   }
 
   /// The outputs of all tasks one after the other, maybe with rows of padding behind them.

@@ -1,5 +1,10 @@
 #include "serve/core/invoker.h"
 
+#include <exception>
+#include <string>
+
+#include "base/log.h"
+
 namespace tenon::serve {
 namespace {
 
@@ -22,7 +27,13 @@ void Invoker::End(const Watch& watch, const ServableHandle& handle, const Signat
                   std::span<const int> wanted, const CallKind& call,
                   const Result<std::vector<Literal>>& outputs) const {
   metrics_->Run(handle.id(), signature.name, call.api, outputs.status().code(), Clock::now() - watch.begun);
-  for (RunObserver* observer : watch.interested) observer->Ran(handle, signature, watch.inputs, wanted, outputs);
+  for (RunObserver* observer : watch.interested) {
+    try {
+      observer->Ran(handle, signature, watch.inputs, wanted, outputs);
+    } catch (const std::exception& error) {  // no memory for a record: the answer is there all the same
+      base::Log(base::LogLevel::kWarning, std::string("a run could not be observed: ") + error.what());
+    }
+  }
 }
 
 Result<std::vector<Literal>> Invoker::Run(const ServableHandle& handle, const Signature& signature,

@@ -25,10 +25,16 @@ double ResidentBytes() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
+std::uint64_t NextId() {
+  static std::atomic<std::uint64_t> next{0};
+  return ++next;
+}
+
 }  // namespace
 
 ServerMetrics::ServerMetrics()
-    : request_count(registry.AddCounter(":tensorflow:serving:request_count", {"model_name", "status"})),
+    : id(NextId()),
+      request_count(registry.AddCounter(":tensorflow:serving:request_count", {"model_name", "status"})),
       request_latency(
           registry.AddHistogram(":tensorflow:serving:request_latency", {"model_name", "API", "entrypoint"}, Micros())),
       runtime_latency(
@@ -74,21 +80,60 @@ ServerMetrics::ServerMetrics()
 
 void ServerMetrics::Request(std::string_view model, std::string_view api, std::string_view entrypoint, Code code,
                             std::chrono::nanoseconds took) {
-  request_count.At({model, code_name(code)}).Add();
-  requests.At({model, api, entrypoint, code_name(code)}).Add();
+  // A thread sees the same model and call again and again: the cells of the last one need no look-up.
+  struct Last {
+    std::uint64_t owner = 0;
+    std::string model, api, entrypoint;
+    Code code = Code::kOk;
+    Counter *count = nullptr, *total = nullptr;
+    Histogram *micros = nullptr, *seconds = nullptr;
+  };
+  thread_local Last last;
+  if (last.owner != id || last.code != code || last.model != model || last.api != api ||
+      last.entrypoint != entrypoint) {
+    last = {.owner = id,
+            .model = std::string(model),
+            .api = std::string(api),
+            .entrypoint = std::string(entrypoint),
+            .code = code};
+    last.count = &request_count.At({model, code_name(code)});
+    last.total = &requests.At({model, api, entrypoint, code_name(code)});
+    if (code == Code::kOk) {
+      last.micros = &request_latency.At({model, api, entrypoint});
+      last.seconds = &request_seconds.At({model, api, entrypoint});
+    }
+  }
+  last.count->Add();
+  last.total->Add();
   if (code != Code::kOk) return;
-  request_latency.At({model, api, entrypoint}).Observe(ToMicros(took));
-  request_seconds.At({model, api, entrypoint}).Observe(ToSeconds(took));
+  last.micros->Observe(ToMicros(took));
+  last.seconds->Observe(ToSeconds(took));
 }
 
-void ServerMetrics::Run(const ServableId& id, std::string_view signature, std::string_view api, Code code,
+void ServerMetrics::Run(const ServableId& version, std::string_view signature, std::string_view api, Code code,
                         std::chrono::nanoseconds took) {
-  graph_runs.At({}).Add();
-  graph_run_time.At({}).Add(ToMicros(took));
-  direct_session_runs.At({}).Add();
+  struct Last {
+    std::uint64_t owner = 0;
+    ServableId version;
+    std::string signature, api;
+    Counter *runs = nullptr, *time = nullptr, *session = nullptr;
+    Histogram *micros = nullptr, *seconds = nullptr;
+  };
+  thread_local Last last;
+  if (last.owner != id || last.version != version || last.signature != signature || last.api != api) {
+    last = {.owner = id, .version = version, .signature = std::string(signature), .api = std::string(api)};
+    last.runs = &graph_runs.At({});
+    last.time = &graph_run_time.At({});
+    last.session = &direct_session_runs.At({});
+    last.micros = &runtime_latency.At({version.name, api, "TF1"});
+    last.seconds = &run_seconds.At({version.name, std::to_string(version.version), signature});
+  }
+  last.runs->Add();
+  last.time->Add(ToMicros(took));
+  last.session->Add();
   if (code != Code::kOk) return;
-  runtime_latency.At({id.name, api, "TF1"}).Observe(ToMicros(took));
-  run_seconds.At({id.name, std::to_string(id.version), signature}).Observe(ToSeconds(took));
+  last.micros->Observe(ToMicros(took));
+  last.seconds->Observe(ToSeconds(took));
 }
 
 }  // namespace tenon::serve

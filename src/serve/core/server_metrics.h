@@ -19,9 +19,10 @@ class ServerMetrics {
   void Request(std::string_view model, std::string_view api, std::string_view entrypoint, Code code,
                std::chrono::nanoseconds took);
   /// A signature of a version ran.
-  void Run(const ServableId& id, std::string_view signature, std::string_view api, Code code,
+  void Run(const ServableId& version, std::string_view signature, std::string_view api, Code code,
            std::chrono::nanoseconds took);
 
+  const std::uint64_t id;  // unique in the process
   Metrics registry;
 
   Metrics::Family<Counter>& request_count;

@@ -150,7 +150,11 @@ void Shadow::Loop() {
     const Mirrored request = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    Compare(request);
+    try {
+      Compare(request);
+    } catch (const std::exception& error) {
+      base::Log(base::LogLevel::kWarning, std::string("shadow: a request could not be compared: ") + error.what());
+    }
     lock.lock();
   }
 }
