@@ -1,6 +1,6 @@
 # The front door. `make demo` and `make test` set up, build and run; nothing else is needed on a bare Debian 12.
-# BUILD names the build folder, JOBS the parallel jobs, TENON_TEST_DATA the test data, TENON_VENV the Python environment
-# of `make interop` and `make bench-peers`.
+# BUILD names the build folder, CMAKE_ARGS what its first configuration gets, JOBS the parallel jobs, TENON_TEST_DATA the
+# test data, TENON_VENV the Python environment of `make interop` and `make bench-peers`.
 BUILD ?= build
 DATA := $(abspath ../shared)
 export TENON_TEST_DATA ?= $(DATA)
@@ -26,7 +26,7 @@ setup-dev: setup
 	$(call install_packages,packages-dev.txt)
 
 $(BUILD)/build.ninja: | setup
-	cmake -S . -B $(BUILD) -G Ninja
+	cmake -S . -B $(BUILD) -G Ninja $(CMAKE_ARGS)
 
 build: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) -j $(JOBS)

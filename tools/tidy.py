@@ -37,6 +37,19 @@ def part_of(path, parts):
     return int(hashlib.sha256(path.encode()).hexdigest(), 16) % parts
 
 
+def own_database(build):
+    """The build's commands without its precompiled headers (which are g++'s): every file must include what it needs."""
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
+        commands = json.load(f)
+    for entry in commands:
+        entry["command"] = re.sub(r" -Winvalid-pch| -include \S+/cmake_pch\.hxx", "", entry["command"])
+    commands = [e for e in commands if not e["file"].endswith("/cmake_pch.hxx.cxx")]
+    os.makedirs(os.path.join(build, "tidy"), exist_ok=True)
+    with open(os.path.join(build, "tidy", "compile_commands.json"), "w", encoding="utf-8") as f:
+        json.dump(commands, f)
+    return commands
+
+
 def main():
     root = os.path.realpath(os.path.join(os.path.dirname(__file__), ".."))
     os.chdir(root)
@@ -49,8 +62,8 @@ def main():
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
     tidy = os.environ.get("CLANG_TIDY", "clang-tidy-19")
-    with open(os.path.join(args.build, "compile_commands.json"), encoding="utf-8") as f:
-        known = sorted({os.path.relpath(os.path.realpath(e["file"]), root) for e in json.load(f)})
+    database = own_database(args.build)
+    known = sorted({os.path.relpath(os.path.realpath(e["file"]), root) for e in database})
     known = [k for k in known if not k.startswith("..") and not k.startswith(args.build) and "/generated/" not in k]
     if args.files:
         chosen = [k for k in known if k in set(args.files)]
@@ -69,7 +82,7 @@ def main():
         if args.seconds and time.monotonic() - start > args.seconds:
             left.append(path)
             return
-        done = subprocess.run([tidy, "--quiet", "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-deprecated-declarations", "-p", args.build, path], capture_output=True, text=True, check=False)
+        done = subprocess.run([tidy, "--quiet", "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-deprecated-declarations", "-p", os.path.join(args.build, "tidy"), path], capture_output=True, text=True, check=False)
         if done.returncode:
             failed.append(path)
             print("\n".join(line for line in done.stdout.splitlines() if re.search(r"(error|warning): ", line)) or done.stderr, flush=True)
