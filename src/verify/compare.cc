@@ -2,70 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "base/status_macros.h"
-#include "ir/eval.h"
 #include "ir/numeric.h"
+#include "verify/layers.h"
 
 namespace tenon::verify {
 namespace {
-
-// A run of the reference that keeps every named value.
-struct Recorded {
-  std::vector<Literal> outputs;
-  std::map<std::string, Literal> named;
-  std::vector<std::string> order;
-};
-
-std::string NameOf(const ir::Record& r) {
-  if (!r.name.empty()) return r.name;
-  return r.provenance.empty() ? std::string() : r.provenance.front().name;
-}
-
-Result<Recorded> RunReference(const ir::Module& module, const ir::Function& f, const std::vector<Literal>& inputs,
-                              bool float64, bool keep) {
-  std::vector<ir::Datum> args(inputs.begin(), inputs.end());
-  for (const std::string& path : f.reads) {
-    const ir::VariablePtr cell = module.FindVariable(path);
-    if (cell == nullptr)
-      return Status(Code::kInternal, f.name + ": reads variable \"" + path + "\", which the module lacks");
-    args.emplace_back(cell->Read());
-  }
-  Recorded r;
-  ir::EvalOptions options;
-  options.float64 = float64;
-  if (keep)
-    options.observer = [&](ir::Value v, const ir::Datum& d) {
-      if (d.kind != ir::Type::Kind::kTensor) return;
-      const std::string name = NameOf(f.graph.output(v).record);
-      if (name.empty() || !r.named.emplace(name, d.literal()).second) return;
-      r.order.push_back(name);
-    };
-  TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> out, ir::EvalGraph(f.graph, std::move(args), options));
-  for (std::size_t i = 0; i < f.num_outputs(); ++i) {
-    if (out[i].kind != ir::Type::Kind::kTensor)
-      return Status(Code::kUnimplemented, f.name + ": output \"" + f.output_names[i] + "\" is no tensor");
-    r.outputs.push_back(out[i].literal());
-  }
-  return r;
-}
-
-double WorstElement(const Literal& got, const Literal& expected, double* expected_value) {
-  const std::vector<double> g = ir::ToDoubles(got), e = ir::ToDoubles(expected);
-  std::size_t worst = 0;
-  double distance = -1;
-  for (std::size_t i = 0; i < g.size(); ++i) {
-    const double d = std::fabs(g[i] - e[i]);
-    if (d > distance || std::isnan(d)) {
-      distance = d;
-      worst = i;
-    }
-  }
-  if (g.empty()) return *expected_value = 0;
-  *expected_value = e[worst];
-  return g[worst];
-}
 
 void Add(std::vector<OutputDifference>& list, const OutputDifference& d) {
   const auto it = std::find_if(list.begin(), list.end(), [&](const OutputDifference& x) { return x.name == d.name; });
@@ -77,7 +20,8 @@ void Add(std::vector<OutputDifference>& list, const OutputDifference& d) {
 
 }  // namespace
 
-Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed, std::int64_t free_dim) {
+Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed, std::int64_t free_dim,
+                                          double scale) {
   std::vector<Literal> out;
   std::uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
   const auto next = [&] {
@@ -107,7 +51,7 @@ Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uin
       }
       const double u = (static_cast<double>(next() >> 11) + 0.5) * 0x1p-53,
                    w = static_cast<double>(next() >> 11) * 0x1p-53;
-      v = std::sqrt(-2 * std::log(u)) * std::cos(2 * M_PI * w);
+      v = scale * std::sqrt(-2 * std::log(u)) * std::cos(2 * M_PI * w);
     }
     out.push_back(ir::FromDoubles(type.dtype(), std::move(dims), values));
   }
@@ -137,8 +81,8 @@ Status AddSample(Report& report, const Side& expected, const Side& got, const st
   for (std::size_t i = 0; i < inputs.size(); ++i) got_inputs[input_map[i]] = inputs[i];
   TENON_ASSIGN_OR_RETURN(const std::vector<Literal> e, expected.run(inputs));
   TENON_ASSIGN_OR_RETURN(const std::vector<Literal> g, got.run(got_inputs));
-  TENON_ASSIGN_OR_RETURN(const Recorded e64, RunReference(*expected.module, *expected.function, inputs, true, layers));
-  TENON_ASSIGN_OR_RETURN(const Recorded g64, RunReference(*got.module, *got.function, got_inputs, true, layers));
+  TENON_ASSIGN_OR_RETURN(Recorded e64, RunReference(*expected.module, *expected.function, inputs, true, layers));
+  TENON_ASSIGN_OR_RETURN(Recorded g64, RunReference(*got.module, *got.function, got_inputs, true, layers));
   ++report.samples;
   bool bug = false;
   for (std::size_t i = 0; i < e.size(); ++i) {
@@ -147,40 +91,24 @@ Status AddSample(Report& report, const Side& expected, const Side& got, const st
                                                              {&e[i], &e64.outputs[i]}, {&g[k], &g64.outputs[k]}));
     bug = bug || d.verdict == Verdict::kBug;
     Add(report.outputs, d);
-    if (d.verdict == Verdict::kBug && report.first.node.empty()) {
-      report.first.node = d.name;
-      report.first.got = WorstElement(g[k], e[i], &report.first.expected);
-      report.first.budget = d.budget;
-      report.first.bug = true;
-    }
+    if (d.verdict != Verdict::kBug || report.first.bug) continue;
+    report.first = {.node = d.name, .budget = d.budget, .bug = true, .got_node = got.function->output_names[k]};
+    report.first.difference = d;
   }
   if (!layers && !bug) return {};
-  // The values that both name, in the order of the first: where do they part?
-  Recorded en = e64, gn = g64;
+  // Where do they part? A second sample does not move what the first one found.
+  const bool known = report.samples > 1 && report.first.bug && !report.first.difference.op.empty();
+  if (known && !layers) return {};
   if (!layers) {
-    TENON_ASSIGN_OR_RETURN(en, RunReference(*expected.module, *expected.function, inputs, true, true));
-    TENON_ASSIGN_OR_RETURN(gn, RunReference(*got.module, *got.function, got_inputs, true, true));
+    TENON_ASSIGN_OR_RETURN(e64, RunReference(*expected.module, *expected.function, inputs, true, true));
+    TENON_ASSIGN_OR_RETURN(g64, RunReference(*got.module, *got.function, got_inputs, true, true));
   }
-  TENON_ASSIGN_OR_RETURN(const Recorded e32, RunReference(*expected.module, *expected.function, inputs, false, true));
-  TENON_ASSIGN_OR_RETURN(const Recorded g32, RunReference(*got.module, *got.function, got_inputs, false, true));
-  bool placed = false;
-  for (const std::string& name : e32.order) {
-    const auto it = g32.named.find(name);
-    if (it == g32.named.end()) continue;
-    const auto e_oracle = en.named.find(name), g_oracle = gn.named.find(name);
-    if (e_oracle == en.named.end() || g_oracle == gn.named.end()) continue;
-    const Result<OutputDifference> d =
-        Compare(name, {&e32.named.at(name), &e_oracle->second}, {&it->second, &g_oracle->second});
-    if (!d.ok()) continue;  // the same name for another thing
-    if (layers) Add(report.nodes, *d);
-    if (d->verdict == Verdict::kBug && !placed) {
-      placed = true;
-      report.first.node = name;
-      report.first.got = WorstElement(it->second, e32.named.at(name), &report.first.expected);
-      report.first.budget = d->budget;
-      report.first.bug = true;
-    }
-  }
+  TENON_ASSIGN_OR_RETURN(Recorded e32, RunReference(*expected.module, *expected.function, inputs, false, true));
+  TENON_ASSIGN_OR_RETURN(Recorded g32, RunReference(*got.module, *got.function, got_inputs, false, true));
+  const Divergence before = report.first;
+  TENON_RETURN_IF_ERROR(CompareLayers(report, {*expected.function, std::move(e32), std::move(e64)},
+                                      {*got.function, std::move(g32), std::move(g64)}, input_map, output_map, layers));
+  if (known) report.first = before;
   return {};
 }
 

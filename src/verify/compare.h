@@ -16,8 +16,9 @@ struct Side {
   Runner run;
 };
 
-/// Values for the function's inputs: random ones, with every free dim `free_dim`.
-Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed, std::int64_t free_dim = 2);
+/// Values for the function's inputs: random ones, with every free dim `free_dim`; floats of standard deviation `scale`.
+Result<std::vector<Literal>> RandomInputs(const ir::Function& function, std::uint64_t seed, std::int64_t free_dim = 2,
+                                          double scale = 1);
 
 /// Adds one sample to the report. `inputs` in the order of expected's inputs. input_map[i] is the input of `got` that
 /// takes input i of `expected`, output_map likewise.

@@ -88,6 +88,9 @@ Result<OutputDifference> Compare(const std::string& name, const Measured& expect
   double rounding = Rounded(e.dtype()) ? 4 * Ulp(scale, format) : 0;
   if (expected.oracle != nullptr) rounding = std::max(rounding, Farthest(ev, ir::ToDoubles(*expected.oracle)));
   if (got.oracle != nullptr) rounding = std::max(rounding, Farthest(gv, ir::ToDoubles(*got.oracle)));
+  for (const Measured* m : {&expected, &got})
+    if (m->oracle != nullptr && m->shaken != nullptr && m->shaken->dims() == m->oracle->dims())
+      rounding = std::max(rounding, Farthest(ir::ToDoubles(*m->shaken), ir::ToDoubles(*m->oracle)));
   d.budget = 16 * rounding;
   if (expected.oracle != nullptr && got.oracle != nullptr) {
     d.oracle_abs = Farthest(ir::ToDoubles(*expected.oracle), ir::ToDoubles(*got.oracle));

@@ -8,6 +8,9 @@ namespace tenon::verify {
 struct Measured {
   const Literal* value;   // in the module's dtype
   const Literal* oracle;  // the same in float64; null when there is none (recorded outputs)
+  /// The oracle's result when inputs and weights are off by a rounding error: what another implementation may differ
+  /// by. Used where the other side has no oracle.
+  const Literal* shaken = nullptr;
 };
 /// kInvalidArgument when dtypes or dims differ. NaN equals NaN, an infinity the same infinity; other non-finite pairs
 /// differ infinitely.

@@ -18,7 +18,7 @@ std::string_view verdict_name(Verdict verdict) {
   return "bug";
 }
 
-bool Report::ok() const { return verdict() != Verdict::kBug; }
+bool Report::ok() const { return verdict() != Verdict::kBug && !first.bug; }
 
 Verdict Report::verdict() const {
   Verdict worst = Verdict::kIdentical;
@@ -28,8 +28,14 @@ Verdict Report::verdict() const {
 
 std::ostream& operator<<(std::ostream& out, const Divergence& d) {
   if (d.node.empty()) return out << "no node diverges\n";
-  return out << "first difference at \"" << d.node << "\": got " << d.got << ", expected " << d.expected
-             << ", rounding explains " << d.budget << (d.bug ? ": bug\n" : ": rounding\n");
+  out << "first difference at \"" << d.node << "\"";
+  if (!d.op.empty()) out << " (" << d.op << (d.layer.empty() ? "" : " of node \"" + d.layer + "\"") << ")";
+  if (!d.got_node.empty() && d.got_node != d.node) out << ", \"" << d.got_node << "\" of the other model";
+  out << ": got " << d.got << ", expected " << d.expected << "\n  max abs " << d.difference.max_abs << ", max rel "
+      << d.difference.max_rel << ", max ulp " << d.difference.max_ulp << ", cosine " << d.difference.cosine
+      << "; rounding explains " << d.budget << (d.bug ? ": bug\n" : ": rounding\n");
+  for (const std::string& reason : d.reasons) out << "  " << reason << '\n';
+  return out;
 }
 
 std::ostream& operator<<(std::ostream& out, const Report& report) {
@@ -48,6 +54,7 @@ std::ostream& operator<<(std::ostream& out, const Report& report) {
   for (const OutputDifference& d : report.outputs) line(d);
   out << "verdict: " << verdict_name(report.verdict()) << " (" << report.samples
       << (report.samples == 1 ? " sample" : " samples") << ")\n";
+  if (report.values > 0) out << report.nodes.size() << " of " << report.values << " values inside were compared\n";
   if (!report.first.node.empty()) out << report.first;
   return out;
 }
