@@ -15,6 +15,7 @@
 #include "tenon/ops/conv.h"  // IWYU pragma: export
 #include "tenon/ops/cross_entropy.h"  // IWYU pragma: export
 #include "tenon/ops/cumulative.h"  // IWYU pragma: export
+#include "tenon/ops/detection.h"  // IWYU pragma: export
 #include "tenon/ops/dot.h"  // IWYU pragma: export
 #include "tenon/ops/elementwise.h"  // IWYU pragma: export
 #include "tenon/ops/filling.h"  // IWYU pragma: export
@@ -24,6 +25,7 @@
 #include "tenon/ops/pool.h"  // IWYU pragma: export
 #include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
+#include "tenon/ops/sampling.h"  // IWYU pragma: export
 #include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export
 #include "tenon/ops/select.h"  // IWYU pragma: export
@@ -31,4 +33,5 @@
 #include "tenon/ops/slicing.h"  // IWYU pragma: export
 #include "tenon/ops/softmax.h"  // IWYU pragma: export
 #include "tenon/ops/trigonometric.h"  // IWYU pragma: export
+#include "tenon/ops/unfold.h"  // IWYU pragma: export
 #include "tenon/shortcuts.h"  // IWYU pragma: export

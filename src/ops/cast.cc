@@ -119,6 +119,56 @@ std::vector<Sample> CastNarrowSamples() {
           rounding};
 }
 
+// c1: a dtype of as many bits.
+Status InferBitcast(InferContext& ctx) {
+  const DType from = ctx.dtype(0), to = ctx.attrs().Dtype("dtype");
+  if (to == DType::kString || dtype_bits(from) != dtype_bits(to))
+    return ctx.Fail(1, "got " + std::string(dtype_name(from)) + " to " + std::string(dtype_name(to)) +
+                           ", expected a dtype of as many bits");
+  ctx.Set(0, ctx.ranked(0) ? Type::Tensor(to, ctx.shape(0)) : Type::TensorOfUnknownRank(to));
+  return {};
+}
+
+Status EvalBitcast(EvalContext& ctx) {
+  const Literal& x = ctx.in(0);
+  const DType to = ctx.attrs().Dtype("dtype");
+  if (dtype_bits(x.dtype()) != dtype_bits(to)) return ctx.Fail("has no meaning in another dtype than the model's");
+  if (to == DType::kBool) {  // a bool is 0 or 1
+    TENON_ASSIGN_OR_RETURN(const Literal bytes, Literal::from_buffer(DType::kU8, x.dims(), x.buffer()));
+    TENON_ASSIGN_OR_RETURN(Literal y, Convert(bytes, to));
+    ctx.Set(0, std::move(y));
+    return {};
+  }
+  TENON_ASSIGN_OR_RETURN(Literal y, Literal::from_buffer(to, x.dims(), x.buffer()));
+  ctx.Set(0, std::move(y));
+  return {};
+}
+
+std::vector<Sample> BitcastSamples() {
+  return {{.name = "f32_i32",
+           .inputs = {Random({2, 3})},
+           .attrs = {{"dtype", DType::kI32}},
+           .gradient = false,
+           .only_f32 = true},
+          {.name = "i64_u64",
+           .inputs = {Ints({3}, {0, -1, 5})},
+           .attrs = {{"dtype", DType::kU64}},
+           .gradient = false,
+           .only_f32 = true},
+          {.name = "i64_f64",
+           .inputs = {Ints({2}, {0, 4607182418800017408})},
+           .attrs = {{"dtype", DType::kF64}},
+           .gradient = false,
+           .only_f32 = true},
+          {.name = "scalar",
+           .inputs = {Random({})},
+           .attrs = {{"dtype", DType::kU32}},
+           .gradient = false,
+           .only_f32 = true},
+          {.name = "wide", .inputs = {Random({2})}, .attrs = {{"dtype", DType::kI64}}, .error = "c1"},
+          {.name = "string", .inputs = {Random({2})}, .attrs = {{"dtype", DType::kString}}, .error = "c1"}};
+}
+
 constinit const OpDef kOps[] = {
     {.name = "cast",
      .summary = "Every element as another dtype: floats round to nearest even; float to integer truncates toward zero "
@@ -132,6 +182,15 @@ constinit const OpDef kOps[] = {
      .eval = EvalCast,
      .grad = GradCast,
      .samples = CastSamples},
+    {.name = "bitcast",
+     .summary = "The bits of every element read as another dtype of as many bits; a byte that becomes a bool is != 0.",
+     .inputs = {{.name = "x", .dtypes = kCastSet, .flags = kNotDifferentiable}},
+     .outputs = {{.name = "y", .type = "U", .dtypes = kCastSet, .flags = kNotDifferentiable}},
+     .attrs = {Required("dtype", AttrKind::kDType, "the dtype of the result")},
+     .traits = kExact | kDiscrete,
+     .infer = InferBitcast,
+     .eval = EvalBitcast,
+     .samples = BitcastSamples},
     {.name = "cast_narrow",
      .summary = "cast to a float of 8 or 4 bits with the overflow and the rounding chosen.",
      .inputs = {{.name = "x", .dtypes = kFloatSet, .flags = kNotDifferentiable}},
@@ -141,7 +200,7 @@ constinit const OpDef kOps[] = {
                BoolAttr("saturate", true,
                         "what is too large becomes the largest number; else infinity, or NaN where there is none"),
                StringAttr("rounding", "nearest", "nearest; up or down: the power of two above or below, f8e8m0 only")},
-     .traits = kElementwise | kExact | kDiscrete,
+     .traits = kExact | kDiscrete,
      .infer = InferCastNarrow,
      .eval = EvalCastNarrow,
      .samples = CastNarrowSamples},

@@ -10,7 +10,7 @@
 #include "base/status_macros.h"
 #include "compiler/backend.h"
 #include "formats/onnx/parse.h"
-#include "formats/onnx/test_data.h"
+#include "formats/onnx/suite_data.h"
 #include "formats/onnx/translate.h"
 #include "ir/builder.h"
 

@@ -10,6 +10,11 @@ namespace tenon {
 /// dtype: the dtype of the result; no string.
 TENON_API Tensor cast(const Tensor& x, DType dtype);
 
+/// The bits of every element read as another dtype of as many bits; a byte that becomes a bool is != 0.
+/// x: any dtype but strings.
+/// dtype: the dtype of the result.
+TENON_API Tensor bitcast(const Tensor& x, DType dtype);
+
 struct CastNarrowOptions {
   /// what is too large becomes the largest number; else infinity, or NaN where there is none
   bool saturate = true;

@@ -12,6 +12,13 @@ Tensor cast(const Tensor& x, DType dtype) {
   return eager::Call(def, inputs, attrs)[0];
 }
 
+Tensor bitcast(const Tensor& x, DType dtype) {
+  static const ir::OpDef& def = ir::GetOp("bitcast");
+  const ir::Attrs attrs = {{"dtype", dtype}};
+  const Tensor inputs[] = {x};
+  return eager::Call(def, inputs, attrs)[0];
+}
+
 Tensor cast_narrow(const Tensor& x, DType dtype, const CastNarrowOptions& options) {
   static const ir::OpDef& def = ir::GetOp("cast_narrow");
   const ir::Attrs attrs = {{"dtype", dtype},

@@ -35,7 +35,7 @@ enum DataType : DataTypeNumber {
 
 /// "float", "int64", …; "data type 99" for a number that is none.
 std::string DataTypeName(DataTypeNumber number);
-/// kUnimplemented for float4e2m1, float8e8m0, uint2 and int2, which Tenon does not hold; kInvalidArgument for 0 and for
+/// kInvalidArgument for 0 and for
 /// numbers that are none.
 Result<DType> ToDType(DataTypeNumber number);
 DataTypeNumber FromDType(DType dtype);

@@ -5,10 +5,29 @@
 namespace tenon::onnx {
 
 std::span<const std::span<const OpRow>> RowFamilies() {
-  static const std::array kAll = {kElementwiseRows, kActivationRows, kTypeRows,     kShapeRows,    kSliceRows,
-                                  kIndexRows,       kReduceRows,     kDotRows,      kConvRows,     kPoolRows,
-                                  kNormRows,        kControlRows,    kSequenceRows, kQuantizeRows, kResizeRows,
-                                  kRecurrentRows,   kAttentionRows,  kLossRows,     kMathRows,     kContribRows};
+  static const std::array kAll = {kElementwiseRows,
+                                  kActivationRows,
+                                  kTypeRows,
+                                  kShapeRows,
+                                  kSliceRows,
+                                  kIndexRows,
+                                  kReduceRows,
+                                  kDotRows,
+                                  kConvRows,
+                                  kPoolRows,
+                                  kNormRows,
+                                  kControlRows,
+                                  kSequenceRows,
+                                  kQuantizeRows,
+                                  kResizeRows,
+                                  kRecurrentRows,
+                                  kAttentionRows,
+                                  kLossRows,
+                                  kMathRows,
+                                  kContribRows,
+                                  kVisionRows,
+                                  kStateRows,
+                                  kContribAttentionRows};
   return kAll;
 }
 

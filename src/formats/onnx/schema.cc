@@ -190,7 +190,8 @@ Status CheckNode(const Node& node, std::int64_t opset, const std::vector<Value>&
   const std::string_view domain = NormalDomain(node.domain);
   if (domain.empty()) {
     const int first = FirstOpset(node.op_type);
-    if (first == 0 && node.op_type != "Scatter" && node.op_type != "Upsample")
+    if (first == 0 && node.op_type != "Scatter" && node.op_type != "Upsample" &&
+        node.op_type != "SimplifiedLayerNormalization")
       return Refuse(Code::kInvalidArgument, "ONNX has no such operator");
     if (first > opset)
       return Refuse(Code::kInvalidArgument,

@@ -5,6 +5,6 @@
 namespace tenon::onnx {
 
 extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportNeural,
-    kExportControl;
+    kExportControl, kExportVision;
 
 }  // namespace tenon::onnx

@@ -137,6 +137,20 @@ Status Pool(OpWriter& w) {
   return {};
 }
 
+// The elements of v at MaxPool's indices.
+Status MaxPoolGather(OpWriter& w) {
+  if (ChannelsLast(w.attrs().String("layout"))) return w.Unsupported("channels last");
+  const Ints& window = w.attrs().Ints("window");
+  const Ints& strides = w.attrs().Ints("strides");
+  std::vector<Attribute> attributes = WindowAttributes(w, window.size(), strides.empty() ? window : strides);
+  attributes.push_back(IntsAttribute("kernel_shape", window));
+  attributes.push_back(IntAttribute("ceil_mode", w.attrs().Bool("ceil_mode") ? 1 : 0));
+  attributes.push_back(IntsAttribute("dilations", OrOnes(w.attrs().Ints("dilations"), window.size())));
+  const Names pooled = w.x.EmitAll("MaxPool", {w.in(1)}, std::move(attributes), {"", ""});
+  w.Finish("Gather", {w.Emit("Reshape", {w.in(0), w.Ints1({-1})}), pooled[1]});
+  return {};
+}
+
 Status GlobalAveragePool(OpWriter& w) {
   const bool last = ChannelsLast(w.attrs().String("layout")), keep = w.attrs().Bool("keep_dims");
   if (last && keep) return w.Lower();
@@ -198,6 +212,7 @@ const ExportRow kRows[] = {
     {"conv", 13, Conv},
     {"conv_input_grad", 13, ConvInputGrad},
     {"max_pool", 13, Pool, "MaxPool"},
+    {"max_pool_gather", 13, MaxPoolGather},
     {"avg_pool", 13, Pool, "AveragePool"},
     {"global_average_pool", 13, GlobalAveragePool},
     {"batch_norm", 13, BatchNorm},

@@ -1,6 +1,8 @@
 // Operators of com.microsoft that ONNX Runtime's tools write into files, and quantised convolutions.
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/quantize.h"
 #include "formats/onnx/ops/window.h"
@@ -95,6 +97,84 @@ Status QLinearGlobalAveragePool(NodeContext& n) {
   return {};
 }
 
+// y_scale, y_zero, then value, scale and zero point of each part.
+Status QLinearConcat(NodeContext& n) {
+  if (n.num_inputs() % 3 != 2)
+    return n.Fail(fmt::format("{} inputs, expected 2 and three for each part", n.num_inputs()));
+  std::vector<Value> parts;
+  for (int i = 2; i < n.num_inputs(); i += 3) parts.push_back(Real(n, i));
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(2)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", 0), rank));
+  n.Out(0, Requantize(n, n.Apply("concat", std::move(parts), {{"axis", std::int64_t{axis}}}), 0, 1));
+  return {};
+}
+
+// Channels last: there and back around `pool`.
+Result<Ex> ChannelsFirst(NodeContext& n, Ex x, bool last, const std::function<Result<Ex>(Ex)>& pool) {
+  if (!last) return pool(x);
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(x));
+  if (rank < 3) return n.Fail(fmt::format("got rank {}, expected 3 or more", rank));
+  Ints there = {0, rank - 1}, back = {0};
+  for (int i = 1; i < rank - 1; ++i) there.push_back(i);
+  for (int i = 2; i < rank; ++i) back.push_back(i);
+  back.push_back(1);
+  TENON_ASSIGN_OR_RETURN(const Ex y, pool(n.Transpose(x, there)));
+  return n.Transpose(y, back);
+}
+
+ir::Attrs PoolAttrs(NodeContext& n, const Window& w) {
+  return {{"window", w.kernel},       {"strides", w.strides},   {"padding", w.Padding()},
+          {"dilations", w.dilations}, {"auto_pad", w.auto_pad}, {"ceil_mode", n.Int("ceil_mode", 0) != 0},
+          {"layout", w.layout}};
+}
+
+Status QLinearAveragePool(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Ex y,
+                         ChannelsFirst(n, Real(n, 0), n.Int("channels_last", 0) != 0, [&](Ex x) -> Result<Ex> {
+                           TENON_ASSIGN_OR_RETURN(const Window w, ReadWindow(n, x, {}));
+                           ir::Attrs attrs = PoolAttrs(n, w);
+                           attrs.Set("count_include_pad", n.Int("count_include_pad", 0) != 0);
+                           return n.Apply("avg_pool", {x}, std::move(attrs));
+                         }));
+  n.Out(0, Requantize(n, y, 3, 4));
+  return {};
+}
+
+// Integers with the channels last; a maximum is exact in f32.
+Status NhwcMaxPool(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Ex y, ChannelsFirst(n, As(n, 0, DType::kF32), true, [&](Ex x) -> Result<Ex> {
+                           TENON_ASSIGN_OR_RETURN(const Window w, ReadWindow(n, x, {}));
+                           return n.Apply("max_pool", {x}, PoolAttrs(n, w));
+                         }));
+  n.Out(0, n.b.Cast(y, n.dtype(0)));
+  return {};
+}
+
+// (a - a_zero)(b - b_zero) in int32, times both scales, plus a bias; scales and zero points of b may be one a column.
+Value IntegerProduct(NodeContext& n, Ex a, Ex a_scale, Ex a_zero, Ex b, Ex b_scale, Ex b_zero, Ex bias) {
+  const auto centred = [&](Ex x, Ex zero) {
+    const Ex wide = n.ex(n.b.Cast(x, DType::kI32));
+    return zero.v.valid() ? wide - n.ex(n.b.Cast(zero, DType::kI32)) : wide;
+  };
+  const Value sum = n.Add("matmul", {centred(a, a_zero), centred(b, b_zero)});
+  Ex y = n.ex(n.b.Cast(sum, DType::kF32)) * (a_scale * b_scale);
+  if (bias.v.valid()) y = y + bias;
+  return y;
+}
+
+// a, b, a_scale, b_scale, a_zero, b_zero, bias.
+Status MatMulIntegerToFloat(NodeContext& n) {
+  n.Out(0, IntegerProduct(n, n.x(0), n.x(2), n.x(4), n.x(1), n.x(3), n.x(5), n.x(6)));
+  return {};
+}
+
+// a (float, quantised here to u8), b, b_scale, b_zero, bias.
+Status DynamicQuantizeMatMul(NodeContext& n) {
+  const DynamicU8 a = QuantizeDynamically(n, n.x(0));
+  n.Out(0, IntegerProduct(n, a.value, a.scale, a.zero, n.x(1), n.x(2), n.x(3), n.x(4)));
+  return {};
+}
+
 // A [.., K] times weights of 2 to 8 bits in blocks along K: B u8 [N, blocks, bytes], scales [N * blocks], zero points
 // packed as the weights or in A's type. The weights are spread out here.
 Status MatMulNBits(NodeContext& n) {
@@ -178,9 +258,21 @@ Status FusedGemm(NodeContext& n) {
 }
 
 Status FusedMatMul(NodeContext& n) {
-  if (n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0) return n.Unsupported("transposed batches");
-  const Ex y = n.Apply("matmul", {n.in(0), n.in(1)},
-                       {{"transpose_x", n.Int("transA", 0) != 0}, {"transpose_y", n.Int("transB", 0) != 0}});
+  // A transposed batch has its rows in front of the batch axes.
+  const auto side = [&](int i, std::string_view attr) -> Result<Value> {
+    if (n.Int(attr, 0) == 0) return n.in(i);
+    TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(i)));
+    if (rank < 3) return n.Fail(fmt::format("{} for rank {}", attr, rank));
+    Ints order;
+    for (int k = 1; k < rank - 1; ++k) order.push_back(k);
+    order.push_back(0);
+    order.push_back(rank - 1);
+    return n.Transpose(n.in(i), order).v;
+  };
+  TENON_ASSIGN_OR_RETURN(const Value a, side(0, "transBatchA"));
+  TENON_ASSIGN_OR_RETURN(const Value b, side(1, "transBatchB"));
+  const Ex y =
+      n.Apply("matmul", {a, b}, {{"transpose_x", n.Int("transA", 0) != 0}, {"transpose_y", n.Int("transB", 0) != 0}});
   n.Out(0, n.Float("alpha", 1) == 1 ? y : y * n.Float("alpha", 1));
   return {};
 }
@@ -223,6 +315,25 @@ const OpRow kRows[] = {
     {"QLinearSigmoid", 4, 5, 1, "", QLinearUnary, "sigmoid", kDomain},
     {"QLinearLeakyRelu", 4, 5, 1, "alpha:f", QLinearUnary, "leaky_relu", kDomain},
     {"QLinearGlobalAveragePool", 4, 5, 1, "channels_last:i", QLinearGlobalAveragePool, {}, kDomain},
+    {"QLinearConcat", 5, -1, 1, "axis:i", QLinearConcat, {}, kDomain},
+    {"QLinearAveragePool",
+     4,
+     5,
+     1,
+     "auto_pad:s ceil_mode:i channels_last:i count_include_pad:i dilations:is kernel_shape:is pads:is strides:is",
+     QLinearAveragePool,
+     {},
+     kDomain},
+    {"NhwcMaxPool",
+     1,
+     1,
+     1,
+     "auto_pad:s ceil_mode:i dilations:is kernel_shape:is pads:is strides:is",
+     NhwcMaxPool,
+     {},
+     kDomain},
+    {"MatMulIntegerToFloat", 4, 7, 1, "", MatMulIntegerToFloat, {}, kDomain},
+    {"DynamicQuantizeMatMul", 3, 5, 1, "", DynamicQuantizeMatMul, {}, kDomain},
     {"MatMulNBits", 3, 6, 1, "K:i N:i bits:i block_size:i accuracy_level:i", MatMulNBits, {}, kDomain},
     {"FusedConv", 2, 4, 1, kConvAttrs, FusedConv, {}, kDomain},
     {"FusedGemm",

@@ -256,8 +256,66 @@ Value MoveAxis(NodeContext& n, Value x, int axis, bool back) {
   return n.Transpose(x, permutation);
 }
 
+// Opset 8: every input and output has a batch axis in front of the scanned one; the batch is taken apart.
+Status BatchedScan(NodeContext& n) {
+  if (n.has(0)) return n.Unsupported("sequence_lens");
+  TENON_ASSIGN_OR_RETURN(const Graph* graph, GraphAttr(n, "body"));
+  const std::int64_t scanned = n.Int("num_scan_inputs", 0), inputs = n.num_inputs() - 1;
+  if (scanned < 1 || scanned > inputs) return n.Fail(fmt::format("num_scan_inputs is {}", scanned));
+  const auto state = static_cast<std::size_t>(inputs - scanned);
+  if (static_cast<std::int64_t>(graph->inputs.size()) != inputs || graph->outputs.size() < state)
+    return n.Fail(fmt::format("a body of {} inputs and {} outputs for {} values of state and {} scanned ones",
+                              graph->inputs.size(), graph->outputs.size(), state, scanned));
+  const Ints directions = n.IntList("directions");
+  std::vector<ir::Output> row_types;
+  Dim batch = 1, length = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(inputs); ++i) {
+    const Value v = n.in(static_cast<int>(i) + 1);
+    if (!v.valid()) return n.Fail(fmt::format("input {} is left out", i + 1));
+    TENON_ASSIGN_OR_RETURN(const Shape s, n.ShapeOf(v));
+    const int lead = i < state ? 1 : 2;
+    if (s.rank() < lead) return n.Fail(fmt::format("input {} is {}", i + 1, s.to_string()));
+    batch = s[0];
+    if (lead == 2) length = s[1];
+    row_types.push_back(
+        Known(ir::Type::Tensor(n.dtype(v), Shape(std::vector<Dim>(s.dims().begin() + lead, s.dims().end())))));
+  }
+  if (batch.is_symbolic() || batch.value() > 1024 || batch.value() < 1)
+    return n.Unsupported(fmt::format("a batch of {}", batch.to_string()));
+  TENON_ASSIGN_OR_RETURN(Step step, TranslateStep(n, *graph, std::move(row_types), 0, state, 0));
+  const std::vector<Value> captures = Translator::UniteCaptures({&step.body});
+  std::vector<Value> body_out = step.body.outputs;
+  const ir::GraphPtr body = Translator::Close(std::move(step.body), std::move(body_out));
+  std::vector<std::vector<Value>> parts;  // by output
+  for (std::int64_t item = 0; item < batch.value(); ++item) {
+    std::vector<Value> operands;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(inputs); ++i) {
+      const Value v = n.in(static_cast<int>(i) + 1);
+      Value x = n.Add("squeeze", {n.SliceAxis(v, 0, item, item + 1)}, {{"axes", Ints{0}}});
+      if (i >= state && i - state < directions.size() && directions[i - state] == 1)
+        x = n.Add("reverse", {x}, {{"axes", Ints{0}}});
+      operands.push_back(x);
+    }
+    operands.insert(operands.end(), captures.begin(), captures.end());
+    const std::vector<Value> out = n.b.AddAll("scan", std::move(operands),
+                                              {{"body", body},
+                                               {"carries", static_cast<std::int64_t>(state)},
+                                               {"scanned", scanned},
+                                               {"length", Shape({length})}});
+    TENON_RETURN_IF_ERROR(n.b.status());
+    parts.resize(out.size());
+    for (std::size_t i = 0; i < out.size(); ++i)
+      parts[i].push_back(n.Add("expand_dims", {out[i]}, {{"axes", Ints{0}}}));
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    n.Out(static_cast<int>(i), n.Add("concat", std::move(parts[i]), {{"axis", std::int64_t{0}}}));
+  return {};
+}
+
 Status Scan(NodeContext& n) {
-  if (n.opset < 9) return n.Unsupported("Scan before opset 9");
+  if (n.opset < 9) return BatchedScan(n);
+  for (int i = 0; i < n.num_inputs(); ++i)
+    if (!n.has(i)) return n.Fail(fmt::format("input {} is left out", i));
   TENON_ASSIGN_OR_RETURN(const Graph* graph, GraphAttr(n, "body"));
   const std::int64_t scanned = n.Int("num_scan_inputs", 0);
   if (scanned < 1 || scanned > n.num_inputs()) return n.Fail(fmt::format("num_scan_inputs is {}", scanned));
@@ -311,7 +369,7 @@ Status Scan(NodeContext& n) {
 const OpRow kRows[] = {
     {"If", 1, 1, -1, "then_branch:g else_branch:g", If},
     {"Loop", 0, -1, -1, "body:g", Loop},
-    {"Scan", 1, -1, -1,
+    {"Scan", 0, -1, -1,
      "body:g num_scan_inputs:i scan_input_axes:is scan_input_directions:is scan_output_axes:is "
      "scan_output_directions:is directions:is",
      Scan},

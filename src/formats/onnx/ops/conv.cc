@@ -1,6 +1,8 @@
 // Convolutions.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/window.h"
 
@@ -163,11 +165,11 @@ Status ConvTranspose(NodeContext& n) {
                            ? x[i + 2] * w.strides[k]
                            : Dim(output_shape[output_shape.size() - static_cast<std::size_t>(w.spatial) + k]);
     const Dim total = full - wanted;
-    if (total.is_symbolic() || total.value() < 0)
-      return n.Unsupported(fmt::format("output_shape with a padding of {}", total.to_string()));
-    const std::int64_t half = total.value() / 2;
-    w.low[k] = w.auto_pad == "same_upper" ? half : total.value() - half;
-    w.high[k] = total.value() - w.low[k];
+    if (total.is_symbolic()) return n.Unsupported(fmt::format("output_shape with a padding of {}", total.to_string()));
+    // Less than nothing to cut off: what the input does not reach stays 0, at the end.
+    const std::int64_t cut = std::max<std::int64_t>(total.value(), 0), half = cut / 2;
+    w.low[k] = w.auto_pad == "same_upper" ? half : cut - half;
+    w.high[k] = cut - w.low[k];
     dims.push_back(wanted);
   }
   w.auto_pad = "explicit";

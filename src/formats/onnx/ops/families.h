@@ -6,6 +6,6 @@ namespace tenon::onnx {
 
 extern const std::span<const OpRow> kElementwiseRows, kActivationRows, kTypeRows, kShapeRows, kSliceRows, kIndexRows,
     kReduceRows, kDotRows, kConvRows, kPoolRows, kNormRows, kResizeRows, kRecurrentRows, kControlRows, kSequenceRows,
-    kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows;
+    kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows, kVisionRows, kStateRows, kContribAttentionRows;
 
 }  // namespace tenon::onnx

@@ -153,6 +153,9 @@ const OpRow kRows[] = {
     {"GroupNormalization", 3, 3, 1, "epsilon:f num_groups:i stash_type:i", GroupNormalization},
     {"LayerNormalization", 2, 3, 3, "axis:i epsilon:f stash_type:i", LayerNormalization},
     {"RMSNormalization", 2, 2, 1, "axis:i epsilon:f stash_type:i", RmsNormalization},
+    // ONNX Runtime's name for the same, in both domains.
+    {"SimplifiedLayerNormalization", 2, 2, 1, "axis:i epsilon:f stash_type:i", RmsNormalization},
+    {"SimplifiedLayerNormalization", 2, 2, 1, "axis:i epsilon:f stash_type:i", RmsNormalization, {}, "com.microsoft"},
     {"MeanVarianceNormalization", 1, 1, 1, "axes:is", MeanVarianceNormalization},
     {"LRN", 1, 1, 1, "alpha:f beta:f bias:f size:i", Lrn},
 };

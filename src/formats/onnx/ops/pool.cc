@@ -15,8 +15,25 @@ ir::Attrs PoolAttrs(NodeContext& n, const Window& w) {
 
 Status MaxPool(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Window w, ReadWindow(n, n.in(0), {}));
-  if (n.wants(1)) return n.Unsupported("the second output (indices)");
-  n.Out(0, n.Add("max_pool", {n.in(0)}, PoolAttrs(n, w)));
+  const ir::Attrs attrs = PoolAttrs(n, w);
+  n.Out(0, n.Add("max_pool", {n.in(0)}, attrs));
+  if (!n.wants(1)) return {};
+  // The flat index of each maximum, by pooling the indices (exact in f64) where x has its maxima. Column major turns
+  // the spatial axes round.
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  Ex index = n.Iota(shape.size(), DType::kF64);
+  if (n.Int("storage_order", 0) == 0) {
+    index = n.Reshape(index, shape.dims());
+  } else {
+    std::vector<Dim> dims = {shape[0], shape[1]};
+    Ints order = {0, 1};
+    for (int i = shape.rank(); i-- > 2;) {
+      dims.push_back(shape[i]);
+      order.push_back(i);
+    }
+    index = n.Transpose(n.Reshape(index, dims), order);
+  }
+  n.Out(1, n.b.Cast(n.Add("max_pool_gather", {index, n.b.Cast(n.in(0), DType::kF64)}, attrs), DType::kI64));
   return {};
 }
 

@@ -19,7 +19,7 @@ Range RangeOf(DType dtype) {
   const double span = std::ldexp(1.0, bits);
   return is_signed_integer(dtype) ? Range{-span / 2, span / 2 - 1} : Range{0, span - 1};
 }
-bool IsFloat8(DType dtype) { return dtype >= DType::kF8E4M3FN && dtype <= DType::kF8E5M2FNUZ; }
+bool IsNarrowFloat(DType dtype) { return is_float(dtype) && dtype_bits(dtype) <= 8; }
 
 // A scale or zero point made to broadcast against x: one value, one for each place of `axis`, or one for each block.
 Result<Ex> Spread(NodeContext& n, Value v, const Shape& x, std::int64_t axis_attr, std::int64_t block) {
@@ -55,10 +55,15 @@ Status QuantizeLinear(NodeContext& n) {
   const DType inner = n.dtype(0) == DType::kF64 ? DType::kF64 : DType::kF32;
   TENON_ASSIGN_OR_RETURN(const Ex scale, Spread(n, n.b.Cast(n.in(1), inner), shape, axis, block));
   Ex zero;
-  if (n.has(2) && !IsFloat8(to)) {
+  if (n.has(2) && !IsNarrowFloat(to)) {
     TENON_ASSIGN_OR_RETURN(zero, Spread(n, n.b.Cast(n.in(2), inner), shape, axis, block));
   }
-  n.Out(0, Quantize(n, n.ex(n.b.Cast(n.in(0), inner)) / scale, zero, to));
+  const Ex real = n.ex(n.b.Cast(n.in(0), inner)) / scale;
+  if (n.Int("saturate", 1) == 0 && IsNarrowFloat(to) && dtype_bits(to) == 8) {
+    n.Out(0, n.Add("cast_narrow", {real}, {{"dtype", to}, {"saturate", false}}));
+  } else {
+    n.Out(0, Quantize(n, real, zero, to));
+  }
   return {};
 }
 
@@ -81,17 +86,11 @@ Status DequantizeLinear(NodeContext& n) {
   return {};
 }
 
-// u8 with a range that takes in 0.
 Status DynamicQuantizeLinear(NodeContext& n) {
-  const Ex x = n.x(0), zero = n.Scalar(0, DType::kF32);
-  const Ex high = Op("maximum", n.Reduce("reduce_max", x, {}, false), zero);
-  const Ex low = Op("minimum", n.Reduce("reduce_min", x, {}, false), zero);
-  const Ex span = (high - low) / 255.0;
-  const Ex scale = Select(Op("equal", span, zero), n.Scalar(1, DType::kF32), span);
-  const Ex point = n.ex(Quantize(n, -low / scale, n.ex({}), DType::kU8));
-  n.Out(0, Quantize(n, x / scale, n.ex(n.b.Cast(point, DType::kF32)), DType::kU8));
-  n.Out(1, scale);
-  n.Out(2, point);
+  const DynamicU8 y = QuantizeDynamically(n, n.x(0));
+  n.Out(0, y.value);
+  n.Out(1, y.scale);
+  n.Out(2, y.zero);
   return {};
 }
 
@@ -124,13 +123,23 @@ const OpRow kRows[] = {
 }  // namespace
 
 Value Quantize(NodeContext& n, Ex x, Ex zero, DType to) {
-  if (IsFloat8(to)) return n.b.Cast(x, to);
+  if (IsNarrowFloat(to)) return n.b.Cast(x, to);
   const DType inner = x.dtype();
   Ex rounded = Op("round", x);
   if (zero.v.valid()) rounded = rounded + zero;
   const Range range = RangeOf(to);
   const Ex clipped = n.Apply("clip", {rounded, n.Scalar(range.low, inner), n.Scalar(range.high, inner)});
   return n.b.Cast(clipped, to);
+}
+
+DynamicU8 QuantizeDynamically(NodeContext& n, Ex x) {
+  const Ex zero = n.Scalar(0, DType::kF32);
+  const Ex high = Op("maximum", n.Reduce("reduce_max", x, {}, false), zero);
+  const Ex low = Op("minimum", n.Reduce("reduce_min", x, {}, false), zero);
+  const Ex span = (high - low) / 255.0;
+  const Ex scale = Select(Op("equal", span, zero), n.Scalar(1, DType::kF32), span);
+  const Ex point = n.ex(Quantize(n, -low / scale, n.ex({}), DType::kU8));
+  return {n.ex(Quantize(n, x / scale, n.ex(n.b.Cast(point, DType::kF32)), DType::kU8)), scale, point};
 }
 
 const std::span<const OpRow> kQuantizeRows = kRows;

@@ -6,6 +6,7 @@
 
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/fourier.h"
 #include "ir/numeric.h"
 
 namespace tenon::onnx {
@@ -51,6 +52,21 @@ Waves MakeWaves(NodeContext& n, std::int64_t length, std::int64_t bins, DType dt
           n.b.Constant(ir::FromDoubles(dtype, {length, bins}, s))};
 }
 
+// [length / 2 + 1, length]: from half the spectrum of a real signal to the signal; what is left out mirrors the rest.
+Waves HalfWaves(NodeContext& n, std::int64_t length, DType dtype) {
+  const std::int64_t bins = length / 2 + 1;
+  std::vector<double> c, s;
+  for (std::int64_t k = 0; k < bins; ++k)
+    for (std::int64_t i = 0; i < length; ++i) {
+      const double angle = 2 * kPi * static_cast<double>(i * k % length) / static_cast<double>(length);
+      const double weight = (k == 0 || 2 * k == length ? 1.0 : 2.0) / static_cast<double>(length);
+      c.push_back(std::cos(angle) * weight);
+      s.push_back(k == 0 || 2 * k == length ? 0.0 : std::sin(angle) * weight);
+    }
+  return {n.b.Constant(ir::FromDoubles(dtype, {bins, length}, c)),
+          n.b.Constant(ir::FromDoubles(dtype, {bins, length}, s))};
+}
+
 // Transforms the last axis of a real part and an optional imaginary part; gives [..., bins, 2].
 Ex Transform(NodeContext& n, Ex real, Ex imaginary, const Waves& waves) {
   const auto times = [&](Ex x, Value w) { return n.Apply("matmul", {x, w}); };
@@ -80,21 +96,23 @@ Status Dft(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axis_value, shape.rank()));
   if (axis == shape.rank() - 1 || shape[-1].is_symbolic() || (shape[-1] != Dim(1) && shape[-1] != Dim(2)))
     return n.Fail(fmt::format("axis {} of {}", axis, shape.to_string()));
-  if (inverse && onesided) return n.Unsupported("an inverse transform of half a spectrum");
+  const bool half = inverse && onesided;  // half a spectrum of a real signal
   std::int64_t length = shape[axis].try_value().value_or(0);
+  if (half) length = 2 * (length - 1);
   if (n.has(1)) {
     TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(1, "dft_length"));
     length = static_cast<std::int64_t>(given);
   }
   if (length < 1 || length > kMostLength) return n.Unsupported(fmt::format("a transform of length {}", length));
   Ex x = n.x(0);
-  if (shape[axis] != Dim(length)) {
+  const std::int64_t needed = half ? length / 2 + 1 : length;
+  if (shape[axis] != Dim(needed)) {
     if (shape[axis].is_symbolic()) return n.Unsupported("cutting or padding an axis of unknown size");
     const std::int64_t have = shape[axis].value();
-    if (have > length) x = n.SliceAxis(x, axis, 0, length);
-    if (have < length) {
+    if (have > needed) x = n.SliceAxis(x, axis, 0, needed);
+    if (have < needed) {
       std::vector<Dim> low(shape.dims().size(), Dim(0)), high = low;
-      high[static_cast<std::size_t>(axis)] = length - have;
+      high[static_cast<std::size_t>(axis)] = needed - have;
       x = n.Apply("pad", {x}, {{"low", Shape(low)}, {"high", Shape(high)}});
     }
   }
@@ -111,6 +129,20 @@ Status Dft(NodeContext& n) {
   back.push_back(rank);
   const auto moved = [&](std::int64_t k) { return n.Transpose(PartOf(n, x, k), there); };
   TENON_RETURN_IF_ERROR(n.b.status());
+  if (half) {
+    if (shape[-1] != Dim(2))
+      return n.Fail(fmt::format("half a spectrum of {}, expected complex numbers", shape.to_string()));
+    const Waves real = HalfWaves(n, length, n.dtype(0));
+    const Ex y = n.Apply("matmul", {moved(0), real.cosine}) - n.Apply("matmul", {moved(1), real.sine});
+    n.Out(0, n.Transpose(n.Add("expand_dims", {y}, {{"axes", Ints{-1}}}), back));
+    return {};
+  }
+  if (shape[-1] == Dim(2) && !onesided && WritesOut(length)) {
+    const Ex y = WrittenOutTransform(n, moved(0), moved(1), length, inverse ? 1 : -1,
+                                     inverse ? 1.0 / static_cast<double>(length) : 1.0);
+    n.Out(0, n.Transpose(y, back));
+    return {};
+  }
   n.Out(0, n.Transpose(Transform(n, moved(0), shape[-1] == Dim(2) ? moved(1) : n.ex({}), waves), back));
   return {};
 }

@@ -87,6 +87,11 @@ Status CastOp(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const DType to, CastTarget(n));
   return CastTo(n, to);
 }
+Status BitCast(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const DType to, CastTarget(n));
+  n.Out(0, n.Add("bitcast", {n.in(0)}, {{"dtype", to}}));
+  return {};
+}
 Status CastLike(NodeContext& n) { return CastTo(n, n.dtype(1)); }
 
 // A value of one element, broadcast to dims that an input gives.
@@ -150,6 +155,7 @@ const OpRow kRows[] = {
      "value:t sparse_value:st value_float:f value_floats:fs value_int:i value_ints:is value_string:s value_strings:ss",
      Constant},
     {"Cast", 1, 1, 1, "to:i/s saturate:i round_mode:s", CastOp},
+    {"BitCast", 1, 1, 1, "to:i", BitCast},
     {"CastLike", 2, 2, 1, "saturate:i round_mode:s", CastLike},
     {"ConstantOfShape", 1, 1, 1, "value:t", ConstantOfShape},
     {"EyeLike", 1, 1, 1, "dtype:i k:i", EyeLike},

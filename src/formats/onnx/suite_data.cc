@@ -1,4 +1,4 @@
-#include "formats/onnx/test_data.h"
+#include "formats/onnx/suite_data.h"
 
 #include <fmt/format.h>
 
