@@ -8,6 +8,7 @@
 // thread.
 #pragma once
 #include "tenon/ops/activation.h"  // IWYU pragma: export
+#include "tenon/ops/as_dims.h"  // IWYU pragma: export
 #include "tenon/ops/binary.h"  // IWYU pragma: export
 #include "tenon/ops/broadcast.h"  // IWYU pragma: export
 #include "tenon/ops/cast.h"  // IWYU pragma: export

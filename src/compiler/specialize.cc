@@ -54,6 +54,11 @@ Result<Graph> Specialize(const Graph& graph, std::span<const std::vector<std::in
       // What this node defines may now be a number.
       TENON_RETURN_IF_ERROR(symbols.Bind(n.outputs[k].type, out.type(outputs[k]), n.op->name));
       out.output(outputs[k]).record = n.outputs[k].record;
+      const SymbolicValue &was = n.outputs[k].symbolic, &now = out.output(outputs[k]).symbolic;
+      for (std::size_t e = 0; was && now && e < was->size() && e < now->size(); ++e)
+        if (const std::optional<std::int64_t> number = (*now)[e].try_value();
+            number && !(*was)[e].symbol_name().empty())
+          symbols.Set((*was)[e].symbol_name(), *number);
     }
     moved[static_cast<std::size_t>(id)] = outputs;
   }

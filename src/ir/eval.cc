@@ -1,5 +1,7 @@
 #include "ir/eval.h"
 
+#include <algorithm>
+
 #include <new>
 #include <stdexcept>
 
@@ -81,6 +83,17 @@ Status SymbolBinding::Bind(const Type& declared, const Type& concrete, std::stri
     if (value.ok() && *value != *got) return mismatch();  // symbols still unknown: nothing to compare with
   }
   return {};
+}
+
+void SymbolBinding::BindElements(const std::vector<Dim>& elements, const Literal& value) {
+  const bool open = std::any_of(elements.begin(), elements.end(), [&](const Dim& d) {
+    return !d.symbol_name().empty() && !Find(d.symbol_name());
+  });
+  if (!open || value.size() != static_cast<std::int64_t>(elements.size())) return;
+  const std::vector<std::int64_t> numbers = ToInts(value);
+  for (std::size_t i = 0; i < elements.size(); ++i)
+    if (const std::string_view name = elements[i].symbol_name(); !name.empty())
+      values_.emplace(std::string(name), numbers[i]);
 }
 
 std::optional<std::int64_t> SymbolBinding::Find(std::string_view name) const {
@@ -254,6 +267,7 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
       for (std::size_t k = 0; k < n.outputs.size(); ++k) {
         const Type type = options.float64 ? WidenFloats(n.outputs[k].type) : n.outputs[k].type;
         TENON_RETURN_IF_ERROR(symbols.Bind(type, (*out)[k].type(), n.op->name));
+        if (n.outputs[k].symbolic) symbols.BindElements(*n.outputs[k].symbolic, (*out)[k].literal());
         if (options.observer) options.observer({id, static_cast<std::int32_t>(k)}, (*out)[k]);
       }
       values[static_cast<std::size_t>(id)] = *std::move(out);

@@ -84,6 +84,8 @@ Result<std::vector<Datum>> EvalGraph(const Graph& graph, std::vector<Datum> inpu
 class SymbolBinding {
  public:
   Status Bind(const Type& declared, const Type& concrete, std::string_view what);
+  /// Gives the symbols among the elements of an integer tensor that have no number yet the numbers in `value`.
+  void BindElements(const std::vector<Dim>& elements, const Literal& value);
   void Set(std::string_view name, std::int64_t value) { values_[std::string(name)] = value; }
   std::optional<std::int64_t> Find(std::string_view name) const;
   /// dims attributes and sub-graphs untouched; kFailedPrecondition when a symbol has no number yet.

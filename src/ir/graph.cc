@@ -35,6 +35,31 @@ std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
     state[static_cast<std::size_t>(v.node)] = 2;
     order.push_back(v.node);
   }
+  // A dim that a node names stands on the node that gives the dim its number.
+  std::unordered_map<std::string, std::int32_t> definers;
+  for (std::int32_t id = 0; id < size(); ++id) {
+    if (!node(id).op->Is(kDefinesDims)) continue;
+    for (const Output& o : node(id).outputs)
+      if (o.symbolic)
+        for (const Dim& d : *o.symbolic)
+          if (!d.symbol_name().empty()) definers.emplace(d.symbol_name(), id);
+  }
+  std::unordered_map<std::int32_t, std::vector<std::int32_t>> needs;
+  for (std::int32_t id = 0; id < size() && !definers.empty(); ++id)
+    for (const auto& [name, value] : node(id).attrs)
+      if (const Shape* dims = std::get_if<Shape>(&value); dims != nullptr && !dims->is_static())
+        for (const Dim& d : dims->dims())
+          for (const std::string& symbol : d.symbols())
+            if (const auto it = definers.find(symbol); it != definers.end()) needs[id].push_back(it->second);
+  const auto needed = [&](std::int32_t id, std::size_t i) {
+    const Node& n = node(id);
+    if (i < n.inputs.size()) return n.inputs[i].valid() ? n.inputs[i].node : -1;
+    return needs.at(id)[i - n.inputs.size()];
+  };
+  const auto count_needed = [&](std::int32_t id) {
+    const auto it = needs.find(id);
+    return node(id).inputs.size() + (it == needs.end() ? 0 : it->second.size());
+  };
   std::vector<std::pair<std::int32_t, std::size_t>> stack;
   for (const Value root : outputs_) {
     if (!root.valid() || state[static_cast<std::size_t>(root.node)] != 0) continue;
@@ -42,19 +67,18 @@ std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
     state[static_cast<std::size_t>(root.node)] = 1;
     while (!stack.empty()) {
       auto& [id, next] = stack.back();
-      const Node& n = node(id);
-      if (next == n.inputs.size()) {
+      if (next == count_needed(id)) {
         state[static_cast<std::size_t>(id)] = 2;
         order.push_back(id);
         stack.pop_back();
         continue;
       }
-      const Value v = n.inputs[next++];
-      if (!v.valid() || state[static_cast<std::size_t>(v.node)] == 2) continue;
-      if (state[static_cast<std::size_t>(v.node)] == 1)
-        fail(Code::kInternal, "Graph: a cycle through " + std::string(node(v.node).op->name));
-      state[static_cast<std::size_t>(v.node)] = 1;
-      stack.emplace_back(v.node, 0);
+      const std::int32_t below = needed(id, next++);
+      if (below < 0 || state[static_cast<std::size_t>(below)] == 2) continue;
+      if (state[static_cast<std::size_t>(below)] == 1)
+        fail(Code::kInternal, "Graph: a cycle through " + std::string(node(below).op->name));
+      state[static_cast<std::size_t>(below)] = 1;
+      stack.emplace_back(below, 0);
     }
   }
   std::vector<std::int32_t> position(nodes_.size(), -1);

@@ -121,6 +121,7 @@ enum Traits : std::uint32_t {
   kAccumulates = 128,      // exactness class: sums many terms, the order may differ between backends
   kControl = 256,          // holds sub-graphs
   kIntegersAsFloat = 512,  // the public function takes integers as f32 (divide is true division there)
+  kDefinesDims = 1024,     // its values are dims of others (by symbols): it stays as long as one of them is used
 };  // neither kExact nor kAccumulates: elementwise rounding, a few ulp
 
 /// The same meaning in another format: "OnnxType theirs=ours theirs=ours" (attribute names that differ). Only when the

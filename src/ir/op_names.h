@@ -10,6 +10,7 @@ inline constexpr std::string_view kAcosh = "acosh";
 inline constexpr std::string_view kAdd = "add";
 inline constexpr std::string_view kArgmax = "argmax";
 inline constexpr std::string_view kArgmin = "argmin";
+inline constexpr std::string_view kAsDims = "as_dims";
 inline constexpr std::string_view kAsin = "asin";
 inline constexpr std::string_view kAsinh = "asinh";
 inline constexpr std::string_view kAtan = "atan";

@@ -108,8 +108,15 @@ std::vector<Value> InlineNodes(Builder& b, const Graph& body, std::span<const Va
       for (const Dim& d : dims->dims()) outside.push_back(d.substitute(lookup));
       attrs.Set(name, Shape(std::move(outside)));
     }
+    if (n.op->Is(kDefinesDims)) attrs.Erase("symbols");  // a copy defines dims of its own
     std::vector<Value> outputs = b.AddAll(*n.op, std::move(inputs), std::move(attrs));
-    for (std::size_t k = 0; k < outputs.size(); ++k) learn(n.outputs[k].type, b.type(outputs[k]));
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      learn(n.outputs[k].type, b.type(outputs[k]));
+      const SymbolicValue &inside = n.outputs[k].symbolic, &outside = b.graph().output(outputs[k]).symbolic;
+      for (std::size_t e = 0; inside && outside && e < inside->size() && e < outside->size(); ++e)
+        if (const std::string_view name = (*inside)[e].symbol_name(); !name.empty())
+          symbols.emplace(std::string(name), (*outside)[e]);
+    }
     moved[static_cast<std::size_t>(id)] = std::move(outputs);
   }
   std::vector<Value> out;

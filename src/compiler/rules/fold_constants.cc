@@ -36,7 +36,7 @@ Result<Patch> FoldConstants(RuleContext& ctx, std::int32_t id) {
     std::memcpy(one.mutable_raw().data(), l.raw().data(), one.nbytes());
     return Patch{ctx.b.Add("broadcast_to", {ctx.b.Constant(std::move(one))}, {{"dims", l.shape()}})};
   }
-  if (n.op->name == "broadcast_to" || n.op->Is(kControl)) return Patch();
+  if (n.op->name == "broadcast_to" || n.op->Is(kControl) || n.op->Is(kDefinesDims)) return Patch();
   std::int64_t in = 0, out = 0;
   for (const Output& o : n.outputs) {
     if (!o.type.is_static()) return Patch();

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 #include "ir/numeric.h"
 
 namespace tenon::onnx {
@@ -129,15 +130,24 @@ Status ScatterElements(NodeContext& n) {
 }
 
 Status OneHot(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const double depth_value, n.NeedFloat(1, "depth"));
-  const auto depth = static_cast<std::int64_t>(depth_value);
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank + 1));
   const Ex raw = n.ex(n.b.Cast(n.in(0), DType::kI64));
-  const Ex indices = Select(Op("less", raw, n.Scalar(0, DType::kI64)), raw + static_cast<double>(depth), raw);
-  const Value hot =
-      n.Add("one_hot", {indices}, {{"depth", depth}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
-  const Ex on = Op("greater", n.ex(hot), n.Scalar(0, DType::kI32));
+  const Ex depth = ScalarOf(n, n.in(1));
+  const Ex indices = Select(Op("less", raw, n.Scalar(0, DType::kI64)), raw + depth, raw);
+  Ex on;
+  if (const std::optional<Literal> known = n.Const(1); known && known->size() == 1) {
+    const Value hot = n.Add(
+        "one_hot", {indices},
+        {{"depth", static_cast<std::int64_t>(known->at(0))}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
+    on = Op("greater", n.ex(hot), n.Scalar(0, DType::kI32));
+  } else {
+    TENON_ASSIGN_OR_RETURN(const Dim count, DimOf(n, n.b.Cast(n.in(1), DType::kI64), "depth"));
+    std::vector<Dim> dims(static_cast<std::size_t>(rank) + 1, Dim(1));
+    dims[static_cast<std::size_t>(axis)] = count;
+    on = Op("equal", n.Apply("expand_dims", {indices}, {{"axes", Ints{axis}}}),
+            n.Reshape(n.Iota(count, DType::kI64), std::move(dims)));
+  }
   const Ex off_value = n.Reshape(n.SliceAxis(n.in(2), 0, 0, 1), {}),
            on_value = n.Reshape(n.SliceAxis(n.in(2), 0, 1, 2), {});
   n.Out(0, Select(on, on_value, off_value));
@@ -145,21 +155,23 @@ Status OneHot(NodeContext& n) {
 }
 
 Status TopK(NodeContext& n) {
-  std::int64_t k = n.Int("k", -1);
-  if (n.opset >= 10) {
-    if (!n.has(1)) return n.Fail("k is left out");
-    TENON_ASSIGN_OR_RETURN(const double value, n.NeedFloat(1, "k"));
-    k = static_cast<std::int64_t>(value);
-  }
-  if (k < 0) return n.Fail(fmt::format("k is {}", k));
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank));
-  const std::vector<Value> out = n.b.AddAll("top_k", {n.in(0)},
-                                            {{"k", k},
-                                             {"axis", std::int64_t{axis}},
-                                             {"largest", n.Int("largest", 1) != 0},
-                                             {"sorted", n.Int("sorted", 1) != 0}});
-  for (std::size_t i = 0; i < out.size(); ++i) n.Out(static_cast<int>(i), out[i]);
+  Dim k = n.Int("k", -1);
+  if (n.opset >= 10) {
+    TENON_ASSIGN_OR_RETURN(k, DimOf(n, n.in(1), "k"));
+  }
+  // With a k that only the run knows: all of them, sorted, and the first k of these.
+  const Dim most = k.is_symbolic() ? n.b.shape(n.in(0))[axis] : k;
+  if (most.is_symbolic()) return n.Unsupported("a k that is computed when the model runs, of an axis of unknown size");
+  if (most.value() < 0) return n.Fail(fmt::format("k is {}", most.value()));
+  std::vector<Value> out = n.b.AddAll("top_k", {n.in(0)},
+                                      {{"k", most.value()},
+                                       {"axis", std::int64_t{axis}},
+                                       {"largest", n.Int("largest", 1) != 0},
+                                       {"sorted", n.Int("sorted", 1) != 0 || k.is_symbolic()}});
+  for (std::size_t i = 0; i < out.size(); ++i)
+    n.Out(static_cast<int>(i), k.is_symbolic() ? n.SliceAxis(out[i], axis, 0, k).v : out[i]);
   return {};
 }
 
@@ -226,13 +238,20 @@ Status Range(NodeContext& n) {
 }
 
 Status Cumulative(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const double axis_value, n.NeedFloat(1, "axis"));
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
-  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(static_cast<std::int64_t>(axis_value), rank));
-  n.Out(0, n.Add(n.row.ours, {n.in(0)},
+  const auto along = [&](ir::Builder& b, const std::vector<Value>& in, int axis) {
+    return b.Add(n.row.ours, {in[0]},
                  {{"axis", std::int64_t{axis}},
                   {"exclusive", n.Int("exclusive", 0) != 0},
-                  {"reverse", n.Int("reverse", 0) != 0}}));
+                  {"reverse", n.Int("reverse", 0) != 0}});
+  };
+  if (!n.Const(1)) {
+    n.Out(0, SwitchAxis(n, n.in(1), rank, {n.in(0)}, along));
+    return {};
+  }
+  TENON_ASSIGN_OR_RETURN(const double axis_value, n.NeedFloat(1, "axis"));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(static_cast<std::int64_t>(axis_value), rank));
+  n.Out(0, along(n.b, {n.in(0)}, axis));
   return {};
 }
 

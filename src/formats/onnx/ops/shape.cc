@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 
 namespace tenon::onnx {
 namespace {
@@ -105,8 +106,38 @@ Result<Ints> AxesOf(NodeContext& n) {
   return n.NeedInts(1, "axes");
 }
 
+// The axes stand in an input and only the run knows them, but how many there are is known.
+bool HasRunTimeAxes(NodeContext& n) {
+  return n.opset >= 13 && n.has(1) && !n.Const(1) && n.b.ranked(n.in(1)) && n.b.shape(n.in(1)).rank() == 1 &&
+         !n.b.shape(n.in(1))[0].is_symbolic();
+}
+
+Status SqueezeRunTimeAxes(NodeContext& n, const Shape& shape) {
+  const std::int64_t left = shape.rank() - n.b.shape(n.in(1))[0].value();
+  if (left < 0) return n.Fail(fmt::format("more axes than the rank {}", shape.rank()));
+  const Ex kept = n.Reshape(n.Add("nonzero", {Op("logical_not", AxisMask(n, n.in(1), shape.rank()))}), {left});
+  const Value dims = n.Add("gather", {n.ShapeValue(n.in(0)), kept}, {{"axis", std::int64_t{0}}});
+  TENON_ASSIGN_OR_RETURN(std::vector<Dim> to, DimsOf(n, dims, "the dims that are left"));
+  n.Out(0, n.Reshape(n.in(0), std::move(to)));
+  return {};
+}
+
+Status UnsqueezeRunTimeAxes(NodeContext& n, const Shape& shape) {
+  const int rank = shape.rank() + static_cast<int>(n.b.shape(n.in(1))[0].value());
+  const Ex one = n.Scalar(1, DType::kI64), mask = AxisMask(n, n.in(1), rank);
+  // Axis i of the result that is not new is the axis whose number is the count of such axes before it.
+  const Ex old = Select(mask, n.Scalar(0, DType::kI64), one);
+  const Ex from = n.Apply("cumsum", {old}, {{"axis", std::int64_t{0}}, {"exclusive", true}});
+  const Value dims = n.Add("concat", {n.ShapeValue(n.in(0)), n.IntVector({1})}, {{"axis", std::int64_t{0}}});
+  const Ex wide = Select(mask, one, n.Apply("gather", {dims, from}, {{"axis", std::int64_t{0}}}));
+  TENON_ASSIGN_OR_RETURN(std::vector<Dim> to, DimsOf(n, wide, "the dims with the new ones"));
+  n.Out(0, n.Reshape(n.in(0), std::move(to)));
+  return {};
+}
+
 Status Squeeze(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  if (HasRunTimeAxes(n)) return SqueezeRunTimeAxes(n, shape);
   TENON_ASSIGN_OR_RETURN(const Ints given, AxesOf(n));
   TENON_ASSIGN_OR_RETURN(Ints axes, n.Axes(given, shape.rank()));
   if (n.opset < 13 ? !n.HasAttr("axes") : !n.has(1))
@@ -126,6 +157,7 @@ Status Squeeze(NodeContext& n) {
 Status Unsqueeze(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
   if (n.opset >= 13 && !n.has(1)) return n.Fail("the axes are left out");
+  if (HasRunTimeAxes(n)) return UnsqueezeRunTimeAxes(n, shape);
   TENON_ASSIGN_OR_RETURN(const Ints given, AxesOf(n));
   const int rank = shape.rank() + static_cast<int>(given.size());
   TENON_ASSIGN_OR_RETURN(const Ints axes, n.Axes(given, rank));
@@ -208,9 +240,7 @@ Status Split(NodeContext& n) {
   const Dim whole = shape[axis];
   std::vector<Dim> sizes;
   if (n.has(1)) {
-    const std::optional<std::vector<Dim>> given = n.Symbolic(n.in(1));
-    if (!given) return n.Unsupported("sizes that are computed when the model runs");
-    sizes = *given;
+    TENON_ASSIGN_OR_RETURN(sizes, DimsOf(n, n.in(1), "the sizes of the parts"));
   } else if (n.HasAttr("split")) {
     for (const std::int64_t size : n.IntList("split")) sizes.emplace_back(size);
   } else {
@@ -249,14 +279,11 @@ Status Split(NodeContext& n) {
 
 Status Tile(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
-  const std::optional<std::vector<Dim>> repeats = n.Symbolic(n.in(1));
-  if (!repeats) return n.Unsupported("repeats that are computed when the model runs");
   if (n.opset < 6) return n.Unsupported("Tile before opset 6");
-  if (static_cast<int>(repeats->size()) != rank)
-    return n.Fail(fmt::format("{} repeats for rank {}", repeats->size(), rank));
-  for (const Dim& repeat : *repeats)
-    if (repeat.try_value().value_or(0) < 0) return n.Fail(fmt::format("{} repeats", repeat.to_string()));
-  n.Out(0, n.Add("tile", {n.in(0)}, {{"repeats", Shape(*repeats)}}));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> repeats, DimsOf(n, n.in(1), "repeats"));
+  if (static_cast<int>(repeats.size()) != rank)
+    return n.Fail(fmt::format("{} repeats for rank {}", repeats.size(), rank));
+  n.Out(0, n.Add("tile", {n.in(0)}, {{"repeats", Shape(repeats)}}));
   return {};
 }
 

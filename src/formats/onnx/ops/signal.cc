@@ -7,6 +7,7 @@
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/fourier.h"
+#include "formats/onnx/ops/run_time.h"
 #include "ir/numeric.h"
 
 namespace tenon::onnx {
@@ -17,8 +18,7 @@ constexpr std::int64_t kMostLength = 8192;
 
 // a0 - a1 cos(2 pi i / N) + a2 cos(4 pi i / N), with N = size, or size - 1 when not periodic.
 Status MakeWindow(NodeContext& n) {
-  const std::optional<std::vector<Dim>> size = n.Symbolic(n.in(0));
-  if (!size || size->size() != 1) return n.Unsupported("a size that is computed when the model runs");
+  TENON_ASSIGN_OR_RETURN(const Dim size, DimOf(n, n.in(0), "the size"));
   TENON_ASSIGN_OR_RETURN(const DType to, ToDType(static_cast<DataTypeNumber>(n.Int("output_datatype", kFloat))));
   const bool periodic = n.Int("periodic", 1) != 0;
   double a0 = 0.5, a1 = 0.5, a2 = 0;
@@ -29,7 +29,7 @@ Status MakeWindow(NodeContext& n) {
     a0 = 0.42;
     a2 = 0.08;
   }
-  const Ex at = n.Iota((*size)[0], DType::kF64);
+  const Ex at = n.Iota(size, DType::kF64);
   const Ex whole = n.Reshape(n.b.Cast(n.in(0), DType::kF64), {}) - (periodic ? 0.0 : 1.0);
   const Ex angle = at * (2 * kPi) / whole;
   n.Out(0, n.b.Cast(a0 - Op("cos", angle) * a1 + Op("cos", angle * 2.0) * a2, to));

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 
 namespace tenon::onnx {
 namespace {
@@ -29,18 +30,38 @@ Dim Clamp(const Dim& bound, const Dim& size) {
   return Dim::min(at, size);
 }
 
-// A slice whose bounds only the run knows, of one axis and step 1: the indices that lie between them.
-Result<Value> DynamicSlice(NodeContext& n, Value x, Value start, Value end, int axis) {
-  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(x));
-  const Ex index = n.Iota(shape[axis], DType::kI64);
-  const Ex size = n.Reshape(n.SliceAxis(n.ShapeValue(x), 0, axis, axis + 1), {});
-  const auto bound = [&](Value v) {
-    const Ex at = n.Reshape(n.b.Cast(v, DType::kI64), {});
-    return Select(Op("less", at, n.Scalar(0, DType::kI64)), at + size, at);
-  };
-  const Ex inside = Op("logical_and", Op("greater_equal", index, bound(start)), Op("less", index, bound(end)));
-  const Ex rows = n.Apply("squeeze", {n.Add("nonzero", {inside})}, {{"axes", Ints{0}}});
-  return n.Add("gather", {x, rows}, {{"axis", std::int64_t{axis}}});
+// A slice whose bounds, steps or axes only the run knows.
+Status RunTimeSlice(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Shape count, n.ShapeOf(n.in(1)));
+  Value x = n.in(0);
+  const Ex one = n.Scalar(1, DType::kI64);
+  const auto number = [&](int input, int i) { return ScalarOf(n, n.SliceAxis(n.in(input), 0, i, i + 1)); };
+  if ((!n.has(3) || n.Const(3)) && count.rank() == 1 && !count[0].is_symbolic()) {
+    Ints axes;
+    for (std::int64_t i = 0; i < count[0].value(); ++i) axes.push_back(i);
+    if (n.has(3)) {
+      TENON_ASSIGN_OR_RETURN(axes, n.NeedInts(3, "axes"));
+    }
+    TENON_ASSIGN_OR_RETURN(axes, n.Axes(axes, rank));
+    if (static_cast<std::int64_t>(axes.size()) != count[0].value())
+      return n.Fail(fmt::format("{} starts for {} axes", count[0].value(), axes.size()));
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const int at = static_cast<int>(i);
+      x = SliceRange(n, x, static_cast<int>(axes[i]), number(1, at), number(2, at), n.has(4) ? number(4, at) : one);
+    }
+    n.Out(0, x);
+    return {};
+  }
+  // Every axis is cut; those that are not named from their beginning to their end.
+  const Value axes = n.has(3) ? n.in(3) : n.Iota(count[0], DType::kI64).v;
+  const Ex starts = SpreadOverAxes(n, axes, n.in(1), rank, 0);
+  const Ex ends = SpreadOverAxes(n, axes, n.in(2), rank, static_cast<double>(std::numeric_limits<std::int32_t>::max()));
+  const Ex steps = n.has(4) ? SpreadOverAxes(n, axes, n.in(4), rank, 1) : n.Broadcast(one, {rank});
+  for (int axis = 0; axis < rank; ++axis)
+    x = SliceRange(n, x, axis, ElementOf(n, starts, axis), ElementOf(n, ends, axis), ElementOf(n, steps, axis));
+  n.Out(0, x);
+  return {};
 }
 
 struct Bounds {
@@ -100,21 +121,13 @@ Status Slice(NodeContext& n) {
     axes = n.IntList("axes");
   } else {
     if (n.num_inputs() < 3) return n.Fail("starts or ends are left out");
+    const std::optional<std::vector<Dim>> starts = n.Symbolic(n.in(1)), ends = n.Symbolic(n.in(2));
+    if (!starts || !ends || (n.has(3) && !n.Const(3)) || (n.has(4) && !n.Const(4))) return RunTimeSlice(n);
     if (n.has(3)) {
       TENON_ASSIGN_OR_RETURN(axes, n.NeedInts(3, "axes"));
     }
     if (n.has(4)) {
       TENON_ASSIGN_OR_RETURN(bounds.steps, n.NeedInts(4, "steps"));
-    }
-    const std::optional<std::vector<Dim>> starts = n.Symbolic(n.in(1)), ends = n.Symbolic(n.in(2));
-    if (!starts || !ends) {
-      const bool single = axes.size() <= 1 && (bounds.steps.empty() || bounds.steps == Ints{1});
-      if (!single) return n.Unsupported("several axes or steps with bounds that are computed when the model runs");
-      TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
-      TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axes.empty() ? 0 : axes[0], rank));
-      TENON_ASSIGN_OR_RETURN(const Value out, DynamicSlice(n, n.in(0), n.in(1), n.in(2), axis));
-      n.Out(0, out);
-      return {};
     }
     bounds.starts = *starts;
     bounds.ends = *ends;
@@ -158,6 +171,39 @@ Result<Value> PadBy(NodeContext& n, Value x, std::vector<Dim> low, std::vector<D
       {{"low", Shape(std::move(low))}, {"high", Shape(std::move(high))}, {"mode", std::move(mode)}, {"value", value}});
 }
 
+// Amounts that only the run knows, i64 [rank] each: what is below 0 is cut off first.
+Result<Value> PadByRunTime(NodeContext& n, Value x, Ex low, Ex high, std::string mode, Ex value) {
+  const Ex zero = n.Scalar(0, DType::kI64);
+  const auto positive = [&](Ex v) { return Op("maximum", v, zero); };
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> starts, DimsOf(n, positive(-low), "what is cut off in front"));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> limits,
+                         DimsOf(n, n.ex(n.ShapeValue(x)) - positive(-high), "what is left"));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> before, DimsOf(n, positive(low), "pads"));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> after, DimsOf(n, positive(high), "pads"));
+  x = n.Add("slice", {x}, {{"starts", Shape(starts)}, {"limits", Shape(limits)}});
+  const auto pad = [&](Value v, double with) {
+    return n.Apply("pad", {v}, {{"low", Shape(before)}, {"high", Shape(after)}, {"mode", mode}, {"value", with}});
+  };
+  if (mode != "constant" || !value.v.valid()) return pad(x, 0).v;
+  if (const std::optional<Literal> known = n.Const(value); known && known->size() == 1) return pad(x, known->at(0)).v;
+  // A value that only the run knows stands where nothing of x came to stand.
+  const Ex outside = Op("greater", pad(n.b.Cast(n.b.ZerosLike(x), DType::kI32), 1), n.Scalar(0, DType::kI32));
+  return Select(outside, n.Reshape(value, {}), pad(x, 0)).v;
+}
+
+Status PadRunTime(NodeContext& n, int rank, std::string mode) {
+  const Value axes = n.has(3) ? n.in(3) : n.Iota(rank, DType::kI64).v;
+  TENON_ASSIGN_OR_RETURN(const Shape named, n.ShapeOf(axes));
+  TENON_ASSIGN_OR_RETURN(const Shape given, n.ShapeOf(n.in(1)));
+  if (named.rank() != 1 || given.rank() != 1 || Dim::equal(named[0] * 2, given[0]) == Truth::kNo)
+    return n.Fail(fmt::format("pads {} for axes {}", given.to_string(), named.to_string()));
+  const Ex low = SpreadOverAxes(n, axes, n.SliceAxis(n.in(1), 0, 0, named[0]), rank, 0);
+  const Ex high = SpreadOverAxes(n, axes, n.SliceAxis(n.in(1), 0, named[0], named[0] * 2), rank, 0);
+  TENON_ASSIGN_OR_RETURN(const Value out, PadByRunTime(n, n.in(0), low, high, std::move(mode), n.x(2)));
+  n.Out(0, out);
+  return {};
+}
+
 Status Pad(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   const std::string mode = n.String("mode", "constant");
@@ -169,7 +215,8 @@ Status Pad(NodeContext& n) {
     for (const std::int64_t i : n.IntList(n.opset < 2 ? "paddings" : "pads")) pads.emplace_back(i);
   } else {
     const std::optional<std::vector<Dim>> given = n.Symbolic(n.in(1));
-    if (!given) return n.Unsupported("pads that are computed when the model runs");
+    if (!given || (n.has(3) && !n.Const(3)) || (n.has(2) && mode == "constant" && !n.Const(2)))
+      return PadRunTime(n, rank, mode);
     pads = *given;
     if (n.has(2) && mode == "constant") {
       TENON_ASSIGN_OR_RETURN(value, n.NeedFloat(2, "the pad value"));
@@ -195,19 +242,32 @@ Status Pad(NodeContext& n) {
 // Pads with zeros or crops to a size, the odd element at the end.
 Status CenterCropPad(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
-  const std::optional<std::vector<Dim>> target = n.Symbolic(n.in(1));
-  if (!target) return n.Unsupported("a size that is computed when the model runs");
   Ints axes;
   for (int i = 0; i < shape.rank(); ++i) axes.push_back(i);
   if (n.HasAttr("axes")) {
     TENON_ASSIGN_OR_RETURN(axes, n.Axes(n.IntList("axes"), shape.rank()));
+  }
+  const std::optional<std::vector<Dim>> target = n.Symbolic(n.in(1));
+  const bool known = target &&
+                     std::none_of(target->begin(), target->end(), [](const Dim& d) { return d.is_symbolic(); }) &&
+                     shape.is_static();
+  if (!known) {
+    const Ex own = n.ex(n.ShapeValue(n.in(0))), zero = n.Scalar(0, DType::kI64), two = n.Scalar(2, DType::kI64);
+    const Value places = n.IntVector(axes);
+    const Ex wanted =
+        Select(AxisMask(n, places, shape.rank()), SpreadOverAxes(n, places, n.in(1), shape.rank(), 0), own);
+    const Ex more = wanted - own;
+    // Cropping: start = floor(-more / 2).
+    const Ex before = Select(Op("less", more, zero), -Op("floor_divide", -more, two), Op("floor_divide", more, two));
+    TENON_ASSIGN_OR_RETURN(const Value out, PadByRunTime(n, n.in(0), before, more - before, "constant", n.ex({})));
+    n.Out(0, out);
+    return {};
   }
   if (axes.size() != target->size()) return n.Fail(fmt::format("{} sizes for {} axes", target->size(), axes.size()));
   std::vector<Dim> low(shape.dims().size(), Dim(0)), high = low;
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const auto axis = static_cast<std::size_t>(axes[i]);
     const Dim more = (*target)[i] - shape.dims()[axis];
-    if (more.is_symbolic()) return n.Unsupported("a size that depends on run-time dims");
     // Cropping: start = floor(-more / 2).
     const std::int64_t m = more.value(), before = m >= 0 ? m / 2 : -(-m / 2);
     low[axis] = before;
