@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <string>
+
+#include "write_whole.h"
 
 namespace digits {
 namespace {
@@ -94,10 +97,15 @@ bool PlotHistory(const tenon::keras::History& history, const std::string& path) 
   cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
   Panel(c, 70, "loss", history, {{"loss", 0.12, 0.47, 0.71}, {"val_loss", 1.0, 0.5, 0.05}});
   Panel(c, 530, "accuracy", history, {{"accuracy", 0.12, 0.47, 0.71}, {"val_accuracy", 1.0, 0.5, 0.05}});
-  const bool ok = cairo_surface_write_to_png(surface, path.c_str()) == CAIRO_STATUS_SUCCESS;
+  std::string png;
+  const auto append = [](void* to, const unsigned char* data, unsigned size) {
+    static_cast<std::string*>(to)->append(reinterpret_cast<const char*>(data), size);
+    return CAIRO_STATUS_SUCCESS;
+  };
+  const bool drawn = cairo_surface_write_to_png_stream(surface, append, &png) == CAIRO_STATUS_SUCCESS;
   cairo_destroy(c);
   cairo_surface_destroy(surface);
-  return ok;
+  return drawn && WriteWhole(path, png);
 }
 
 }  // namespace digits

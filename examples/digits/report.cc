@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <sstream>
+
+#include "write_whole.h"
 
 namespace digits {
 namespace {
@@ -52,7 +55,7 @@ std::string Image(const std::vector<float>& pixels) {
 bool WriteReport(const Report& report, const std::string& path) {
   std::ifstream plot(report.plot_path, std::ios::binary);
   const std::string png((std::istreambuf_iterator<char>(plot)), std::istreambuf_iterator<char>());
-  std::ofstream out(path);
+  std::ostringstream out;
   out << "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>" << Escape(report.title)
       << "</title><style>body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 "
          "1rem;color:#222}pre{background:#f6f6f6;padding:1rem;overflow-x:auto;font-size:13px;line-height:1.3}"
@@ -72,7 +75,7 @@ bool WriteReport(const Report& report, const std::string& path) {
         << text << "</figcaption></figure>";
   }
   out << "</body></html>\n";
-  return static_cast<bool>(out);
+  return WriteWhole(path, out.str());
 }
 
 }  // namespace digits

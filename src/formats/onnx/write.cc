@@ -102,7 +102,16 @@ Result<std::string> Serialize(const Model& model) {
 Status WriteFile(const Model& model, const std::string& path, const WriteOptions& options) {
   const std::filesystem::path target(path);
   Placements placements;
-  placements.location = options.external_name.empty() ? target.filename().string() + ".data" : options.external_name;
+  placements.location = options.external_name;
+  // A free name, so that the side file of the model that stands there is not touched before that model is.
+  std::vector<std::string> earlier;
+  for (int i = 0; placements.location.empty(); ++i) {
+    std::string name = target.filename().string() + ".data" + (i == 0 ? "" : "-" + std::to_string(i));
+    if (base::FileExists((target.parent_path() / name).string()))
+      earlier.push_back(std::move(name));
+    else
+      placements.location = std::move(name);
+  }
   if (std::filesystem::path(placements.location).has_parent_path())
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: external_name \"{}\" must be a plain file name", path, placements.location));
@@ -130,7 +139,11 @@ Status WriteFile(const Model& model, const std::string& path, const WriteOptions
   TENON_ASSIGN_OR_RETURN(const std::unique_ptr<base::AtomicFile> file, base::AtomicFile::Create(path));
   TENON_RETURN_IF_ERROR(file->Append(bytes));
   if (data != nullptr) TENON_RETURN_IF_ERROR(data->Commit());
-  return file->Commit();
+  TENON_RETURN_IF_ERROR(file->Commit());
+  // What only the replaced model read.
+  for (const std::string& name : earlier)
+    if (std::error_code ignored; data != nullptr) std::filesystem::remove(target.parent_path() / name, ignored);
+  return {};
 }
 
 }  // namespace tenon::onnx
