@@ -25,7 +25,7 @@ class ContextImpl;
 }  // namespace api
 
 /// One worker's buffers, bound once: write inputs, call, read outputs, again and again. Move-only; one thread at a
-/// time; keeps its Executable alive. A call allocates nothing and takes no lock.
+/// time; keeps its Executable alive. A call allocates nothing and takes no lock (oneDNN inside its own calls aside).
 class TENON_API Context {
  public:
   explicit Context(std::unique_ptr<api::ContextImpl> impl);

@@ -191,7 +191,7 @@ namespace {
 class AlongStep : public runtime::Step {
  public:
   AlongStep(bool scatter, DType dtype, bool wide, Dims x, Dims indices, std::size_t axis, BufferId xb, BufferId ib,
-            BufferId ub, BufferId ob, std::string text)
+            BufferId ub, BufferId ob, BufferId position, std::string text)
       : scatter_(scatter),
         dtype_(dtype),
         wide_(wide),
@@ -202,10 +202,11 @@ class AlongStep : public runtime::Step {
         indices_(ib),
         updates_(ub),
         out_(ob),
+        position_(position),
         text_(std::move(text)) {
     reads = {xb, ib};
     if (ub >= 0) reads.push_back(ub);
-    writes = {ob};
+    writes = {ob, position};
     if (scatter && xb != ub) may_overlay.emplace_back(xb, ob);
     strides_ = RowMajor(x_dims_);
   }
@@ -230,7 +231,8 @@ class AlongStep : public runtime::Step {
     T* out = ctx.get<T>(out_);
     if (scatter_ && x != out) std::memcpy(out, x, static_cast<std::size_t>(Product(x_dims_)) * sizeof(T));
     const std::int64_t total = Product(index_dims_), limit = x_dims_[axis_];
-    Dims at(index_dims_.size(), 0);
+    const std::span<std::int64_t> at(ctx.get<std::int64_t>(position_), index_dims_.size());
+    std::ranges::fill(at, 0);
     std::int64_t base = 0;  // of the position, without the axis
     for (std::int64_t i = 0; i < total; ++i) {
       const std::int64_t given = wide_ ? ctx.get<std::int64_t>(indices_)[i] : ctx.get<std::int32_t>(indices_)[i];
@@ -258,7 +260,7 @@ class AlongStep : public runtime::Step {
   bool wide_;
   Dims x_dims_, index_dims_, strides_;
   std::size_t axis_;
-  BufferId x_, indices_, updates_, out_;
+  BufferId x_, indices_, updates_, out_, position_;
   std::string text_;
 };
 
@@ -279,8 +281,9 @@ Result<std::string> EmitAlong(PlanBuilder& b, std::int32_t id) {
   const auto axis = static_cast<std::size_t>(a < 0 ? a + static_cast<std::int64_t>(xd.size()) : a);
   const BufferId xb = scatter ? b.In(x) : b.InBytes(x), ib = b.In(indices), ub = scatter ? b.In(n.inputs[2]) : -1;
   if (!scatter || b.OverlaysInput(out, indices) || b.OverlaysInput(out, n.inputs.back())) b.KeepApart(out);
+  const BufferId ob = b.Out(out), position = b.Scratch(xd.size() * sizeof(std::int64_t));
   b.Add(std::make_unique<AlongStep>(scatter, dtype, b.dtype(indices) == DType::kI64, xd, b.dims(indices), axis, xb, ib,
-                                    ub, b.Out(out), std::string(n.op->name) + " " + b.graph().type(x).to_string()));
+                                    ub, ob, position, std::string(n.op->name) + " " + b.graph().type(x).to_string()));
   return std::string();
 }
 
