@@ -16,7 +16,7 @@ set(TENON_ARROWS
   "formats/native: ir tensor base"
   "formats/onnx: formats/proto_wire ir tensor base"
   "formats/savedmodel: formats/proto_wire ir tensor base"
-  "keras: ir eager runtime data tensor base"
+  "keras: ir eager data tensor base"
   "verify: ir runtime backends/ref tensor base"
   "serve/core: base tensor"
   "serve/config: serve/core formats/proto_wire ir tensor base"
