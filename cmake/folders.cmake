@@ -21,7 +21,9 @@ set(TENON_ARROWS
   "serve/core: base tensor"
   "serve/config: serve/core formats/proto_wire ir tensor base"
   "serve/rest: serve/core base tensor"
-  "serve/servables: serve/core serve/config serve/rest formats/proto_wire formats/savedmodel api ir tensor base"
+  "serve/grpc: serve/core formats/proto_wire formats/savedmodel ir tensor base"
+  "serve/grpc_transport: serve/grpc serve/core tensor base"
+  "serve/servables: serve/core serve/config serve/rest serve/grpc formats/proto_wire formats/savedmodel api ir tensor base"
   "api: ir ops autograd runtime compiler backends/ref backends/cpu eager data keras formats/native formats/onnx formats/savedmodel formats/proto_wire verify tensor base"
-  "tools: base tensor ir runtime compiler api verify serve/core serve/config serve/rest serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
+  "tools: base tensor ir runtime compiler api verify serve/core serve/config serve/rest serve/grpc serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
 )

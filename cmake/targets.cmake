@@ -4,7 +4,7 @@ set(TENON_LIBS fmt::fmt spdlog::spdlog DNNL::dnnl ZLIB::ZLIB OpenSSL::SSL OpenSS
 
 set(object_files "")
 foreach(library IN LISTS TENON_OBJECTS)
-  if(NOT library STREQUAL tenon_tools)
+  if(NOT library STREQUAL tenon_tools AND NOT library STREQUAL tenon_serve_grpc_transport)
     list(APPEND object_files $<TARGET_OBJECTS:${library}>)
   endif()
 endforeach()
@@ -21,6 +21,10 @@ target_include_directories(tenon PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/in
 target_compile_features(tenon PUBLIC cxx_std_20)
 set_target_properties(tenon PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
 add_library(Tenon::tenon ALIAS tenon)
+
+# The transport of gRPC, opened at run time by a server that wants it: nothing else links gRPC.
+add_library(tenon_grpc SHARED $<TARGET_OBJECTS:tenon_serve_grpc_transport>)
+target_link_libraries(tenon_grpc PRIVATE -Wl,--as-needed PkgConfig::GRPC)
 
 # Every src/tools/x_main.cc is a program: tenon_main.cc is the command, the others are ours.
 file(GLOB mains CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tools/*_main.cc)
@@ -41,6 +45,7 @@ endforeach()
 if(TARGET tenon_command)
   add_custom_command(TARGET tenon_command POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E create_symlink tenon ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tensorflow_model_server)
+  add_dependencies(tenon_command tenon_grpc)
 endif()
 
 if(TENON_BUILD_TESTS)
@@ -62,7 +67,13 @@ if(TENON_BUILD_TESTS)
   endfunction()
   foreach(folder IN LISTS TENON_TEST_FOLDERS)
     tenon_test(test_${folder} ${TENON_TESTS_${folder}})
+    if(folder MATCHES "^serve_")
+      add_dependencies(test_${folder} tenon_grpc)
+    endif()
   endforeach()
+  if(TARGET test_serve_grpc_transport)
+    target_link_libraries(test_serve_grpc_transport PRIVATE -Wl,--as-needed PkgConfig::GRPC)
+  endif()
   file(GLOB extra CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*_test.cc)
   foreach(file IN LISTS extra)
     get_filename_component(stem ${file} NAME_WE)
@@ -120,6 +131,7 @@ endif()
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
+install(TARGETS tenon_grpc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS tenon EXPORT TenonTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET tenon_command)
   install(TARGETS tenon_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

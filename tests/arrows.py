@@ -14,7 +14,7 @@ HOMES = {
     r"(oneapi/)?dnnl": ["backends/cpu/onednn/"],
     r"llvm(-c)?/": ["backends/cpu/codegen/"],
     r"spdlog/": ["base/log.cc"],
-    r"(absl|grpc|grpcpp|google/protobuf)/": ["serve/grpc/"],
+    r"(absl|grpc|grpcpp|google/protobuf)/": ["serve/grpc_transport/"],
     r"(cuda|cudnn|cublas|nvrtc)": ["backends/cuda/"],
     r"CLI/": ["tools/"],
     r"gtest/|gmock/": [],

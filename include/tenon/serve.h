@@ -104,7 +104,13 @@ struct ServerOptions {
   int warm_up_iterations = 0;     // how often each of them runs; 0: once
   std::string metrics_path = {};  // a second path of the metrics page, beside /metrics
   std::optional<Tls> rest_tls = {};
-  std::optional<Tls> grpc_tls = {};
+  std::optional<Tls> grpc_tls = {};             // of the TCP port
+  std::string grpc_socket_path = {};            // also serve gRPC on this unix socket
+  int grpc_threads = 0;                         // for gRPC requests that take long; 0: 4 for each CPU
+  std::string grpc_channel_arguments = {};      // "k=v,k=v": arguments of the gRPC library
+  bool grpc_health = false;                     // serve grpc.health.v1
+  bool tensor_content_replies = false;          // Predict replies over gRPC use tensor_content
+  bool check_signature_method = false;          // over gRPC a signature's method name must be that of the call
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
   bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it
@@ -120,8 +126,8 @@ struct ServerOptions {
   int shutdown_timeout_ms = 30'000;    // then wait at most this long for the requests in flight
 };
 
-/// Serves models over HTTP as tensorflow_model_server does. Owns its threads. All members may be called from any
-/// thread; the destructor stops, drains and joins.
+/// Serves models over HTTP and gRPC as tensorflow_model_server does. Owns its threads. All members may be called from
+/// any thread; the destructor stops, drains and joins.
 class TENON_API Server {
  public:
   explicit Server(ServerOptions options);

@@ -38,6 +38,13 @@ Status Check(const ServerFlags& f) {
 Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   TENON_RETURN_IF_ERROR(Check(f));
   serve::ServerOptions o;
+  o.grpc_port = f.port;
+  o.grpc_socket_path = f.grpc_socket_path;
+  o.grpc_threads = f.grpc_max_threads;
+  o.grpc_channel_arguments = f.grpc_channel_arguments;
+  o.grpc_health = f.enable_grpc_healthcheck_service;
+  o.tensor_content_replies = f.enable_serialization_as_tensor_content;
+  o.check_signature_method = f.enable_signature_method_name_check;
   o.rest_port = f.rest_api_port;
   if (f.rest_api_port != 0 && f.rest_api_port == f.port) {
     base::Log(base::LogLevel::kError,

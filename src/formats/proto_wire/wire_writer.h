@@ -67,6 +67,25 @@ class Writer {
       Message(2, std::forward<Body>(body));
     });
   }
+  /// Begins a nested message (or a string) of exactly `size` bytes, which the following calls write: unlike Message it
+  /// moves nothing.
+  void Begin(std::uint32_t field, std::size_t size) {
+    Tag(field, WireType::kLength);
+    RawVarint(size);
+  }
+  /// Content of a Begin as it is.
+  void Raw(std::string_view bytes) { out_.append(bytes); }
+  template <class T>
+    requires std::is_integral_v<T>
+  void RawInteger(T value) {
+    RawVarint(Widen(value));
+  }
+  /// Bytes of an integer as a varint.
+  template <class T>
+    requires std::is_integral_v<T>
+  static std::size_t VarintSize(T value) {
+    return (static_cast<std::size_t>(std::bit_width(Widen(value) | 1)) + 6) / 7;
+  }
   void Reserve(std::size_t bytes) { out_.reserve(bytes); }
   std::size_t size() const { return out_.size(); }
   const std::string& bytes() const& { return out_; }

@@ -23,6 +23,17 @@ Dim NewSymbol(const std::string& input, std::size_t axis, std::set<std::string>*
 
 std::string NodeOf(const std::string& tensor) { return tensor.substr(0, tensor.find(':')); }
 
+/// What the signature says of a port, for those who show it: "x:0 -1,1", "x:0 ?" for any rank, "x:0 " for rank 0; " ref"
+/// behind it for a reference type.
+std::string Declared(const TensorInfo& info) {
+  std::string text = info.name + " ";
+  if (info.shape && info.shape->unknown_rank) text += "?";
+  if (info.shape && !info.shape->unknown_rank)
+    for (std::size_t i = 0; i < info.shape->dims.size(); ++i)
+      text += (i == 0 ? "" : ",") + std::to_string(info.shape->dims[i]);
+  return text + (BaseType(info.dtype) == info.dtype ? "" : " ref");
+}
+
 const TfShape* ShapeAttr(const NodeDef& node, std::string_view name) {
   const auto it = node.attrs.find(name);
   return it == node.attrs.end() ? nullptr : it->second.get<TfShape>();
@@ -123,11 +134,16 @@ Result<ir::Module> Translator::Run() {
   TENON_RETURN_IF_ERROR(FindKeys());
   for (const auto& [name, signature] : meta_.signatures) {
     // The initialiser is run by a session when it loads; tables and assets are set up by their own nodes here.
-    if (name == "__saved_model_init_op" || name == "__saved_model_train_op") continue;
+    if (name == "__saved_model_init_op" || name == "__saved_model_train_op") {
+      for (const auto& [port, info] : signature.outputs) module.metadata["signature." + name] = port + " " + info.name;
+      continue;
+    }
     const Ports inputs(signature.inputs.begin(), signature.inputs.end());
     const Ports outputs(signature.outputs.begin(), signature.outputs.end());
     TENON_ASSIGN_OR_RETURN(ir::Function function, Function(name, inputs, outputs));
     if (!signature.method_name.empty()) function.metadata["method_name"] = signature.method_name;
+    for (const auto& [port, info] : inputs) function.metadata["input." + port] = Declared(info);
+    for (const auto& [port, info] : outputs) function.metadata["output." + port] = Declared(info);
     module.functions.push_back(std::move(function));
   }
   TENON_RETURN_IF_ERROR(Problems());

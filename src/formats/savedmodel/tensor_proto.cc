@@ -67,8 +67,24 @@ void PackNibbles(std::string_view bytes, std::span<std::byte> out) {
     out[i / 2] |= (static_cast<std::byte>(bytes[i]) & std::byte{15}) << (i % 2 == 0 ? 0 : 4);
 }
 
-/// Decodes the value fields to raw elements, at most `limit` bytes. False (with an error in `reader`) when malformed.
-Result<std::string> ReadValues(const TensorProto& tensor, DType dtype, const Place& place, std::size_t limit) {
+/// The packed values when they are elements as they stand in a Literal, in one piece, and all of them: the usual form of a
+/// large float tensor. Empty otherwise, which says nothing about them.
+std::string_view WholeValues(const TensorProto& tensor, DType dtype, const Place& place, std::size_t size) {
+  const ValueField field = FieldOf(dtype);
+  if (field.element != WireType::kFixed32 && field.element != WireType::kFixed64) return {};
+  std::string_view found;
+  Reader reader(tensor.encoded, place);
+  while (reader.Next()) {
+    if (reader.number() != field.number) continue;
+    if (!found.empty()) return {};
+    found = reader.scalar_bytes(field.element);
+  }
+  return reader.status().ok() && found.size() == size ? found : std::string_view();
+}
+
+/// Decodes the value fields to raw elements, at most `limit` bytes; more are an error or are left out.
+Result<std::string> ReadValues(const TensorProto& tensor, DType dtype, const Place& place, std::size_t limit,
+                               bool ignore_surplus) {
   const ValueField field = FieldOf(dtype);
   const std::size_t width = ElementBytes(dtype);
   std::string out;
@@ -88,14 +104,16 @@ Result<std::string> ReadValues(const TensorProto& tensor, DType dtype, const Pla
         out.append(reinterpret_cast<const char*>(&element), width);
       }
     }
-    if (out.size() > limit) return place.Error("more values than its shape has elements");
+    if (out.size() > limit && !ignore_surplus) return place.Error("more values than its shape has elements");
   }
   if (!reader.status().ok()) return reader.status();
   if (out.size() % width != 0) return place.Error("half a value at the end of its values");
+  if (out.size() > limit) out.resize(limit);
   return out;
 }
 
-Result<Literal> StringsOf(const TensorProto& tensor, const Place& place, std::vector<std::int64_t> dims) {
+Result<Literal> StringsOf(const TensorProto& tensor, const Place& place, std::vector<std::int64_t> dims,
+                          bool ignore_surplus) {
   TENON_ASSIGN_OR_RETURN(const std::int64_t size, checked_size(dims));
   std::vector<std::string> strings;
   Reader reader(tensor.encoded, place);
@@ -103,7 +121,10 @@ Result<Literal> StringsOf(const TensorProto& tensor, const Place& place, std::ve
     if (reader.number() == 8) reader.Append(&strings);
   if (!reader.status().ok()) return reader.status();
   const auto wanted = static_cast<std::size_t>(size);
-  if (strings.size() > wanted) return place.Error("more strings than its shape has elements");
+  if (strings.size() > wanted) {
+    if (!ignore_surplus) return place.Error("more strings than its shape has elements");
+    strings.resize(wanted);
+  }
   const std::size_t repeated = strings.empty() ? 0 : strings.back().size();
   if (wanted - strings.size() > kMaxSplatBytes / (repeated + sizeof(std::string)))
     return Status(Code::kResourceExhausted, place.Error("too many repeated strings").message());
@@ -171,7 +192,7 @@ void WriteTensor(Writer& writer, std::uint32_t field, const TensorProto& tensor)
 }
 
 Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what,
-                          const std::shared_ptr<const void>& owner) {
+                          const std::shared_ptr<const void>& owner, bool ignore_surplus) {
   if (tensor.literal) return *tensor.literal;
   const Place place(what, tensor.encoded);
   const std::optional<DType> dtype = DTypeOfTf(tensor.dtype);
@@ -179,7 +200,7 @@ Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what,
   std::vector<std::int64_t> dims = tensor.shape.dims;
   if (tensor.shape.unknown_rank || std::ranges::count(dims, -1) > 0)
     return place.Error("the shape of a value is not fully known");
-  if (*dtype == DType::kString) return StringsOf(tensor, place, std::move(dims));
+  if (*dtype == DType::kString) return StringsOf(tensor, place, std::move(dims), ignore_surplus);
 
   TENON_RETURN_IF_ERROR(checked_bytes(*dtype, dims).status().with_context(what));
   const std::size_t width = ElementBytes(*dtype);
@@ -193,8 +214,9 @@ Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what,
     if (reader.number() == 4) content = reader.bytes();
   if (!reader.status().ok()) return reader.status();
   std::string values;
+  if (content.empty()) content = WholeValues(tensor, *dtype, place, size);
   if (content.empty()) {
-    TENON_ASSIGN_OR_RETURN(values, ReadValues(tensor, *dtype, place, size));
+    TENON_ASSIGN_OR_RETURN(values, ReadValues(tensor, *dtype, place, size, ignore_surplus));
     content = values;
     if (content.size() < size && size > kMaxSplatBytes)
       return Status(Code::kResourceExhausted,

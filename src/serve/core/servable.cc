@@ -17,7 +17,7 @@ std::string ServableId::to_string() const { return "{name: " + name + " version:
 const Signature* Servable::FindSignature(std::string_view name) const {
   if (name.empty()) name = kDefaultSignature;
   for (const Signature& signature : signatures())
-    if (signature.name == name) return &signature;
+    if (signature.name == name && !signature.internal) return &signature;
   return nullptr;
 }
 

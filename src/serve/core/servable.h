@@ -27,6 +27,7 @@ struct TensorInfo {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> dims = {};  // -1: any
   bool unknown_rank = false;            // dims is then empty
+  bool is_reference = false;            // metadata shows the type as a reference (DT_FLOAT_REF)
 };
 
 struct Signature {
@@ -34,6 +35,7 @@ struct Signature {
   std::string method_name = std::string(kPredictMethod);
   std::vector<TensorInfo> inputs = {};  // aliases are unique
   std::vector<TensorInfo> outputs = {};
+  bool internal = false;  // listed by the metadata, cannot be run: the initialiser of a SavedModel, without a type
   /// The position of an input (output) of that alias; -1 when there is none.
   int input_index(std::string_view alias) const;
   int output_index(std::string_view alias) const;

@@ -87,13 +87,13 @@ class ProtoJson {
   bool empty_ = true;
 };
 
-void WriteTensors(ProtoJson& json, std::string_view name, const std::vector<TensorInfo>& tensors) {
+void WriteTensors(ProtoJson& json, std::string_view name, const std::vector<TensorInfo>& tensors, bool internal) {
   json.Key(name);
   json.Begin('{');
   for (const TensorInfo& t : tensors) {
     json.Key(t.alias);
     json.Begin('{');
-    json.Field("dtype", TfEnumName(t.dtype));
+    json.Field("dtype", internal ? "DT_INVALID" : std::string(TfEnumName(t.dtype)) + (t.is_reference ? "_REF" : ""));
     json.Key("tensor_shape");
     json.Begin('{');
     json.Key("dim");
@@ -156,8 +156,8 @@ std::string ModelMetadataJson(const ServableId& id, std::span<const Signature> s
   for (const Signature& s : signatures) {
     json.Key(s.name);
     json.Begin('{');
-    WriteTensors(json, "inputs", s.inputs);
-    WriteTensors(json, "outputs", s.outputs);
+    WriteTensors(json, "inputs", s.inputs, s.internal);
+    WriteTensors(json, "outputs", s.outputs, s.internal);
     json.Field("method_name", s.method_name);
     json.Key("defaults");
     json.Begin('{');

@@ -32,7 +32,9 @@ TensorInfo InfoOf(const TensorSpec& spec) {
 
 /// What the source file said of a port: "x:0 -1,1", or "x:0 ?" for any rank. The importer leaves it in the function's
 /// metadata, because metadata replies show the names and shapes of the file and not what was inferred.
-void ApplyDeclared(const std::string& text, TensorInfo& info) {
+void ApplyDeclared(std::string text, TensorInfo& info) {
+  info.is_reference = text.ends_with(" ref");
+  if (info.is_reference) text.resize(text.size() - 4);
   const std::size_t space = text.find(' ');
   if (space == std::string::npos) return;
   std::vector<std::int64_t> dims;
@@ -158,6 +160,15 @@ Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const
     signatures.push_back(signatures[0]);
     signatures.back().name = kDefaultSignature;
     functions.push_back(functions[0]);
+  }
+  for (const auto& [key, value] : module.impl()->metadata) {
+    constexpr std::string_view kInternal = "signature.";  // "signature.NAME" = "alias tensor"
+    const std::size_t space = value.find(' ');
+    if (!key.starts_with(kInternal) || space == std::string::npos) continue;
+    Signature s{.name = key.substr(kInternal.size()), .method_name = "", .internal = true};
+    s.outputs = {{.alias = value.substr(0, space), .tensor_name = value.substr(space + 1), .unknown_rank = true}};
+    signatures.push_back(std::move(s));
+    functions.emplace_back();
   }
   auto servable = std::make_unique<ModuleServable>(std::move(executable), std::move(signatures), std::move(functions));
   servable->WarmUp();

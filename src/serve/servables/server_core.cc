@@ -89,8 +89,7 @@ Status ServerCore::Check() const {
   };
   if (options_.rest_port < kFreePort || options_.rest_port > 65535)
     return bad("rest_port", options_.rest_port, "0 (off), kFreePort or 1 to 65535");
-  if (options_.grpc_port != 0)
-    return Status(Code::kUnimplemented, "ServerOptions: grpc_port: gRPC is not available in this version; leave it 0");
+  TENON_RETURN_IF_ERROR(CheckGrpcOptions(options_));
   if (options_.rest_timeout_ms <= 0) return bad("rest_timeout_ms", options_.rest_timeout_ms, "more than 0");
   if (options_.max_body_bytes <= 0) return bad("max_body_bytes", options_.max_body_bytes, "more than 0");
   if (options_.poll_interval_ms < 0) return bad("poll_interval_ms", options_.poll_interval_ms, "0 or more");
@@ -162,6 +161,11 @@ Status ServerCore::Open() {
   if (rest_) {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
+  }
+  TENON_ASSIGN_OR_RETURN(grpc_, StartGrpc(options_, manager_, invoker_, *this));
+  if (grpc_) {
+    grpc_port_ = grpc_->port();
+    grpc_->SetServing(true);
   }
   ready_ = true;
   NotifySystem("READY=1");
@@ -290,6 +294,7 @@ void ServerCore::Wait() {
       if (asked % SignalWatch::kDumpRequest > 0) ReloadConfigFile();
     }
     ready_ = false;
+    if (grpc_) grpc_->SetServing(false);
     NotifySystem("STOPPING=1");
     // Balancers look at the probes now and then: go on serving until they have seen that no more is wanted.
     const auto until = Clock::now() + milliseconds(options_.shutdown_delay_ms);
@@ -315,7 +320,9 @@ void ServerCore::Stop() {
   if (source_) source_->Stop();
   if (shadow_) shadow_->Stop();
   if (rest_) rest_->Stop(until);
+  if (grpc_) grpc_->Stop(until);
   rest_port_ = 0;
+  grpc_port_ = 0;
   if (const Status s = manager_->Stop(std::max(until, Clock::now() + milliseconds(1000))); !s.ok())
     base::Log(base::LogLevel::kWarning, s.message());
 }

@@ -14,6 +14,7 @@
 #include "serve/core/shadow.h"
 #include "serve/rest/http_server.h"
 #include "serve/servables/request_log.h"
+#include "serve/servables/start_grpc.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
@@ -31,6 +32,7 @@ class ServerCore : public ModelAdmin {
   void Stop();
   Status ReloadModels(const std::vector<ModelConfig>& models) override;
   int rest_port() const { return rest_port_; }
+  int grpc_port() const { return grpc_port_; }
   /// Started, the first loads are over, and not about to stop.
   bool ready() const { return ready_; }
   /// What the protocols share.
@@ -60,7 +62,8 @@ class ServerCore : public ModelAdmin {
   std::shared_ptr<Shadow> shadow_;  // null without one
   std::unique_ptr<FileSystemSource> source_;
   std::unique_ptr<HttpServer> rest_;
-  std::atomic<int> rest_port_{0};
+  std::unique_ptr<GrpcServer> grpc_;
+  std::atomic<int> rest_port_{0}, grpc_port_{0};
   std::atomic<bool> ready_{false};
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};

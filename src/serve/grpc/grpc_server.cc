@@ -1,0 +1,187 @@
+#include "serve/grpc/grpc_server.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/status_macros.h"
+#include "base/threads.h"
+#include "serve/core/task_pool.h"
+#include "serve/grpc/health.h"
+#include "serve/grpc/reflection.h"
+#include "serve/grpc/transport.h"
+
+namespace tenon::serve {
+namespace {
+
+constexpr const char* kLibrary = "libtenon_grpc.so";
+
+/// The folder of the file that this code stands in.
+std::string OwnFolder() {
+  Dl_info info{};
+  std::string path;
+  if (::dladdr(reinterpret_cast<const void*>(&kLibrary), &info) != 0 && info.dli_fname != nullptr)
+    path = info.dli_fname;
+  if (path.empty() || path[0] != '/') {
+    char buffer[4096];
+    const ssize_t n = ::readlink("/proc/self/exe", buffer, sizeof buffer);
+    path = n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string("./x");
+  }
+  return path.substr(0, path.rfind('/'));
+}
+
+Result<MakeGrpcTransport*> LoadTransport() {
+  const std::string folder = OwnFolder();
+  std::vector<std::string> places;
+  if (const char* named = std::getenv("TENON_GRPC_LIBRARY"); named != nullptr && *named != '\0') {
+    places = {named};
+  } else {
+    for (const char* relative :
+         {"/", "/../lib/", "/../lib/x86_64-linux-gnu/", "/../lib/aarch64-linux-gnu/", "/../lib64/"})
+      places.push_back(folder + relative + kLibrary);
+    places.emplace_back(kLibrary);
+  }
+  std::string why;
+  for (const std::string& place : places) {
+    if (place.find('/') != std::string::npos && ::access(place.c_str(), F_OK) != 0) continue;
+    void* const library = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);  // for the life of the process
+    if (library != nullptr) {
+      if (void* const entry = ::dlsym(library, kGrpcEntry)) return reinterpret_cast<MakeGrpcTransport*>(entry);
+      why = place + ": it is no transport of this program";
+      continue;
+    }
+    why = ::dlerror();
+  }
+  return Status(Code::kFailedPrecondition,
+                fmt::format("gRPC: {} cannot be loaded ({}): install it beside the program, or serve without gRPC",
+                            kLibrary, why.empty() ? "not found in " + folder : why));
+}
+
+class Service : public GrpcService {
+ public:
+  Service(const GrpcServerOptions& options, std::shared_ptr<const GrpcHandler> handler, int workers)
+      : options_(options), handler_(std::move(handler)), workers_(workers, "tenon-grpc") {}
+
+  Route Find(std::string_view path) const override {
+    if (const auto method = GrpcHandler::MethodOf(path)) return {Kind::kUnary, static_cast<int>(*method)};
+    if (path == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" ||
+        path == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+      return {Kind::kReflection, 0};
+    if (options_.health && path == "/grpc.health.v1.Health/Check") return {Kind::kHealthCheck, 0};
+    if (options_.health && path == "/grpc.health.v1.Health/Watch") return {Kind::kHealthWatch, 0};
+    return {};
+  }
+  bool guarded() const override { return !options_.bearer_tokens.empty(); }
+  bool Allowed(const Route& route, std::string_view authorization) const override {
+    if (route.kind == Kind::kHealthCheck || route.kind == Kind::kHealthWatch) return true;
+    constexpr std::string_view kScheme = "bearer ";
+    if (authorization.size() < kScheme.size()) return false;
+    for (std::size_t i = 0; i < kScheme.size(); ++i)
+      if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return false;
+    const std::string_view token = authorization.substr(kScheme.size());
+    bool found = false;
+    for (const std::string& known : options_.bearer_tokens) found |= SameInConstantTime(known, token);
+    return found;
+  }
+  bool IsCheap(int method, std::string_view request) const override {
+    return handler_->IsCheap(static_cast<GrpcHandler::Method>(method), request);
+  }
+  Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
+                std::string& reply) const override {
+    return handler_->Handle(static_cast<GrpcHandler::Method>(method), request, owner, deadline, reply);
+  }
+  Result<std::string> Reflect(std::string_view request) const override {
+    return rpc::Reflection::Ours().Answer(request, options_.health);
+  }
+  Result<std::string> Health(std::string_view request, bool watch, bool serving) const override {
+    TENON_ASSIGN_OR_RETURN(const std::string service, rpc::ParseHealthRequest(request));
+    if (!watch && !rpc::HasHealth(service)) return Status(Code::kNotFound, "service name unknown");
+    return rpc::HealthResponse(service, serving);
+  }
+  bool Submit(std::function<void()> task) override { return workers_.Submit(std::move(task)); }
+  TaskPool& workers() { return workers_; }
+
+ private:
+  static bool SameInConstantTime(std::string_view known, std::string_view given) {
+    unsigned difference = known.size() == given.size() ? 0 : 1;
+    for (std::size_t i = 0; i < std::min(known.size(), given.size()); ++i)
+      difference |= static_cast<unsigned char>(known[i] ^ given[i]);
+    return difference == 0;
+  }
+  const GrpcServerOptions options_;
+  const std::shared_ptr<const GrpcHandler> handler_;
+  TaskPool workers_;
+};
+
+}  // namespace
+
+struct GrpcServer::Impl {
+  GrpcServerOptions options;
+  std::unique_ptr<Service> service;
+  std::unique_ptr<GrpcTransport> transport;
+  bool listening = false, stopped = false;
+};
+
+GrpcServer::GrpcServer(GrpcServerOptions options, std::shared_ptr<const GrpcHandler> handler)
+    : impl_(std::make_unique<Impl>()) {
+  const int cpus = base::DefaultThreads();
+  if (options.io_threads <= 0) options.io_threads = std::clamp(cpus / 2, 1, 8);
+  if (options.worker_threads <= 0) options.worker_threads = 4 * cpus;
+  impl_->service = std::make_unique<Service>(options, std::move(handler), options.worker_threads);
+  impl_->options = std::move(options);
+}
+
+GrpcServer::~GrpcServer() { Stop(std::chrono::steady_clock::now()); }
+
+Status GrpcServer::Start() {
+  const GrpcServerOptions& options = impl_->options;
+  GrpcTransportOptions to;
+  if (options.port != 0) {
+    const int port = options.port == kFreePort ? 0 : options.port;
+    const bool v6 = options.address.find(':') != std::string::npos;
+    to.addresses.push_back(options.address.empty() ? fmt::format("0.0.0.0:{}", port)
+                           : v6                    ? fmt::format("[{}]:{}", options.address, port)
+                                                   : fmt::format("{}:{}", options.address, port));
+  }
+  if (options.socket_path.size() > 107)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("gRPC: the socket path {} has {} bytes; the system takes at most 107",
+                              options.socket_path, options.socket_path.size()));
+  to.socket_path = options.socket_path;
+  if (to.addresses.empty() && to.socket_path.empty())
+    return Status(Code::kInvalidArgument, "gRPC: neither a port nor a socket path is given");
+  to.tls = options.tls;
+  to.io_threads = options.io_threads;
+  to.max_message_bytes = options.max_message_bytes;
+  to.channel_arguments = options.channel_arguments;
+  TENON_ASSIGN_OR_RETURN(MakeGrpcTransport * make, LoadTransport());
+  impl_->transport.reset(make(kGrpcAbi, to, *impl_->service));
+  if (impl_->transport == nullptr)
+    return Status(Code::kFailedPrecondition, fmt::format("gRPC: {} is of another version of this program", kLibrary));
+  TENON_RETURN_IF_ERROR(impl_->transport->Start());
+  impl_->listening = true;
+  return {};
+}
+
+int GrpcServer::port() const { return impl_->transport ? impl_->transport->port() : 0; }
+
+void GrpcServer::SetServing(bool serving) {
+  if (impl_->transport) impl_->transport->SetServing(serving);
+}
+
+void GrpcServer::Stop(std::chrono::steady_clock::time_point until) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  if (impl_->transport) {
+    impl_->transport->SetServing(false);
+    impl_->transport->Drain(until);
+  }
+  impl_->service->workers().Stop();
+  if (impl_->transport) impl_->transport->Finish();
+  if (impl_->listening && !impl_->options.socket_path.empty()) ::unlink(impl_->options.socket_path.c_str());
+}
+
+}  // namespace tenon::serve

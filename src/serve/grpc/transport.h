@@ -1,0 +1,71 @@
+// The border between the services (this folder) and the library that speaks gRPC (serve/grpc_transport), which is
+// opened only when a server wants it: linking it would make every start of the command slow.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "serve/core/servable.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+/// What the transport calls. Thread-safe; no member throws.
+class GrpcService {
+ public:
+  enum class Kind { kUnknown, kUnary, kReflection, kHealthCheck, kHealthWatch };
+  struct Route {
+    Kind kind = Kind::kUnknown;
+    int method = 0;  // of kUnary
+  };
+  virtual ~GrpcService() = default;
+  virtual Route Find(std::string_view path) const = 0;
+  /// Whether Allowed must be asked; it gets the value of the call's "authorization" metadata, empty when there is none.
+  virtual bool guarded() const = 0;
+  virtual bool Allowed(const Route& route, std::string_view authorization) const = 0;
+  /// Whether Handle returns soon; else it is called on a worker (Submit).
+  virtual bool IsCheap(int method, std::string_view request) const = 0;
+  /// Makes the reply. `owner` keeps `request` alive.
+  virtual Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
+                        Deadline deadline, std::string& reply) const = 0;
+  /// One response of the reflection stream.
+  virtual Result<std::string> Reflect(std::string_view request) const = 0;
+  /// The response of Check or Watch.
+  virtual Result<std::string> Health(std::string_view request, bool watch, bool serving) const = 0;
+  /// False after the workers have stopped.
+  virtual bool Submit(std::function<void()> task) = 0;
+};
+
+struct GrpcTransportOptions {
+  std::vector<std::string> addresses = {};  // "0.0.0.0:8500"; the first with port 0 takes a free one
+  std::string socket_path = {};             // of a unix socket; empty: none
+  std::optional<Tls> tls = {};              // of the addresses
+  int io_threads = 1;
+  std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
+  std::vector<std::pair<std::string, std::string>> channel_arguments = {};
+};
+
+class GrpcTransport {
+ public:
+  virtual ~GrpcTransport() = default;  // after Finish
+  virtual Status Start() = 0;
+  virtual int port() const = 0;
+  virtual void SetServing(bool serving) = 0;
+  /// Takes no more calls and waits for those in flight; cancels them at `until`.
+  virtual void Drain(std::chrono::steady_clock::time_point until) = 0;
+  /// Ends the I/O threads. No task given to Submit may run any more.
+  virtual void Finish() = 0;
+};
+
+/// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
+inline constexpr int kGrpcAbi = 1;
+inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
+using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
+
+}  // namespace tenon::serve

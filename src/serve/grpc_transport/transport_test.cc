@@ -1,0 +1,274 @@
+// The server as clients see it, with the gRPC library's generic client and messages made by hand.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "formats/proto_wire/wire_writer.h"
+#include "serve/core/fake_servable.h"
+#include "serve/grpc/grpc_server.h"
+
+namespace tenon::serve {
+namespace {
+
+using proto_wire::Writer;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+struct Answer {
+  grpc::Status status;
+  std::string bytes;
+};
+
+std::string BytesOf(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  if (!buffer.Valid() || !buffer.DumpToSingleSlice(&slice).ok()) return {};
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+grpc::ByteBuffer BufferOf(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+/// One unary call.
+Answer Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& request,
+            milliseconds timeout = milliseconds(10'000), const std::string& token = "") {
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  if (!token.empty()) context.AddMetadata("authorization", token);
+  grpc::CompletionQueue queue;
+  const grpc::ByteBuffer out = BufferOf(request);
+  grpc::ByteBuffer in;
+  Answer answer;
+  auto call = stub.PrepareUnaryCall(&context, method, out, &queue);
+  call->StartCall();
+  call->Finish(&in, &answer.status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  answer.bytes = BytesOf(in);
+  return answer;
+}
+
+const std::string kPredict = "/tensorflow.serving.PredictionService/Predict";
+
+std::string PredictX(std::string_view model, std::vector<float> values) {
+  Writer w;
+  w.Message(1, [&] { w.Text(1, model); });
+  w.MapEntry(2, "x", [&] {
+    w.Varint(1, 1);
+    w.Message(2, [&] { w.Message(2, [&] { w.Varint(1, values.size()); }); });
+    w.PackedFixed<float>(5, values);
+  });
+  return std::move(w).Take();
+}
+
+class Transport : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ManagerOptions options;
+    options.tick = milliseconds(1);
+    options.loaders =
+        MakeLoaderFactory([this](const ServableId& id, const std::string&) -> Result<std::unique_ptr<Servable>> {
+          if (id.name == "m") return testing::Affine(0.5F, 2);
+          Signature s;
+          s.name = "serving_default";
+          s.inputs = {TensorInfo{.alias = "x"}};
+          s.outputs = {TensorInfo{.alias = "y"}};
+          return std::make_unique<testing::FakeServable>(std::vector<Signature>{s},
+                                                         [this](const Signature&, std::vector<Literal> in) {
+                                                           ++runs_;
+                                                           std::this_thread::sleep_for(milliseconds(200));
+                                                           return Result<std::vector<Literal>>(std::move(in));
+                                                         });
+        });
+    manager_ = std::make_shared<Manager>(std::move(options), std::make_shared<StateMonitor>());
+    manager_->SetAspired("m", {{1, "/m/1"}});
+    manager_->SetAspired("slow", {{1, "/s/1"}});
+    ASSERT_TRUE(testing::Eventually(
+        [&] { return manager_->serving().Latest("m").ok() && manager_->serving().Latest("slow").ok(); }));
+  }
+  void TearDown() override { channels_.clear(); }
+
+  Status Open(GrpcServerOptions options) {
+    if (options.address.empty()) options.address = "127.0.0.1";
+    auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{}, manager_,
+                                                 std::make_shared<Invoker>(std::make_shared<ServerMetrics>()), nullptr);
+    server_ = std::make_unique<GrpcServer>(std::move(options), std::move(handler));
+    return server_->Start();
+  }
+  std::shared_ptr<grpc::Channel> Channel(const std::string& target = "",
+                                         std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetString(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, "localhost");
+    return grpc::CreateCustomChannel(target.empty() ? "127.0.0.1:" + std::to_string(server_->port()) : target,
+                                     credentials ? credentials : grpc::InsecureChannelCredentials(), arguments);
+  }
+
+  std::atomic<int> runs_{0};
+  std::shared_ptr<Manager> manager_;
+  std::unique_ptr<GrpcServer> server_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+};
+
+TEST_F(Transport, UnaryCalls) {
+  ASSERT_TRUE(Open({.port = kFreePort}).ok());
+  const auto channel = Channel();
+  const Answer good = Call(channel, kPredict, PredictX("m", {2, 4}));
+  ASSERT_TRUE(good.status.ok()) << good.status.error_message();
+  EXPECT_NE(good.bytes.find(std::string("\x00\x00\x40\x40\x00\x00\x80\x40", 8)), std::string::npos) << "3 and 4";
+  const Answer none = Call(channel, kPredict, PredictX("none", {1}));
+  EXPECT_EQ(none.status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(none.status.error_message(), "Servable not found for request: Latest(none)");
+  EXPECT_EQ(Call(channel, "/tensorflow.serving.PredictionService/PredictStreamed", "").status.error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(Call(channel, "/grpc.health.v1.Health/Check", "").status.error_code(), grpc::StatusCode::UNIMPLEMENTED)
+      << "health is off";
+  EXPECT_EQ(Call(channel, kPredict, "\xff\xff").status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(Transport, LargeMessagesComeWhole) {
+  ASSERT_TRUE(Open({.port = kFreePort}).ok());
+  std::vector<float> values(3'000'000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const Answer answer = Call(Channel(), kPredict, PredictX("m", values), milliseconds(30'000));
+  ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+  EXPECT_GT(answer.bytes.size(), values.size() * 4);
+}
+
+TEST_F(Transport, RequestsAreLimited) {
+  ASSERT_TRUE(Open({.port = kFreePort, .max_message_bytes = 1000}).ok());
+  EXPECT_EQ(Call(Channel(), kPredict, std::string(2000, 'x')).status.error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(Transport, DeadlinesAreKept) {
+  ASSERT_TRUE(Open({.port = kFreePort, .worker_threads = 1}).ok());
+  const auto channel = Channel();
+  std::thread first([&] { EXPECT_TRUE(Call(channel, kPredict, PredictX("slow", {1})).status.ok()); });
+  ASSERT_TRUE(testing::Eventually([&] { return runs_ == 1; }));
+  // The only worker is busy: this request's time is over before it could run, and it does not run.
+  EXPECT_EQ(Call(channel, kPredict, PredictX("slow", {1}), milliseconds(50)).status.error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  first.join();
+  EXPECT_TRUE(Call(channel, kPredict, PredictX("slow", {1})).status.ok());
+  EXPECT_EQ(runs_, 2);
+}
+
+TEST_F(Transport, UnixSocket) {
+  const testing::TempFolder folder;
+  const std::string path = folder.path() + "/grpc.sock";
+  ASSERT_TRUE(Open({.socket_path = path}).ok());
+  EXPECT_EQ(server_->port(), 0);
+  EXPECT_TRUE(Call(Channel("unix:" + path), kPredict, PredictX("m", {1})).status.ok());
+  EXPECT_FALSE(Open({.socket_path = folder.path() + "/" + std::string(200, 'x')}).ok());
+}
+
+TEST_F(Transport, APortInUseIsAnError) {
+  ASSERT_TRUE(Open({.port = kFreePort}).ok());
+  GrpcServer second({.address = "127.0.0.1", .port = server_->port()}, nullptr);
+  const Status status = second.Start();
+  EXPECT_EQ(status.code(), Code::kUnavailable) << status.message();
+}
+
+TEST_F(Transport, BearerTokens) {
+  ASSERT_TRUE(Open({.port = kFreePort, .bearer_tokens = {"secret", "other"}, .health = true}).ok());
+  const auto channel = Channel();
+  const auto code = [&](const std::string& token) {
+    return Call(channel, kPredict, PredictX("m", {1}), milliseconds(5000), token).status.error_code();
+  };
+  EXPECT_EQ(code(""), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(code("Bearer wrong"), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(code("secret"), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(code("Bearer secret"), grpc::StatusCode::OK);
+  EXPECT_EQ(code("bearer other"), grpc::StatusCode::OK);
+  EXPECT_TRUE(Call(channel, "/grpc.health.v1.Health/Check", "").status.ok()) << "probes have no token";
+}
+
+TEST_F(Transport, HealthCheckAndWatch) {
+  ASSERT_TRUE(Open({.port = kFreePort, .health = true}).ok());
+  const auto channel = Channel();
+  EXPECT_EQ(Call(channel, "/grpc.health.v1.Health/Check", "").bytes, "\x08\x02");
+  server_->SetServing(true);
+  EXPECT_EQ(Call(channel, "/grpc.health.v1.Health/Check", "").bytes, "\x08\x01");
+  Writer unknown;
+  unknown.Bytes(1, "nobody");
+  EXPECT_EQ(Call(channel, "/grpc.health.v1.Health/Check", unknown.bytes()).status.error_code(),
+            grpc::StatusCode::NOT_FOUND);
+
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto next = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    const auto state = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + std::chrono::seconds(10));
+    return state == grpc::CompletionQueue::GOT_EVENT && ok;
+  };
+  auto watch = stub.PrepareCall(&context, "/grpc.health.v1.Health/Watch", &queue);
+  watch->StartCall(nullptr);
+  ASSERT_TRUE(next());
+  watch->WriteLast(BufferOf(""), grpc::WriteOptions(), nullptr);
+  ASSERT_TRUE(next());
+  grpc::ByteBuffer in;
+  watch->Read(&in, nullptr);
+  ASSERT_TRUE(next());
+  EXPECT_EQ(BytesOf(in), "\x08\x01");
+  watch->Read(&in, nullptr);
+  server_->SetServing(true);  // no change: nothing is sent
+  server_->SetServing(false);
+  ASSERT_TRUE(next());
+  EXPECT_EQ(BytesOf(in), "\x08\x02");
+  // A watch does not hold up the end.
+  const auto begun = Clock::now();
+  server_->Stop(Clock::now() + std::chrono::seconds(20));
+  EXPECT_LT(Clock::now() - begun, std::chrono::seconds(10));
+  watch->Read(&in, nullptr);
+  EXPECT_FALSE(next());
+  grpc::Status end;
+  watch->Finish(&end, nullptr);
+  next();
+  EXPECT_FALSE(end.ok());
+}
+
+TEST_F(Transport, StopFinishesWhatHasBegun) {
+  ASSERT_TRUE(Open({.port = kFreePort}).ok());
+  const auto channel = Channel();
+  std::vector<std::thread> clients;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 4; ++i)
+    clients.emplace_back([&] { good += Call(channel, kPredict, PredictX("slow", {1})).status.ok() ? 1 : 0; });
+  ASSERT_TRUE(testing::Eventually([&] { return runs_ == 4; }));
+  server_->Stop(Clock::now() + std::chrono::seconds(10));
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(good, 4);
+  EXPECT_EQ(Call(channel, kPredict, PredictX("m", {1}), milliseconds(500)).status.error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(Transport, ManyClients) {
+  ASSERT_TRUE(Open({.port = kFreePort, .io_threads = 2}).ok());
+  std::vector<std::thread> clients;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 8; ++i)
+    clients.emplace_back([&] {
+      const auto channel = Channel();
+      for (int k = 0; k < 50; ++k) good += Call(channel, kPredict, PredictX("m", {1})).status.ok() ? 1 : 0;
+    });
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(good, 400);
+}
+
+TEST_F(Transport, WrongKeysAreAnError) {
+  const Status status = Open({.port = kFreePort, .tls = Tls{.key = "no key", .certificate = "no certificate"}});
+  EXPECT_FALSE(status.ok());
+}
+
+}  // namespace
+}  // namespace tenon::serve

@@ -1,0 +1,68 @@
+#include "serve/servables/start_grpc.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace tenon::serve {
+namespace {
+
+/// "k=v,k=v".
+Result<std::vector<std::pair<std::string, std::string>>> ParseArguments(const std::string& text) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string item = text.substr(at, end - at);
+    at = end + 1;
+    if (item.empty()) continue;
+    const std::size_t equal = item.find('=');
+    if (equal == 0 || equal == std::string::npos)
+      return Status(Code::kInvalidArgument,
+                    fmt::format("ServerOptions: grpc_channel_arguments: got \"{}\", expected k=v,k=v", item));
+    out.emplace_back(item.substr(0, equal), item.substr(equal + 1));
+  }
+  return out;
+}
+
+}  // namespace
+
+Status CheckGrpcOptions(const ServerOptions& options) {
+  if (options.grpc_port < kFreePort || options.grpc_port > 65535)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("ServerOptions: grpc_port: got {}, expected 0 (off), kFreePort or 1 to 65535", options.grpc_port));
+  if (options.grpc_threads < 0)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("ServerOptions: grpc_threads: got {}, expected 0 or more", options.grpc_threads));
+  return ParseArguments(options.grpc_channel_arguments).status();
+}
+
+Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std::shared_ptr<const Manager> manager,
+                                              std::shared_ptr<const Invoker> invoker, ModelAdmin& admin) {
+  if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
+  auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
+                                                                  .check_method = options.check_signature_method},
+                                               std::move(manager), std::move(invoker), &admin);
+  GrpcServerOptions grpc;
+  grpc.address = options.address;
+  grpc.port = options.grpc_port;
+  grpc.socket_path = options.grpc_socket_path;
+  grpc.tls = options.grpc_tls;
+  grpc.worker_threads = options.grpc_threads;
+  grpc.bearer_tokens = options.bearer_tokens;
+  grpc.health = options.grpc_health;
+  TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
+  auto server = std::make_unique<GrpcServer>(std::move(grpc), std::move(handler));
+  TENON_RETURN_IF_ERROR(server->Start());
+  if (options.grpc_port != 0)
+    base::Log(base::LogLevel::kInfo,
+              fmt::format("Running gRPC ModelServer at {}:{} ...",
+                          options.address.empty() ? "0.0.0.0" : options.address, server->port()));
+  if (!options.grpc_socket_path.empty())
+    base::Log(base::LogLevel::kInfo,
+              fmt::format("Running gRPC ModelServer at UNIX socket {} ...", options.grpc_socket_path));
+  return server;
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,20 @@
+// The gRPC part of a server, from its options.
+#pragma once
+#include <memory>
+
+#include "serve/core/invoker.h"
+#include "serve/core/manager.h"
+#include "serve/core/model_admin.h"
+#include "serve/grpc/grpc_server.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+/// kInvalidArgument names the field of the options that is wrong.
+Status CheckGrpcOptions(const ServerOptions& options);
+
+/// Listens and serves; null when the options ask for no gRPC. `admin` must outlive the server.
+Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std::shared_ptr<const Manager> manager,
+                                              std::shared_ptr<const Invoker> invoker, ModelAdmin& admin);
+
+}  // namespace tenon::serve

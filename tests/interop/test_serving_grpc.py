@@ -1,0 +1,388 @@
+"""The server's gRPC side with the real client of TensorFlow Serving: its own black-box tests, and what it decodes."""
+import pathlib
+import shutil
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import wrappers_pb2  # noqa: F401  used by the generated messages
+from grpc_client import MODELS, ModelServer
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.framework import tensor_util
+from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2, inference_pb2, model_management_pb2,
+                                     predict_pb2, regression_pb2)
+
+pytestmark = pytest.mark.skipif(not MODELS.exists(), reason="the models of TensorFlow Serving's tests are not here (TENON_TEST_DATA)")
+
+TF1 = MODELS / "saved_model_half_plus_two_cpu"
+TF2 = MODELS / "saved_model_half_plus_two_tf2_cpu"
+TWO = MODELS / "saved_model_half_plus_two_2_versions"
+
+
+def predict_request(model="default", value=2.0, key="x", shape=(1,), signature="", version=None, label=None, filter_=()):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    if version is not None:
+        request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
+    tensor = request.inputs[key]
+    tensor.dtype = types_pb2.DT_FLOAT
+    tensor.tensor_shape.CopyFrom(tensor_util.make_tensor_proto(np.zeros(shape, "f")).tensor_shape)
+    tensor.float_val.append(value)
+    request.output_filter.extend(filter_)
+    return request
+
+
+def check_predict(server, request, expected, version=123, signature="serving_default"):
+    reply = server.predict.Predict(request, 10)
+    assert reply.outputs["y"].dtype == types_pb2.DT_FLOAT
+    assert list(reply.outputs["y"].float_val) == [expected]
+    assert reply.model_spec.name == request.model_spec.name
+    assert reply.model_spec.version.value == version
+    assert reply.model_spec.signature_name == signature
+
+
+def failure(call, request):
+    with pytest.raises(grpc.RpcError) as info:
+        call(request, 10)
+    return info.value.code().name, info.value.details()
+
+
+def example_input(request, name="x", value=2.0, count=1):
+    for _ in range(count):
+        example = request.input.example_list.examples.add()
+        example.features.feature[name].float_list.value.append(value)
+
+
+@pytest.fixture(scope="module", params=["tf1", "tf2"])
+def server(request, build):
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1 if request.param == 'tf1' else TF2}") as one:
+        one.kind = request.param
+        yield one
+
+
+def test_get_model_status(server):
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "default"
+    reply = server.models.GetModelStatus(request, 10)
+    assert len(reply.model_version_status) == 1
+    status = reply.model_version_status[0]
+    assert (status.version, status.state, status.status.error_code) == (123, 30, 0)
+    request.model_spec.name = "none"
+    assert failure(server.models.GetModelStatus, request) == ("NOT_FOUND", "Could not find any versions of model none")
+
+
+def test_get_model_metadata(server):
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    request.model_spec.name = "default"
+    request.metadata_field.append("signature_def")
+    reply = server.predict.GetModelMetadata(request, 10)
+    assert reply.model_spec.name == "default" and reply.model_spec.version.value == 123
+    assert list(reply.metadata) == ["signature_def"]
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert reply.metadata["signature_def"].Unpack(signatures)
+    from tensorflow.core.protobuf import saved_model_pb2
+    theirs = saved_model_pb2.SavedModel()
+    theirs.ParseFromString(next((TF1 if server.kind == "tf1" else TF2).glob("*/saved_model.pb")).read_bytes())
+    for name, signature in theirs.meta_graphs[0].signature_def.items():
+        if not signature.inputs and name.startswith("__"):
+            continue
+        assert signatures.signature_def[name] == signature, name
+
+
+def test_classify(server):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = "default"
+    request.model_spec.signature_name = "classify_x_to_y"
+    example_input(request)
+    reply = server.predict.Classify(request, 10)
+    assert len(reply.result.classifications) == 1 and len(reply.result.classifications[0].classes) == 1
+    assert reply.result.classifications[0].classes[0].score == 3.0
+    assert (reply.model_spec.name, reply.model_spec.signature_name, reply.model_spec.version.value) == ("default", "classify_x_to_y", 123)
+
+
+def test_regress(server):
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = "default"
+    request.model_spec.signature_name = "regress_x_to_y"
+    example_input(request, count=3)
+    reply = server.predict.Regress(request, 10)
+    assert [r.value for r in reply.result.regressions] == [3.0, 3.0, 3.0]
+    assert (reply.model_spec.name, reply.model_spec.signature_name, reply.model_spec.version.value) == ("default", "regress_x_to_y", 123)
+
+
+def test_missing_and_wrong_features(server):
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = "default"
+    request.model_spec.signature_name = "regress_x_to_y"
+    example_input(request, name="other")
+    code, text = failure(server.predict.Regress, request)
+    assert code == "INVALID_ARGUMENT" and "is required but could not be found" in text
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.name = "default"
+    request.model_spec.signature_name = "regress_x_to_y"
+    assert failure(server.predict.Regress, request) == ("INVALID_ARGUMENT", "Input is empty.")
+
+
+def test_multi_inference(server):
+    request = inference_pb2.MultiInferenceRequest()
+    for signature, method in (("regress_x_to_y", "tensorflow/serving/regress"), ("classify_x_to_y", "tensorflow/serving/classify")):
+        task = request.tasks.add()
+        task.model_spec.name = "default"
+        task.model_spec.signature_name = signature
+        task.method_name = method
+    example_input(request)
+    reply = server.predict.MultiInference(request, 10)
+    assert len(reply.results) == 2
+    assert reply.results[0].regression_result.regressions[0].value == 3.0
+    assert reply.results[1].classification_result.classifications[0].classes[0].score == 3.0
+    for result, signature in zip(reply.results, ("regress_x_to_y", "classify_x_to_y")):
+        assert (result.model_spec.name, result.model_spec.signature_name, result.model_spec.version.value) == ("default", signature, 123)
+
+
+def test_predict(server):
+    shape = (1, 1) if server.kind == "tf1" else (1,)
+    check_predict(server, predict_request(shape=shape), 3.0)
+    check_predict(server, predict_request(shape=shape, filter_=["y"]), 3.0)
+
+
+def test_predict_errors(server):
+    shape = (1, 1) if server.kind == "tf1" else (1,)
+    call = server.predict.Predict
+    assert failure(call, predict_pb2.PredictRequest()) == ("INVALID_ARGUMENT", "Missing ModelSpec")
+    assert failure(call, predict_request(model="m")) == ("NOT_FOUND", "Servable not found for request: Latest(m)")
+    assert failure(call, predict_request(version=5)) == ("NOT_FOUND", "Servable not found for request: Specific(default, 5)")
+    assert failure(call, predict_request(label="l")) == ("INVALID_ARGUMENT", "Unrecognized servable version label: l")
+    assert failure(call, predict_request(signature="s")) == ("FAILED_PRECONDITION", 'Serving signature key "s" not found.')
+    assert failure(call, predict_request(key="z", shape=shape))[0] == "INVALID_ARGUMENT"
+    assert failure(call, predict_request(filter_=["q"], shape=shape))[0] == "INVALID_ARGUMENT"
+    request = predict_request(shape=shape)
+    request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto(["text"]))
+    assert failure(call, request) == ("INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided")
+    # A shape that the model does not take.
+    assert failure(call, predict_request(shape=(2, 3, 4)))[0] == "INVALID_ARGUMENT"
+
+
+def test_deadline_over_before_the_run(server):
+    with pytest.raises(grpc.RpcError) as info:
+        server.predict.Predict(predict_request(), 0)
+    assert info.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_unknown_methods_are_unimplemented(server):
+    for name in ("/tensorflow.serving.PredictionService/PredictStreamed", "/a.b/C"):
+        with pytest.raises(grpc.RpcError) as info:
+            server.channel.unary_unary(name)(b"", timeout=10)
+        assert info.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_unix_socket(build, tmp_path):
+    path = tmp_path / "s.sock"
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}", f"--grpc_socket_path={path}") as server:
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            server.predict = type(server.predict)(channel)
+            check_predict(server, predict_request(shape=(1, 1)), 3.0)
+
+
+def test_good_channel_arguments(build):
+    arguments = "grpc.max_connection_age_ms=2000,grpc.lb_policy_name=grpclb"
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}", f"--grpc_channel_arguments={arguments}") as server:
+        check_predict(server, predict_request(shape=(1, 1)), 3.0)
+
+
+def config_text(*models):
+    return "model_config_list: {\n" + "".join(
+        f'  config: {{ name: "{name}", base_path: "{path}", model_platform: "tensorflow" }}\n' for name, path in models) + "}\n"
+
+
+def test_good_model_config(build, tmp_path):
+    file = tmp_path / "models.txt"
+    file.write_text(config_text(("half_plus_two", TF1), ("half_plus_three", MODELS / "saved_model_half_plus_three")))
+    with ModelServer(build, f"--model_config_file={file}") as server:
+        check_predict(server, predict_request("half_plus_two", shape=(1, 1)), 3.0)
+        check_predict(server, predict_request("half_plus_three"), 4.0)
+
+
+def test_versions_and_labels(build, tmp_path):
+    file = tmp_path / "models.txt"
+    file.write_text(f'model_config_list {{ config {{ name: "m" base_path: "{TWO}" model_platform: "tensorflow" '
+                    'model_version_policy { all {} } version_labels { key: "stable" value: 123 } } }')
+    with ModelServer(build, f"--model_config_file={file}", "--allow_version_labels_for_unavailable_models=true") as server:
+        check_predict(server, predict_request("m"), 3.0, version=124)
+        check_predict(server, predict_request("m", version=123), 3.0, version=123)
+        check_predict(server, predict_request("m", label="stable"), 3.0, version=123)
+
+
+def test_reload_by_rpc(build):
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}") as server:
+        request = model_management_pb2.ReloadConfigRequest()
+        for name, path in (("default", TF1), ("three", MODELS / "saved_model_half_plus_three")):
+            config = request.config.model_config_list.config.add()
+            config.name, config.base_path, config.model_platform = name, str(path), "tensorflow"
+        request.metric_names.append("/tensorflow/serving/request_count")
+        reply = server.models.HandleReloadConfigRequest(request, 60)
+        assert reply.status.error_code == 0
+        assert reply.metric[0].name == "/tensorflow/serving/request_count"
+        check_predict(server, predict_request("three"), 4.0)
+        assert failure(server.models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest())[0] == "INVALID_ARGUMENT"
+        request.config.model_config_list.config[1].base_path = "relative"
+        assert failure(server.models.HandleReloadConfigRequest, request)[0] == "INVALID_ARGUMENT"
+        check_predict(server, predict_request("three"), 4.0)
+
+
+def test_model_config_reload_by_poll(build, tmp_path):
+    file = tmp_path / "models.txt"
+    file.write_text(config_text(("half_plus_two", TF1)))
+    with ModelServer(build, f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1") as server:
+        check_predict(server, predict_request("half_plus_two", shape=(1, 1)), 3.0)
+        file.write_text(config_text(("half_plus_three", MODELS / "saved_model_half_plus_three")))
+        end = time.monotonic() + 10
+        while True:
+            try:
+                check_predict(server, predict_request("half_plus_three"), 4.0)
+                break
+            except grpc.RpcError:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+
+def test_counter_keeps_its_state(build):
+    with ModelServer(build, "--model_name=counter", f"--model_base_path={MODELS / 'saved_model_counter'}") as server:
+        def ask(signature, delta=None):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "counter"
+            request.model_spec.signature_name = signature
+            if delta is not None:
+                request.inputs["delta"].CopyFrom(tensor_util.make_tensor_proto(delta, dtype=np.float32))
+            return tensor_util.MakeNdarray(server.predict.Predict(request, 10).outputs["output"]).item()
+
+        assert ask("get_counter") == 0.0
+        assert ask("incr_counter") == 1.0
+        assert ask("incr_counter_by", 3.0) == 4.0
+        assert ask("get_counter") == 4.0
+        assert ask("reset_counter") == 0.0
+        assert ask("get_counter") == 0.0
+
+
+def test_tensor_content_replies(build):
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}", "--enable_serialization_as_tensor_content=true") as server:
+        reply = server.predict.Predict(predict_request(shape=(1, 1)), 10)
+        assert not reply.outputs["y"].float_val
+        assert np.frombuffer(reply.outputs["y"].tensor_content, "f").tolist() == [3.0]
+
+
+def test_tensor_content_requests(server):
+    values = np.arange(6, dtype="f").reshape(6, 1) if server.kind == "tf1" else np.array([4.0], "f")
+    request = predict_request()
+    request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto(values))
+    assert request.inputs["x"].tensor_content or values.size == 1
+    reply = server.predict.Predict(request, 10)
+    np.testing.assert_array_equal(tensor_util.MakeNdarray(reply.outputs["y"]), values / 2 + 2)
+
+
+def test_health(build):
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}", "--enable_grpc_healthcheck_service=true") as server:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        for name in ("", "tensorflow.serving.PredictionService", "ModelService"):
+            assert stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=10)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+
+
+def test_reflection(build):
+    from google.protobuf import descriptor_pool
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}") as server:
+        database = ProtoReflectionDescriptorDatabase(server.channel)
+        assert "tensorflow.serving.PredictionService" in database.get_services()
+        pool = descriptor_pool.DescriptorPool(database)
+        service = pool.FindServiceByName("tensorflow.serving.PredictionService")
+        # Each message has the numbers and types of the real one.
+        for method in service.methods:
+            for ours, theirs in ((method.input_type, None), (method.output_type, None)):
+                compare(ours, theirs_by_name(ours.full_name), set())
+
+
+def theirs_by_name(name):
+    from google.protobuf import descriptor_pool
+    return descriptor_pool.Default().FindMessageTypeByName(name)
+
+
+def compare(ours, theirs, seen):
+    if ours.full_name in seen or ours.full_name.startswith("google."):
+        return
+    seen.add(ours.full_name)
+    numbers = {f.number: f for f in theirs.fields}
+    for field in ours.fields:
+        other = numbers[field.number]
+        assert (field.name, field.type, field.label if hasattr(field, "label") else 0) == (other.name, other.type, other.label if hasattr(other, "label") else 0), field.full_name
+        if field.message_type is not None and other.message_type.full_name == field.message_type.full_name:
+            compare(field.message_type, other.message_type, seen)
+
+
+def make_certificates(folder):
+    """A CA, a server's and a client's certificate for localhost, made by the openssl command."""
+    import subprocess
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=test-ca")
+    for name in ("server", "client"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+        (folder / "ext").write_text("subjectAltName=DNS:localhost\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.crt", "-days", "2", "-extfile", "ext")
+    return {name: (folder / name).read_text() for name in ("ca.crt", "server.key", "server.crt", "client.key", "client.crt")}
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_tls(build, tmp_path, mutual):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make certificates")
+    pem = make_certificates(tmp_path)
+    quote = lambda text: '"' + text.replace("\n", "\\n") + '"'
+    ssl = tmp_path / "ssl.txt"
+    ssl.write_text(f'server_key: {quote(pem["server.key"])}\nserver_cert: {quote(pem["server.crt"])}\n'
+                   f'custom_ca: {quote(pem["ca.crt"])}\nclient_verify: {"true" if mutual else "false"}\n')
+    ca = pem["ca.crt"].encode()
+    own = {"private_key": pem["client.key"].encode(), "certificate_chain": pem["client.crt"].encode()} if mutual else {}
+    flags = ("--model_name=default", f"--model_base_path={TF1}", f"--ssl_config_file={ssl}")
+    with ModelServer(build, *flags, secure=grpc.ssl_channel_credentials(ca, **own)) as server:
+        check_predict(server, predict_request(shape=(1, 1)), 3.0)
+        options = [("grpc.ssl_target_name_override", "localhost")]
+        for credentials in [None] + ([grpc.ssl_channel_credentials(ca)] if mutual else []):
+            target = f"127.0.0.1:{server.port}"
+            channel = grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target)
+            with channel, pytest.raises(grpc.RpcError) as info:
+                type(server.predict)(channel).Predict(predict_request(shape=(1, 1)), 5)
+            assert info.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_sigterm_loses_no_request(build):
+    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}") as server:
+        stop, lost, good = threading.Event(), [], [0]
+
+        def load():
+            while not stop.is_set():
+                try:
+                    check_predict(server, predict_request(shape=(1, 1)), 3.0)
+                    good[0] += 1
+                except grpc.RpcError as error:
+                    if error.code() != grpc.StatusCode.UNAVAILABLE:  # the port is closed
+                        lost.append(error)
+                    return
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        server.process.terminate()
+        server.process.wait(30)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not lost and good[0] > 0
