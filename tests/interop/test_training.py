@@ -1,45 +1,62 @@
 """Ten steps from the same weights on the same batches: the real Keras's losses and ours."""
-import keras
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-L = keras.layers
+PROGRAM = pathlib.Path(__file__).with_name("keras_steps.py")
+NETS = [(name, optimizer) for name in ("mlp", "cnn") for optimizer in ("sgd", "adam")]
 
 
-def make(name):
-    if name == "mlp":
-        return keras.Sequential([keras.Input((20,)), L.Dense(16, activation="relu"), L.Dense(10)])
-    return keras.Sequential([keras.Input((12, 12, 2)), L.Conv2D(4, 3, padding="same", activation="relu"), L.BatchNormalization(), L.MaxPooling2D(), L.Conv2D(8, 3, activation="relu"),
-                             L.AveragePooling2D(2), L.Flatten(), L.Dense(10)])
+def keras_steps(backend, name, optimizer, dtype, inputs, outputs):
+    done = subprocess.run([sys.executable, str(PROGRAM), name, optimizer, dtype, str(inputs), str(outputs)], env={**os.environ, "KERAS_BACKEND": backend},
+                          capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(np.load(outputs))
 
 
-def ten_steps(name, optimizer, tenon, folder):
-    """(Keras's losses and weights, ours) after ten steps from the same weights."""
-    keras.utils.set_random_seed(7)
-    model = make(name)
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    r = np.random.default_rng(8)
-    x = r.normal(size=(10, 32, *model.inputs[0].shape[1:])).astype("float32")
-    y = r.integers(0, 10, (10, 32)).astype("int64")
-    np.savez(folder / "in.npz", x=x, y=y, **{f"w{i}": np.asarray(v) for i, v in enumerate(model.weights)})
-    tenon(name, optimizer, folder / "in.npz", folder / "out.npz", program="interop_train")
-    losses = [model.train_on_batch(x[i], y[i], return_dict=True)["loss"] for i in range(10)]
-    return losses, [np.asarray(v) for v in model.weights], np.load(folder / "out.npz")
+@pytest.fixture(scope="module")
+def steps(tenon, tmp_path_factory):
+    """steps(net): what ours, Keras on each backend, and Keras in float64 make of it; each runs once."""
+    folder, kept = tmp_path_factory.mktemp("steps"), {}
+
+    def run(net):
+        if net not in kept:
+            name, optimizer = net
+            inputs = folder / f"{name}_{optimizer}.npz"
+            of = {"float64": keras_steps("tensorflow", name, optimizer, "float64", inputs, folder / "out.npz")}
+            for backend in ("jax", "torch", "tensorflow"):
+                of[backend] = keras_steps(backend, name, optimizer, "float32", inputs, folder / "out.npz")
+            tenon(name, optimizer, inputs, folder / "out.npz", program="interop_train")
+            of["ours"] = dict(np.load(folder / "out.npz"))
+            kept[net] = of
+        return kept[net]
+
+    return run
 
 
-# The contract: the same loss per step within 1e-6 in float32. Batch normalization does not reach it yet (1.2e-6 measured);
-# it is reported as an expected failure, never as a pass, and guarded by the test below.
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", ["mlp", pytest.param("cnn", marks=pytest.mark.xfail(reason="batch normalization: 1.2e-6", strict=False))])
-def test_loss_per_step(name, optimizer, tenon, tmp_path):
-    losses, _, ours = ten_steps(name, optimizer, tenon, tmp_path)
-    np.testing.assert_allclose(ours["loss"], losses, rtol=1e-6)
+# The contract: the same loss per step within 1e-6 in float32.
+@pytest.mark.parametrize("backend", ["jax", "torch", "float64"])
+@pytest.mark.parametrize("net", NETS, ids="-".join)
+def test_loss_per_step(net, backend, steps):
+    np.testing.assert_allclose(steps(net)["ours"]["loss"], steps(net)[backend]["loss"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-def test_weights_after_ten_steps(name, optimizer, tenon, tmp_path):
-    losses, weights, ours = ten_steps(name, optimizer, tenon, tmp_path)
-    np.testing.assert_allclose(ours["loss"], losses, rtol=2e-6)
-    for i, w in enumerate(weights):
-        np.testing.assert_allclose(ours[f"w{i}"], w, rtol=1e-4, atol=1e-5)
+# TensorFlow adds up the 4,608 elements of a channel one after the other in float32, which puts its variance 3e-5 off, and so
+# its own losses of the batch-normalized net up to 1.2e-6 from those of exact arithmetic. Ours may be apart from them by that.
+@pytest.mark.parametrize("net", NETS, ids="-".join)
+def test_loss_per_step_tensorflow(net, steps):
+    ours, theirs, exact = (steps(net)[k]["loss"] for k in ("ours", "tensorflow", "float64"))
+    np.testing.assert_array_less(np.abs(ours - theirs), 1e-6 * theirs + (np.abs(theirs - exact) if net[0] == "cnn" else 0))
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
+@pytest.mark.parametrize("net", NETS, ids="-".join)
+def test_weights_after_ten_steps(net, backend, steps):
+    ours, theirs = steps(net)["ours"], steps(net)[backend]
+    assert set(ours) == set(theirs)
+    for key in ours:
+        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-4, atol=1e-5)
