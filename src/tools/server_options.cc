@@ -33,10 +33,33 @@ Status Check(const ServerFlags& f) {
   return {};
 }
 
+/// Flags that change nothing here, but were given: said once, so that nobody looks for their effect.
+void WarnOfNoEffect(const ServerFlags& f) {
+  const ServerFlags standard;
+  const auto warn = [](bool given, std::string_view name) {
+    if (given)
+      base::Log(base::LogLevel::kWarning, "--" + std::string(name) + ": taken for compatibility, it has no effect");
+  };
+  warn(!f.platform_config_file.empty(), "platform_config_file");
+  warn(!f.tensorflow_session_config_file.empty(), "tensorflow_session_config_file");
+  warn(!f.thread_pool_factory_config_file.empty(), "thread_pool_factory_config_file");
+  warn(f.tensorflow_inter_op_parallelism != 0, "tensorflow_inter_op_parallelism");
+  warn(f.per_process_gpu_memory_fraction != 0, "per_process_gpu_memory_fraction");
+  warn(f.prefer_tflite_model, "prefer_tflite_model");
+  warn(f.num_tflite_pools != 0, "num_tflite_pools");
+  warn(f.num_tflite_interpreters_per_pool != 1, "num_tflite_interpreters_per_pool");
+  warn(!f.mixed_precision.empty(), "mixed_precision");
+  warn(f.saved_model_tags != standard.saved_model_tags, "saved_model_tags");
+  warn(f.xla_cpu_compilation_enabled, "xla_cpu_compilation_enabled");
+  warn(f.xla_gpu_compilation_enabled, "xla_gpu_compilation_enabled");
+  warn(f.skip_initialize_tpu, "skip_initialize_tpu");
+}
+
 }  // namespace
 
 Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   TENON_RETURN_IF_ERROR(Check(f));
+  WarnOfNoEffect(f);
   serve::ServerOptions o;
   o.grpc_port = f.port;
   o.grpc_socket_path = f.grpc_socket_path;
@@ -63,13 +86,13 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
     o.models = {{.name = f.model_name, .base_path = f.model_base_path}};
   else
     o.model_config_file = f.model_config_file;
-  o.model_config_poll_ms = f.model_config_file_poll_wait_seconds * 1000;
+  o.model_config_poll_ms = std::max(f.model_config_file_poll_wait_seconds, 0) * 1000;
   o.allow_labels_of_unavailable_versions = f.allow_version_labels_for_unavailable_models;
   o.load_threads = f.num_load_threads;
   o.unload_threads = f.num_unload_threads;
   o.max_load_retries = f.max_num_load_retries;
   o.load_retry_interval_ms = static_cast<int>(f.load_retry_interval_micros / 1000);
-  o.poll_interval_ms = f.file_system_poll_wait_seconds * 1000;
+  o.poll_interval_ms = std::max(f.file_system_poll_wait_seconds, 0) * 1000;
   const std::int64_t threads = std::max(f.tensorflow_session_parallelism, f.tensorflow_intra_op_parallelism);
   o.model_threads = threads > 0 ? static_cast<int>(threads) : f.model_threads;
   o.per_model_batching = f.enable_batching && f.enable_per_model_batching_parameters;

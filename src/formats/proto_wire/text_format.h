@@ -22,9 +22,9 @@ struct TextField {
   enum class Kind { kNumber, kIdentifier, kString, kMessage };
   std::string name = {};
   Kind kind = Kind::kNumber;
-  std::string scalar = {};                // a number or identifier as written (the sign included), a string unescaped
-  std::vector<TextMessage> message = {};  // exactly one when kind is kMessage
-  int line = 1, column = 1;               // of the name, from 1
+  std::string scalar = {};           // a number or identifier as written (the sign included), a string unescaped
+  std::vector<TextMessage> message;  // exactly one when kind is kMessage
+  int line = 1, column = 1;          // of the name, from 1
 
   Status Get(std::int64_t* value) const;
   Status Get(std::int32_t* value) const;

@@ -230,10 +230,8 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
     if (outputs.ok()) {
       std::int64_t from = 0;
       for (Task& task : tasks) {
-        std::vector<Literal> own;
-        for (const Literal& output : *outputs) own.push_back(Rows(output, from, task.rows));
+        task.done(Cut(*outputs, from, task.rows));
         from += task.rows;
-        task.done(std::move(own));
       }
     } else if (tasks.size() == 1) {
       tasks[0].done(outputs.status());
@@ -251,9 +249,18 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
     std::vector<Task> one;
     one.push_back(std::move(task));
     Outputs outputs = RunSafely(one, one[0].rows);
-    if (outputs.ok())
-      for (Literal& output : *outputs) output = Rows(output, 0, one[0].rows);
-    one[0].done(std::move(outputs));
+    one[0].done(outputs.ok() ? Cut(*outputs, 0, one[0].rows) : std::move(outputs));
+  }
+
+  static Outputs Cut(const std::vector<Literal>& outputs, std::int64_t from, std::int64_t rows) {
+    try {
+      std::vector<Literal> own;
+      for (const Literal& output : outputs) own.push_back(Rows(output, from, rows));
+      return own;
+    } catch (const std::exception& error) {
+      return Status(Code::kResourceExhausted,
+                    std::string("batch: no memory for the rows of a request: ") + error.what());
+    }
   }
 
   Outputs RunSafely(const std::vector<Task>& tasks, std::int64_t rows) {

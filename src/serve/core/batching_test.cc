@@ -187,6 +187,36 @@ TEST_F(BatchingTest, InputsWithoutRowsAndWithDifferentRows) {
   EXPECT_EQ(Run({}, {1}).status().code(), Code::kInvalidArgument);
 }
 
+/// The mean rows of a batch when eight clients ask for a row each and a run takes `fixed` + `each` * rows.
+double AdaptiveRows(std::chrono::microseconds fixed, std::chrono::microseconds each) {
+  const auto metrics = std::make_shared<ServerMetrics>();
+  Signature s;
+  s.name = "serving_default";
+  s.inputs = s.outputs = {TensorInfo{.alias = "x", .dims = {-1}}};
+  auto inner = std::make_unique<FakeServable>(
+      std::vector<Signature>{s}, [=](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
+        std::this_thread::sleep_for(fixed + each * in[0].dims()[0]);
+        return in;
+      });
+  BatchingServable servable({"m", 1}, std::move(inner), {.adaptive = true}, std::make_shared<BatchPool>(1), metrics);
+  {
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < 8; ++i)
+      clients.emplace_back([&] {
+        for (int k = 0; k < 30; ++k)
+          EXPECT_TRUE(servable.Run(servable.signatures()[0], {Literal::from<float>({1}, {1})}, {}, kNoDeadline).ok());
+      });
+  }
+  const Histogram& rows = metrics->batch_size.At({"m", "1"});
+  return rows.sum() / static_cast<double>(rows.count());
+}
+
+TEST(AdaptiveBatching, JoinsOnlyWhereARowGetsCheaper) {
+  using std::chrono::microseconds;
+  EXPECT_GT(AdaptiveRows(microseconds(2000), microseconds(10)), 2.0);
+  EXPECT_LT(AdaptiveRows(microseconds(0), microseconds(2000)), 1.5);
+}
+
 TEST(CheckBatchingTest, Refused) {
   EXPECT_FALSE(CheckBatching({.max_batch_size = 0}).ok());
   EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {4, 2, 8}}).ok());
