@@ -136,4 +136,24 @@ void ServerMetrics::Run(const ServableId& version, std::string_view signature, s
   last.seconds->Observe(ToSeconds(took));
 }
 
+void ServerMetrics::Stages(const ServableId& version, std::chrono::nanoseconds read, std::chrono::nanoseconds run,
+                           std::chrono::nanoseconds write) {
+  struct Last {
+    std::uint64_t owner = 0;
+    ServableId version;
+    Histogram *read = nullptr, *run = nullptr, *write = nullptr;
+  };
+  thread_local Last last;
+  if (last.owner != id || last.version != version) {
+    const std::string number = std::to_string(version.version);
+    last = {.owner = id, .version = version};
+    last.read = &stage_seconds.At({version.name, number, "read"});
+    last.run = &stage_seconds.At({version.name, number, "run"});
+    last.write = &stage_seconds.At({version.name, number, "write"});
+  }
+  last.read->Observe(ToSeconds(read));
+  last.run->Observe(ToSeconds(run));
+  last.write->Observe(ToSeconds(write));
+}
+
 }  // namespace tenon::serve

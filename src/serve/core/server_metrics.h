@@ -22,6 +22,10 @@ class ServerMetrics {
   void Run(const ServableId& version, std::string_view signature, std::string_view api, Code code,
            std::chrono::nanoseconds took);
 
+  /// The stages of a request to a version: reading it, running it, writing the answer.
+  void Stages(const ServableId& version, std::chrono::nanoseconds read, std::chrono::nanoseconds run,
+              std::chrono::nanoseconds write);
+
   const std::uint64_t id;  // unique in the process
   Metrics registry;
 

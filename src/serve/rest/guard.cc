@@ -123,7 +123,7 @@ std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
 }
 
 void Guard::Finish(const HttpRequest& request, std::chrono::steady_clock::time_point begun, HttpResponse& response) {
-  metrics_->inflight.At({}).Add(-1);
+  inflight_.Add(-1);
   if (options_.compress && response.body.size() >= kCompressFrom &&
       request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
     response.body = base::Gzip(response.body);
@@ -139,7 +139,7 @@ void Guard::Finish(const HttpRequest& request, std::chrono::steady_clock::time_p
 
 HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
   const auto begun = std::chrono::steady_clock::now();
-  metrics_->inflight.At({}).Add(1);
+  inflight_.Add(1);
   std::optional<HttpResponse> refused = Refused(request);
   HttpResponse response = refused ? *std::move(refused) : inner_->Handle(request, deadline);
   Finish(request, begun, response);
@@ -148,7 +148,7 @@ HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
 
 void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
   const auto begun = std::chrono::steady_clock::now();
-  metrics_->inflight.At({}).Add(1);
+  inflight_.Add(1);
   if (std::optional<HttpResponse> refused = Refused(request)) {
     Finish(request, begun, *refused);
     return done(*std::move(refused));

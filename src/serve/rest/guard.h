@@ -63,6 +63,7 @@ class Guard : public HttpHandler {
       : options_(std::move(options)),
         inner_(std::move(inner)),
         metrics_(std::move(metrics)),
+        inflight_(metrics_->inflight.At({})),
         rate_(options_.requests_per_second) {}
   bool IsCheap(const HttpRequest& request) const override { return inner_->IsCheap(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
@@ -76,6 +77,7 @@ class Guard : public HttpHandler {
   const GuardOptions options_;
   const std::shared_ptr<HttpHandler> inner_;
   const std::shared_ptr<ServerMetrics> metrics_;
+  Gauge& inflight_;
   RateLimit rate_;
 };
 

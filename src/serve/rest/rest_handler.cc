@@ -236,11 +236,15 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   Servable* const servable = handle.ok() ? &**handle : nullptr;
   Result<PredictRequest> request = ReadPredictRequest(body, handle.status(), servable);
   if (!request.ok()) return request.status();
-  if (Clock::now() > deadline) return Late();
+  const Clock::time_point read = Clock::now();
+  if (read > deadline) return Late();
   const Result<std::vector<Literal>> outputs =
       invoker_->Run(*handle, *request->signature, std::move(request->inputs), {}, deadline, {"predict", "REST"});
+  const Clock::time_point ran = Clock::now();
   Result<std::string> reply = WritePredict(outputs, *request->signature, request->form, deadline);
-  handle->cost().Add(Clock::now() - begun);
+  const Clock::time_point written = Clock::now();
+  handle->cost().Add(written - begun);
+  if (reply.ok()) invoker_->metrics().Stages(handle->id(), read - begun, ran - read, written - ran);
   return reply;
 }
 
