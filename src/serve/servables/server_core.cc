@@ -169,14 +169,20 @@ Status ServerCore::Open() {
   }
   ready_ = true;
   NotifySystem("READY=1");
-  if (!options_.model_config_file.empty() && options_.model_config_poll_ms > 0)
-    poll_thread_ = std::thread([this] { PollConfig(); });
+  if (!options_.model_config_file.empty()) poll_thread_ = std::thread([this] { PollConfig(); });
   return {};
 }
 
 void ServerCore::PollConfig() {
+  const auto due = [&] { return stopping_.load() || reload_asked_; };
   std::unique_lock lock(poll_mutex_);
-  while (!poll_wake_.wait_for(lock, milliseconds(options_.model_config_poll_ms), [&] { return stopping_.load(); })) {
+  for (;;) {
+    if (options_.model_config_poll_ms > 0)
+      poll_wake_.wait_for(lock, milliseconds(options_.model_config_poll_ms), due);
+    else
+      poll_wake_.wait(lock, due);
+    if (stopping_) return;
+    reload_asked_ = false;
     lock.unlock();
     ReloadConfigFile();
     lock.lock();
@@ -184,7 +190,6 @@ void ServerCore::PollConfig() {
 }
 
 void ServerCore::ReloadConfigFile() {
-  if (options_.model_config_file.empty()) return;
   const Result<std::vector<ModelConfig>> models = ReadModelServerConfig(options_.model_config_file);
   const Status status = models.ok() ? ReloadModels(*models) : models.status();
   if (!status.ok())
@@ -291,7 +296,11 @@ void ServerCore::Wait() {
       std::uint64_t asked = 0;
       if (::read(requests_, &asked, sizeof asked) != sizeof asked) continue;
       if (asked >= SignalWatch::kDumpRequest) DumpState();
-      if (asked % SignalWatch::kDumpRequest > 0) ReloadConfigFile();
+      if (asked % SignalWatch::kDumpRequest > 0) {
+        const std::lock_guard poll(poll_mutex_);  // on its own thread: a reload may wait for models
+        reload_asked_ = true;
+        poll_wake_.notify_all();
+      }
     }
     ready_ = false;
     if (grpc_) grpc_->SetServing(false);

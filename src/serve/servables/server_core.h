@@ -72,7 +72,8 @@ class ServerCore : public ModelAdmin {
   std::vector<ModelConfig> models_;  // what is served, guarded by reload_mutex_
   std::thread poll_thread_;          // re-reads the config file
   std::mutex poll_mutex_;
-  std::condition_variable poll_wake_;  // stopping_ was set
+  std::condition_variable poll_wake_;  // stopping_ or reload_asked_ was set
+  bool reload_asked_ = false;          // guarded by poll_mutex_
   bool stopped_ = false;
   int event_ = -1;     // wakes Wait
   int requests_ = -1;  // reloads and dumps asked for by signals
