@@ -100,6 +100,7 @@ inline constexpr std::string_view kNotEqual = "not_equal";
 inline constexpr std::string_view kOneHot = "one_hot";
 inline constexpr std::string_view kOnesLike = "ones_like";
 inline constexpr std::string_view kPad = "pad";
+inline constexpr std::string_view kParseExample = "parse_example";
 inline constexpr std::string_view kPower = "power";
 inline constexpr std::string_view kRandomBernoulli = "random_bernoulli";
 inline constexpr std::string_view kRandomNormal = "random_normal";

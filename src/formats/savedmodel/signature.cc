@@ -23,8 +23,8 @@ Dim NewSymbol(const std::string& input, std::size_t axis, std::set<std::string>*
 
 std::string NodeOf(const std::string& tensor) { return tensor.substr(0, tensor.find(':')); }
 
-/// What the signature says of a port, for those who show it: "x:0 -1,1", "x:0 ?" for any rank, "x:0 " for rank 0; " ref"
-/// behind it for a reference type.
+/// What the signature says of a port, for those who show it: "x:0 -1,1", "x:0 ?" for any rank, "x:0 " for rank 0; "
+/// ref" behind it for a reference type.
 std::string Declared(const TensorInfo& info) {
   std::string text = info.name + " ";
   if (info.shape && info.shape->unknown_rank) text += "?";
@@ -47,7 +47,8 @@ Result<ir::Type> Translator::InputType(const std::string& name, const TensorInfo
   const auto found = main.index.find(NodeOf(info.name));
   const NodeDef* node = found == main.index.end() ? nullptr : &(*main.nodes)[static_cast<std::size_t>(found->second)];
   TfType type = info.dtype;
-  if (node != nullptr && type == TfType::kInvalid)
+  // Old exporters wrote float for placeholders of text.
+  if (node != nullptr && (type == TfType::kInvalid || node->op == "Placeholder"))
     if (const auto attr = node->attrs.find("dtype"); attr != node->attrs.end())
       if (const TfType* value = attr->second.get<TfType>(); value != nullptr) type = *value;
   const std::optional<DType> dtype = DTypeOfTf(type);
