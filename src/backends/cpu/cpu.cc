@@ -2,8 +2,8 @@
 
 #include "backends/cpu/emit/compile_plan.h"
 #include "backends/cpu/emit/plan_builder.h"
+#include "backends/cpu/emit/segments.h"
 #include "base/status_macros.h"
-#include "ir/eval.h"
 #include "ir/op_def.h"
 #include "runtime/planned.h"
 #include "runtime/ports.h"
@@ -13,32 +13,6 @@ namespace {
 
 using runtime::CompileOptions;
 using runtime::Port;
-
-// Runs a graph that cannot be planned, node by node.
-class GraphInterpreter : public runtime::Interpreter {
- public:
-  explicit GraphInterpreter(ir::Graph graph) : graph_(std::move(graph)) {}
-  Status Run(std::span<Literal> inputs, std::span<Literal> outputs) const override {
-    std::vector<ir::Datum> args;
-    args.reserve(inputs.size());
-    for (const Literal& in : inputs) args.emplace_back(in);
-    TENON_ASSIGN_OR_RETURN(std::vector<ir::Datum> results, ir::EvalGraph(graph_, std::move(args)));
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      if (!results[i].tensor) return Status(Code::kInternal, "cpu: output " + std::to_string(i) + " was not computed");
-      outputs[i] = *std::move(results[i].tensor);
-    }
-    return {};
-  }
-  std::string Explain() const override {
-    std::string out = "interpreted (shapes depend on data):\n";
-    for (const ir::Node& n : graph_.nodes())
-      if (n.op->name != "input" && n.op->name != "constant") out += "  ref:" + std::string(n.op->name) + "\n";
-    return out;
-  }
-
- private:
-  ir::Graph graph_;
-};
 
 class CpuFunction : public runtime::PlannedFunction {
  public:
@@ -50,7 +24,7 @@ class CpuFunction : public runtime::PlannedFunction {
     auto program = std::make_shared<runtime::Program>();
     program->dims = input_dims;
     TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options(), &packed_));
-    if (program->plan == nullptr) program->interpreter = std::make_shared<GraphInterpreter>(graph_);
+    if (program->plan == nullptr) program->interpreter = std::make_shared<SegmentInterpreter>(graph_, options());
     return std::shared_ptr<const runtime::Program>(std::move(program));
   }
 

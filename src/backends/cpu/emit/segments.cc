@@ -1,0 +1,285 @@
+#include "backends/cpu/emit/segments.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "backends/cpu/cpu.h"
+#include "base/status_macros.h"
+#include "ir/builder.h"
+#include "ir/infer.h"
+#include "ir/numeric.h"
+#include "ir/op_def.h"
+#include "tensor/aligned.h"
+
+namespace tenon::cpu {
+
+using ir::Datum;
+using ir::Graph;
+using ir::Node;
+using ir::Value;
+
+namespace {
+
+constexpr std::size_t kMostCompiled = 64;
+// Elements that a segment must read and compute before compiling it can pay; below, the reference runs it.
+constexpr std::int64_t kWorthCompiling = 4096;
+
+std::size_t At(std::int32_t id) { return static_cast<std::size_t>(id); }
+
+// What inference may know of a value that is there.
+ir::Output Known(const Datum& d) {
+  ir::Output out;
+  out.type = d.type();
+  if (d.kind != ir::Type::Kind::kTensor || d.literal().rank() > 1 || d.literal().size() > 64 ||
+      !is_integer(d.literal().dtype()))
+    return out;
+  std::vector<Dim> elements;
+  for (const std::int64_t v : ir::ToInts(d.literal())) elements.emplace_back(v);
+  out.symbolic = std::move(elements);
+  return out;
+}
+
+bool Plannable(const ir::Type& type) { return type.is_static() && type.dtype() != DType::kString; }
+
+template <class T>
+void Append(std::string& key, const T& value) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+}  // namespace
+
+struct SegmentInterpreter::Pass {
+  explicit Pass(const Graph& graph) : values(At(graph.size())), done(At(graph.size()), false) {}
+  std::vector<std::vector<Datum>> values;  // by node, once it is done
+  std::vector<bool> done;
+  ir::SymbolBinding symbols;
+
+  // The segment that grows now.
+  Graph segment;
+  std::optional<ir::Builder> b;
+  std::vector<std::int32_t> nodes;
+  std::unordered_map<Value, Value, ir::ValueHash> inside;  // value of the graph -> value of the segment
+  std::vector<Datum> arguments;
+  std::string key;
+  std::int64_t work = 0;
+
+  const Datum& at(Value v) const { return values[At(v.node)][At(v.index)]; }
+  void Start() {
+    segment = Graph();
+    b.emplace(&segment);
+    nodes.clear(), inside.clear(), arguments.clear(), key.clear();
+    work = 0;
+  }
+};
+
+SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOptions& options)
+    : graph_(std::move(graph)), options_(options), needed_(At(graph_.size()), false), readers_(At(graph_.size())) {
+  options_.donations.clear();
+  for (const Value v : graph_.outputs()) needed_[At(v.node)] = true;
+  for (std::int32_t id = graph_.size(); id-- > 0;) {
+    if (!needed_[At(id)]) continue;
+    for (const Value v : graph_.node(id).inputs)
+      if (v.valid()) needed_[At(v.node)] = true, readers_[At(v.node)].push_back(id);
+  }
+}
+
+// Adds the node to the segment when its outputs follow, with static shapes, from what is there or in the segment.
+bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
+  const Node& n = graph_.node(id);
+  std::vector<ir::Output> known(n.inputs.size());
+  std::vector<const ir::Output*> types(n.inputs.size(), nullptr);
+  for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+    const Value v = n.inputs[i];
+    if (!v.valid()) continue;
+    if (const auto it = pass.inside.find(v); it != pass.inside.end()) {
+      known[i] = pass.segment.output(it->second);
+    } else if (pass.done[At(v.node)]) {
+      known[i] = Known(pass.at(v));
+    } else {
+      return false;
+    }
+    if (!Plannable(known[i].type)) return false;
+    types[i] = &known[i];
+  }
+  Result<ir::Attrs> attrs = pass.symbols.Resolve(n.attrs);
+  if (!attrs.ok()) return false;
+  {
+    ir::Attrs copy = *attrs;
+    const Result<std::vector<ir::Output>> outputs = ir::Infer(*n.op, types, copy);
+    if (!outputs.ok()) return false;  // evaluation says what is wrong
+    for (const ir::Output& o : *outputs)
+      if (!Plannable(o.type)) return false;
+    for (std::size_t k = 0; k < n.outputs.size(); ++k)
+      if (!pass.symbols.Bind(n.outputs[k].type, (*outputs)[k].type, n.op->name).ok()) return false;
+    for (const ir::Output& o : *outputs) pass.work += o.type.shape().size().value();
+    for (const ir::Output* o : types) pass.work += o == nullptr ? 0 : o->type.shape().size().value();
+  }
+  std::vector<Value> inputs;
+  Append(pass.key, id);
+  for (std::size_t i = 0; i < n.inputs.size(); ++i) {
+    const Value v = n.inputs[i];
+    if (!v.valid()) {
+      inputs.emplace_back();
+      continue;
+    }
+    const auto [it, fresh] = pass.inside.try_emplace(v);
+    if (fresh) {
+      const Literal& literal = pass.at(v).literal();
+      // Small integers are dims and indices: the plan is made for their values.
+      const bool baked = known[i].symbolic.has_value() || graph_.node(v).op->name == "constant";
+      if (baked) {
+        it->second = pass.b->Constant(literal);
+        if (graph_.node(v).op->name != "constant")
+          pass.key.append(reinterpret_cast<const char*>(literal.raw().data()), literal.nbytes());
+      } else {
+        it->second = pass.b->Input("", known[i].type);
+        pass.arguments.emplace_back(literal);
+      }
+      for (const std::int64_t d : literal.dims()) Append(pass.key, d);
+      pass.key += baked ? 'c' : 'i';
+    }
+    inputs.push_back(it->second);
+  }
+  const std::vector<Value> made = pass.b->AddAll(*n.op, std::move(inputs), *std::move(attrs));
+  for (std::size_t k = 0; k < made.size(); ++k) pass.inside[{id, static_cast<std::int32_t>(k)}] = made[k];
+  pass.nodes.push_back(id);
+  return true;
+}
+
+Result<std::shared_ptr<const runtime::CompiledFunction>> SegmentInterpreter::Find(const std::string& key,
+                                                                                  const Graph& segment) const {
+  const std::lock_guard lock(mutex_);
+  for (auto it = compiled_.begin(); it != compiled_.end(); ++it) {
+    if (it->key != key) continue;
+    compiled_.splice(compiled_.begin(), compiled_, it);
+    return it->function;
+  }
+  TENON_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::CompiledFunction> made, Compile(segment, options_));
+  compiled_.push_front({key, made});
+  if (compiled_.size() > kMostCompiled) compiled_.pop_back();
+  return made;
+}
+
+Status SegmentInterpreter::RunSegment(Pass& pass) const {
+  TENON_RETURN_IF_ERROR(pass.b->status());
+  std::vector<bool> member(At(graph_.size()), false);
+  for (const std::int32_t id : pass.nodes) member[At(id)] = true;
+  // What others read, or the caller.
+  std::vector<Value> wanted, results;
+  for (const std::int32_t id : pass.nodes) {
+    std::vector<bool> read(graph_.node(id).outputs.size(), false);
+    for (const std::int32_t reader : readers_[At(id)])
+      if (!member[At(reader)])
+        for (const Value v : graph_.node(reader).inputs)
+          if (v.valid() && v.node == id) read[At(v.index)] = true;
+    for (const Value v : graph_.outputs())
+      if (v.node == id) read[At(v.index)] = true;
+    for (std::size_t k = 0; k < read.size(); ++k)
+      if (read[k]) wanted.push_back({id, static_cast<std::int32_t>(k)});
+  }
+  for (const Value v : wanted) results.push_back(pass.inside.at(v));
+  pass.segment.set_outputs(std::move(results));
+  std::vector<Datum> got;
+  if (pass.work >= kWorthCompiling) {
+    TENON_ASSIGN_OR_RETURN(const auto function, Find(pass.key, pass.segment));
+    std::vector<Literal> in;
+    for (const Datum& d : pass.arguments) in.push_back(d.literal());
+    TENON_ASSIGN_OR_RETURN(std::vector<Literal> out, function->Run(std::move(in)));
+    got.assign(std::make_move_iterator(out.begin()), std::make_move_iterator(out.end()));
+  } else {
+    TENON_ASSIGN_OR_RETURN(got, ir::EvalGraph(pass.segment, std::move(pass.arguments)));
+  }
+  for (const std::int32_t id : pass.nodes) {
+    pass.values[At(id)].resize(graph_.node(id).outputs.size());
+    pass.done[At(id)] = true;
+  }
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    pass.values[At(wanted[i].node)][At(wanted[i].index)] = std::move(got[i]);
+  return {};
+}
+
+// Nodes whose inputs are all there and that fit no segment.
+Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
+  for (std::int32_t id = 0; id < graph_.size(); ++id) {
+    if (!needed_[At(id)] || pass.done[At(id)]) continue;
+    const Node& n = graph_.node(id);
+    bool ready = true;
+    for (const Value v : n.inputs) ready = ready && (!v.valid() || pass.done[At(v.node)]);
+    if (!ready) continue;
+    std::vector<const Datum*> args;
+    std::list<Datum> aligned;  // copies of weights in a mapped file
+    for (const Value v : n.inputs) {
+      args.push_back(v.valid() ? &pass.at(v) : nullptr);
+      if (v.valid() && args.back()->tensor && !IsAligned(args.back()->literal()))
+        args.back() = &aligned.emplace_back(Aligned(args.back()->literal()));
+    }
+    const auto named = [&](Status status) {
+      const std::string& name = n.outputs.empty() ? std::string() : n.outputs[0].record.name;
+      return name.empty() ? status : status.with_context("node \"" + name + "\"");
+    };
+    Result<ir::Attrs> attrs = pass.symbols.Resolve(n.attrs);
+    if (!attrs.ok()) return named(attrs.status());
+    Result<std::vector<Datum>> out = ir::EvalOp(*n.op, args, *std::move(attrs));
+    if (!out.ok()) return named(out.status());
+    for (std::size_t k = 0; k < n.outputs.size(); ++k)
+      TENON_RETURN_IF_ERROR(pass.symbols.Bind(n.outputs[k].type, (*out)[k].type(), n.op->name));
+    pass.values[At(id)] = *std::move(out);
+    pass.done[At(id)] = true;
+    *progress = true;
+    // What it opens may be planned.
+    if (n.op->name != "constant") return {};
+  }
+  return {};
+}
+
+Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> outputs) const {
+  Pass pass(graph_);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Value v = graph_.inputs()[i];
+    const ir::Output& declared = graph_.output(v);
+    Datum d(inputs[i]);
+    TENON_RETURN_IF_ERROR(pass.symbols.Bind(declared.type, d.type(), "input \"" + declared.record.name + "\""));
+    pass.values[At(v.node)] = {std::move(d)};
+    pass.done[At(v.node)] = true;
+  }
+  for (std::int32_t id = 0; id < graph_.size(); ++id) {
+    const Node& n = graph_.node(id);
+    if (n.op->name != "constant") continue;
+    pass.values[At(id)] = {Datum(n.attrs.Lit("value"))};
+    pass.done[At(id)] = true;
+  }
+  for (bool progress = true; progress;) {
+    progress = false;
+    pass.Start();
+    for (std::int32_t id = 0; id < graph_.size(); ++id)
+      if (needed_[At(id)] && !pass.done[At(id)]) Grow(pass, id);
+    if (!pass.nodes.empty()) {
+      TENON_RETURN_IF_ERROR(RunSegment(pass));
+      progress = true;
+    }
+    TENON_RETURN_IF_ERROR(RunSingly(pass, &progress));
+  }
+  for (std::size_t j = 0; j < outputs.size(); ++j) {
+    const Value v = graph_.outputs()[j];
+    if (!pass.done[At(v.node)] || !pass.at(v).tensor)
+      return Status(Code::kInternal, "cpu: output " + std::to_string(j) + " was not computed");
+    outputs[j] = pass.at(v).literal();
+  }
+  return {};
+}
+
+std::string SegmentInterpreter::Explain() const {
+  const std::lock_guard lock(mutex_);
+  std::string out = "in segments (shapes depend on data), between them:\n";
+  for (std::int32_t id = 0; id < graph_.size(); ++id) {
+    const Node& n = graph_.node(id);
+    bool single = false;
+    for (const ir::Output& o : n.outputs) single = single || !Plannable(o.type);
+    if (single && needed_[At(id)] && n.op->name != "input") out += "  ref:" + std::string(n.op->name) + "\n";
+  }
+  for (const Compiled& c : compiled_) out += c.function->Explain();
+  return out;
+}
+
+}  // namespace tenon::cpu
