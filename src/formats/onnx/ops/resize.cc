@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 #include "ir/numeric.h"
 
 namespace tenon::onnx {
@@ -23,8 +24,9 @@ struct AxisPlan {
   int axis = 0;
   Dim in, out;
   Ex scale, in_size, out_size;         // f64 scalars
+  Ex length;                           // in_size * scale where a scale is given: not rounded, unlike out_size
   std::optional<double> static_scale;  // when known
-  double roi_start = 0, roi_end = 1;
+  Ex roi_start, roi_end;               // f64 scalars, of tf_crop_and_resize
 };
 
 // A dim as an f64 scalar.
@@ -37,7 +39,7 @@ Ex Number(NodeContext& n, Value x, int axis, const Dim& dim) {
 Result<Ex> Coordinates(NodeContext& n, const AxisPlan& p, const Options& o) {
   const Ex at = n.Iota(p.out, kReal), one = n.Scalar(1, kReal), zero = n.Scalar(0, kReal);
   const Ex half = (at + 0.5) / p.scale - 0.5;
-  const Ex single = Op("equal", p.out_size, one);
+  const Ex single = Op("equal", p.length, one);
   if (o.coordinates == "half_pixel") return half;
   if (o.coordinates == "half_pixel_symmetric") {
     const Ex adjustment = p.out_size / (p.in_size * p.scale);
@@ -45,13 +47,13 @@ Result<Ex> Coordinates(NodeContext& n, const AxisPlan& p, const Options& o) {
   }
   if (o.coordinates == "pytorch_half_pixel") return Select(single, zero, half);
   if (o.coordinates == "align_corners")
-    return Select(single, zero, at * (p.in_size - 1.0) / Op("maximum", p.out_size - 1.0, one));
+    return Select(single, zero, at * (p.in_size - 1.0) / Select(single, one, p.length - 1.0));
   if (o.coordinates == "asymmetric") return at / p.scale;
   if (o.coordinates == "tf_half_pixel_for_nn") return (at + 0.5) / p.scale;
   if (o.coordinates == "tf_crop_and_resize") {
     const Ex last = p.in_size - 1.0;
-    const Ex step = last * (p.roi_end - p.roi_start) / Op("maximum", p.out_size - 1.0, one);
-    return Select(single, last * (0.5 * (p.roi_start + p.roi_end)), last * p.roi_start + at * step);
+    const Ex step = last * (p.roi_end - p.roi_start) / Select(single, one, p.length - 1.0);
+    return Select(single, last * ((p.roi_start + p.roi_end) * 0.5), last * p.roi_start + at * step);
   }
   return n.Fail(fmt::format("coordinate_transformation_mode is \"{}\"", o.coordinates));
 }
@@ -117,15 +119,42 @@ Ex Neighbours(NodeContext& n, Ex x, Ex at, const AxisPlan& p, const Options& o, 
   return sum;
 }
 
-// With antialiasing the kernel is as wide as the step when shrinking: a matrix of weights, made here.
+// Axis `axis` of x multiplied with weights [out, in], in its place.
+Ex MixAxis(NodeContext& n, Ex x, Value weights, int axis, int rank) {
+  Ints back;  // dot_general puts the new axis last
+  for (int i = 0; i < rank; ++i) back.push_back(i < axis ? i : i == axis ? rank - 1 : i - 1);
+  const Ex mixed = n.Apply("dot_general", {x, weights}, {{"lhs_contract", Ints{axis}}, {"rhs_contract", Ints{1}}});
+  return n.Transpose(mixed, back);
+}
+
+// With antialiasing the kernel is as wide as the step when shrinking: a matrix of weights. Here by the run, of sizes or
+// a scale that only it knows: the axis is continued by as many places as the kernel reaches.
+Result<Ex> AntialiasedRunTime(NodeContext& n, Ex x, Ex at, const AxisPlan& p, const Options& o, int rank) {
+  const Ex shrink = Op("minimum", p.scale, n.Scalar(1, kReal));
+  const Ex reach = Op("ceil", (o.mode == "cubic" ? 2.0 : 1.0) / shrink) + 1.0;
+  TENON_ASSIGN_OR_RETURN(const Dim wide,
+                         DimOf(n, n.b.Cast(p.in_size + reach * 2.0, DType::kI64), "the places that a kernel reaches"));
+  const Ex place = n.Iota(wide, kReal) - reach;  // [wide], from -reach on
+  const Ex distance = Op("abs", place - n.Reshape(at, {p.out, 1})) * shrink;
+  Ex weights =
+      o.mode == "cubic" ? CubicAt(n, distance, o.a) : n.ex(n.Add("maximum", {1.0 - distance, n.Scalar(0, kReal)}));
+  if (o.exclude) {
+    const Ex out = Op("logical_or", Op("less", place, n.Scalar(0, kReal)), Op("greater_equal", place, p.in_size));
+    weights = Select(out, n.Scalar(0, kReal), weights);
+  }
+  weights = weights / n.Reduce("reduce_sum", weights, {1}, true);
+  const Ex continued = n.Apply("gather", {x, Clamped(n, place, p)}, {{"axis", std::int64_t{p.axis}}});
+  return MixAxis(n, continued, n.b.Cast(weights, x.dtype()), p.axis, rank);
+}
+
+// The same with a matrix that is made here.
 Result<Ex> Antialiased(NodeContext& n, Ex x, Ex at, const AxisPlan& p, const Options& o, int rank) {
-  if (p.in.is_symbolic() || p.out.is_symbolic() || !p.static_scale)
-    return n.Unsupported("antialiasing of an axis of unknown size");
+  if (p.in.is_symbolic() || p.out.is_symbolic() || !p.static_scale) return AntialiasedRunTime(n, x, at, p, o, rank);
   const std::int64_t in = p.in.value(), out = p.out.value();
   if (in * out > (std::int64_t{1} << 26)) return n.Unsupported("antialiasing of axes this long");
   const double shrink = std::min(*p.static_scale, 1.0), reach = (o.mode == "cubic" ? 2 : 1) / shrink;
   const std::optional<Literal> places = n.FoldNow(at);
-  if (!places) return n.Unsupported("antialiasing with coordinates that only the run knows");
+  if (!places) return AntialiasedRunTime(n, x, at, p, o, rank);
   std::vector<double> matrix(static_cast<std::size_t>(in * out), 0.0);
   for (std::int64_t i = 0; i < out; ++i) {
     const double centre = places->at(i);
@@ -142,10 +171,7 @@ Result<Ex> Antialiased(NodeContext& n, Ex x, Ex at, const AxisPlan& p, const Opt
     for (const auto& [k, weight] : taps) matrix[static_cast<std::size_t>(i * in + k)] += weight / total;
   }
   const Value weights = n.b.Constant(ir::FromDoubles(x.dtype(), {out, in}, matrix));
-  Ints back;  // dot_general puts the new axis last
-  for (int i = 0; i < rank; ++i) back.push_back(i < p.axis ? i : i == p.axis ? rank - 1 : i - 1);
-  const Ex mixed = n.Apply("dot_general", {x, weights}, {{"lhs_contract", Ints{p.axis}}, {"rhs_contract", Ints{1}}});
-  return n.Transpose(mixed, back);
+  return MixAxis(n, x, weights, p.axis, rank);
 }
 
 Result<Ex> ResizeAxis(NodeContext& n, Ex x, const AxisPlan& p, const Options& o, int rank) {
@@ -166,9 +192,24 @@ Result<Ex> ResizeAxis(NodeContext& n, Ex x, const AxisPlan& p, const Options& o,
 
 // The sizes when the aspect ratio is kept: one scale for all axes, sizes rounded half up.
 Status KeepAspect(NodeContext& n, const std::string& policy, std::vector<AxisPlan>* plans) {
+  const bool known = std::none_of(plans->begin(), plans->end(),
+                                  [](const AxisPlan& p) { return p.in.is_symbolic() || p.out.is_symbolic(); });
+  if (!known) {
+    Ex scale;
+    for (const AxisPlan& p : *plans) {
+      const Ex s = p.out_size / p.in_size;
+      scale = !scale.v.valid() ? s : Op(policy == "not_larger" ? "minimum" : "maximum", scale, s);
+    }
+    for (AxisPlan& p : *plans) {
+      p.scale = scale;
+      p.out_size = Op("floor", scale * p.in_size + 0.5);
+      TENON_ASSIGN_OR_RETURN(p.out, DimOf(n, n.b.Cast(p.out_size, DType::kI64), "a size"));
+      p.static_scale.reset();
+    }
+    return {};
+  }
   std::optional<double> scale;
   for (const AxisPlan& p : *plans) {
-    if (p.in.is_symbolic() || p.out.is_symbolic()) return n.Unsupported("keep_aspect_ratio_policy with unknown sizes");
     const double s = static_cast<double>(p.out.value()) / static_cast<double>(p.in.value());
     scale = !scale ? s : policy == "not_larger" ? std::min(*scale, s) : std::max(*scale, s);
   }
@@ -202,24 +243,33 @@ Status Resize(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(axes, n.Axes(n.IntList("axes"), rank));
   }
   const int scales_at = old ? 1 : 2;
+  Ex run_time_scales;
   std::vector<double> scales = upsample ? n.FloatList("scales") : std::vector<double>();
   if (n.has(scales_at)) {
     const std::optional<Literal> value = n.Const(scales_at);
-    if (!value) return n.Unsupported("scales that are computed when the model runs");
-    scales = ir::ToDoubles(*value);
+    if (value) scales = ir::ToDoubles(*value);
+    if (!value) {  // only the run knows them, but how many there are
+      TENON_ASSIGN_OR_RETURN(const Shape count, n.ShapeOf(n.in(scales_at)));
+      if (count.rank() != 1 || count[0].is_symbolic()) return n.Unsupported("scales of unknown number");
+      if (count[0] != Dim(0)) run_time_scales = n.ex(n.b.Cast(n.in(scales_at), kReal));
+      scales.assign(static_cast<std::size_t>(count[0].value()), 0.0);
+    }
   }
   std::optional<std::vector<Dim>> sizes;
   if (scales.empty()) {
     if (old || !n.has(3)) return n.Fail("neither scales nor sizes are given");
-    sizes = n.Symbolic(n.in(3));
-    if (!sizes) return n.Unsupported("sizes that are computed when the model runs");
+    TENON_ASSIGN_OR_RETURN(sizes, DimsOf(n, n.in(3), "the sizes"));
   }
   if ((sizes ? sizes->size() : scales.size()) != axes.size())
     return n.Fail(fmt::format("{} scales or sizes for {} axes", sizes ? sizes->size() : scales.size(), axes.size()));
-  std::optional<Literal> roi;
+  std::optional<Ex> roi;
+  std::optional<Literal> known_roi;
   if (o.coordinates == "tf_crop_and_resize") {
-    roi = n.Const(1);
-    if (!roi || roi->size() != static_cast<std::int64_t>(2 * axes.size())) return n.Unsupported("this roi");
+    TENON_ASSIGN_OR_RETURN(const Shape places, n.ShapeOf(n.in(1)));
+    if (places.rank() != 1 || places[0] != Dim(static_cast<std::int64_t>(2 * axes.size())))
+      return n.Fail(fmt::format("roi {} for {} axes", places.to_string(), axes.size()));
+    roi = n.ex(n.b.Cast(n.in(1), kReal));
+    known_roi = n.Const(1);
   }
   std::vector<AxisPlan> plans;
   for (std::size_t i = 0; i < axes.size(); ++i) {
@@ -228,14 +278,20 @@ Status Resize(NodeContext& n) {
     p.in = shape[p.axis];
     p.in_size = Number(n, n.in(0), p.axis, p.in);
     if (roi) {
-      p.roi_start = roi->at(static_cast<std::int64_t>(i));
-      p.roi_end = roi->at(static_cast<std::int64_t>(i + axes.size()));
+      p.roi_start = ElementOf(n, *roi, static_cast<int>(i));
+      p.roi_end = ElementOf(n, *roi, static_cast<int>(i + axes.size()));
     }
-    if (!sizes) {
+    const auto index = static_cast<std::int64_t>(i), last = static_cast<std::int64_t>(i + axes.size());
+    if (run_time_scales.v.valid() || (!sizes && roi && !known_roi)) {
+      p.scale =
+          run_time_scales.v.valid() ? ElementOf(n, run_time_scales, static_cast<int>(i)) : n.Scalar(scales[i], kReal);
+      p.out_size = Op("floor", roi ? p.in_size * (p.roi_end - p.roi_start) * p.scale : p.in_size * p.scale);
+      TENON_ASSIGN_OR_RETURN(p.out, DimOf(n, n.b.Cast(p.out_size, DType::kI64), "a size"));
+    } else if (!sizes) {
       const double s = scales[i];
       if (!(s > 0) || !std::isfinite(s)) return n.Fail(fmt::format("a scale of {}", s));
       if (s == 1 && !roi) continue;
-      const double extent = roi ? p.roi_end - p.roi_start : 1.0;
+      const double extent = known_roi ? known_roi->at(last) - known_roi->at(index) : 1.0;
       p.static_scale = s;
       if (!p.in.is_symbolic()) {
         p.out = static_cast<std::int64_t>(std::floor(static_cast<double>(p.in.value()) * extent * s));
@@ -257,12 +313,16 @@ Status Resize(NodeContext& n) {
     plans.push_back(std::move(p));
   }
   for (AxisPlan& p : plans) {
+    if (p.out_size.v.valid()) continue;
     if (!p.out.is_symbolic()) {
       p.out_size = Number(n, {}, 0, p.out);
     } else {  // its number is the length of a vector of that size
       const Value line = n.Iota(p.out, DType::kI64);
       p.out_size = Number(n, line, 0, p.out);
     }
+  }
+  for (AxisPlan& p : plans) {
+    p.length = p.scale.v.valid() && !roi ? p.in_size * p.scale : p.out_size;
     if (!p.scale.v.valid()) p.scale = p.out_size / p.in_size;
   }
   const std::string policy = n.String("keep_aspect_ratio_policy", "stretch");

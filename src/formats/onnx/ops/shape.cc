@@ -200,29 +200,17 @@ Status Size(NodeContext& n) {
 // Expand broadcasts both ways: a 1 in the shape keeps the input's dim.
 Status Expand(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape from, n.ShapeOf(n.in(0)));
-  if (const std::optional<std::vector<Dim>> to = n.Symbolic(n.in(1))) {
-    const std::size_t rank = std::max(from.dims().size(), to->size());
-    std::vector<Dim> dims(rank);
-    for (std::size_t i = 0; i < rank; ++i) {
-      const Dim a = i < from.dims().size() ? from.dims()[from.dims().size() - 1 - i] : Dim(1);
-      const Dim b = i < to->size() ? (*to)[to->size() - 1 - i] : Dim(1);
-      if (b.try_value().value_or(0) < 0) return n.Fail(fmt::format("{} in the shape", b.to_string()));
-      if (Dim::equal(a, b) == Truth::kNo && !a.is_symbolic() && !b.is_symbolic() && a != Dim(1) && b != Dim(1))
-        return n.Fail(fmt::format("{} cannot be expanded to {}", from.to_string(), Shape(*to).to_string()));
-      dims[rank - 1 - i] = Dim::broadcast(a, b);
-    }
-    n.Out(0, n.Broadcast(n.in(0), std::move(dims)));
-    return {};
+  TENON_ASSIGN_OR_RETURN(const std::vector<Dim> to, DimsOf(n, n.in(1), "the shape"));
+  const std::size_t rank = std::max(from.dims().size(), to.size());
+  std::vector<Dim> dims(rank);
+  for (std::size_t i = 0; i < rank; ++i) {
+    const Dim a = i < from.dims().size() ? from.dims()[from.dims().size() - 1 - i] : Dim(1);
+    const Dim b = i < to.size() ? to[to.size() - 1 - i] : Dim(1);
+    if (Dim::equal(a, b) == Truth::kNo && !a.is_symbolic() && !b.is_symbolic() && a != Dim(1) && b != Dim(1))
+      return n.Fail(fmt::format("{} cannot be expanded to {}", from.to_string(), Shape(to).to_string()));
+    dims[rank - 1 - i] = Dim::broadcast(a, b);
   }
-  TENON_ASSIGN_OR_RETURN(const Shape length, n.ShapeOf(n.in(1)));
-  if (length[0].is_symbolic()) return n.Unsupported("a shape of unknown length");
-  const std::int64_t want = length[0].value(), rank = from.rank();
-  Value own = n.ShapeValue(n.in(0)), shape = n.b.Cast(n.in(1), DType::kI64);
-  const auto ones = [&](std::int64_t count) { return n.IntVector(Ints(static_cast<std::size_t>(count), 1)); };
-  if (want > rank) own = n.Add("concat", {ones(want - rank), own}, {{"axis", std::int64_t{0}}});
-  if (want < rank) shape = n.Add("concat", {ones(rank - want), shape}, {{"axis", std::int64_t{0}}});
-  const Ex wide = Select(Op("equal", n.ex(shape), n.Scalar(1, DType::kI64)), n.ex(own), n.ex(shape));
-  n.Out(0, n.Add("broadcast_to", {n.in(0), wide}));
+  n.Out(0, n.Broadcast(n.in(0), std::move(dims)));
   return {};
 }
 

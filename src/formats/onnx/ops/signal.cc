@@ -85,15 +85,9 @@ Ex PartOf(NodeContext& n, Ex x, std::int64_t k) {
   return n.Apply("squeeze", {n.SliceAxis(x, last, k, k + 1)}, {{"axes", Ints{last}}});
 }
 
-Status Dft(NodeContext& n) {
+Status DftAlong(NodeContext& n, int axis) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
   const bool inverse = n.Int("inverse", 0) != 0, onesided = n.Int("onesided", 0) != 0;
-  std::int64_t axis_value = n.opset < 20 ? n.Int("axis", 1) : -2;
-  if (n.opset >= 20 && n.has(2)) {
-    TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(2, "axis"));
-    axis_value = static_cast<std::int64_t>(given);
-  }
-  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axis_value, shape.rank()));
   if (axis == shape.rank() - 1 || shape[-1].is_symbolic() || (shape[-1] != Dim(1) && shape[-1] != Dim(2)))
     return n.Fail(fmt::format("axis {} of {}", axis, shape.to_string()));
   const bool half = inverse && onesided;  // half a spectrum of a real signal
@@ -147,11 +141,37 @@ Status Dft(NodeContext& n) {
   return {};
 }
 
+// The axis is an attribute before opset 20 and an input since, which only the run may know.
+Status Dft(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  if (n.opset >= 20 && n.has(2) && !n.Const(2)) {
+    const Ex given = ScalarOf(n, n.in(2)), rank = n.Scalar(shape.rank(), DType::kI64);
+    const Ex which = Select(Op("less", given, n.Scalar(0, DType::kI64)), given + rank, given);
+    std::vector<Value> operands = {n.in(0)};
+    const std::optional<Literal> length = n.Const(1);
+    if (n.has(1) && !length) return n.Unsupported("dft_length and axis that are computed when the model runs");
+    const auto along = [&](ir::Builder& b, const std::vector<Value>& in, int axis) -> Value {
+      std::vector<Value> inputs = {in[0]};
+      if (length) inputs.push_back(b.Constant(*length));
+      NodeContext body(n.translator(), n.scope(), b, n.node, n.row, n.opset, std::move(inputs));
+      b.SetStatus(DftAlong(body, axis));
+      return b.ok() ? body.outputs()[0] : Value();
+    };
+    n.Out(0, Switch(n, which, shape.rank() - 1, operands, along));
+    return {};
+  }
+  std::int64_t axis_value = n.opset < 20 ? n.Int("axis", 1) : -2;
+  if (n.opset >= 20 && n.has(2)) {
+    TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(2, "axis"));
+    axis_value = static_cast<std::int64_t>(given);
+  }
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axis_value, shape.rank()));
+  return DftAlong(n, axis);
+}
+
 // signal [B, L, 1 or 2] -> [B, frames, bins, 2].
 Status Stft(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
-  TENON_ASSIGN_OR_RETURN(const double step_value, n.NeedFloat(1, "frame_step"));
-  const auto step = static_cast<std::int64_t>(step_value);
   std::int64_t length = 0;
   if (n.has(3)) {
     TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(3, "frame_length"));
@@ -160,10 +180,17 @@ Status Stft(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(const Shape window, n.ShapeOf(n.in(2)));
     length = window[0].try_value().value_or(0);
   }
-  if (length < 1 || length > kMostLength || step < 1 || shape.rank() < 2 || shape.rank() > 3)
-    return n.Unsupported(fmt::format("frames of {} every {} of {}", length, step, shape.to_string()));
-  const Dim frames = Dim::floor_div(shape[1] - length, step) + 1;
-  const Ex start = n.Reshape(n.Iota(frames, DType::kI64) * static_cast<double>(step), {frames, 1});
+  if (length < 1 || length > kMostLength || shape.rank() < 2 || shape.rank() > 3)
+    return n.Unsupported(fmt::format("frames of {} of {}", length, shape.to_string()));
+  Dim frames;
+  if (const std::optional<Literal> step = n.Const(1)) {
+    if (step->size() != 1 || !(step->at(0) >= 1)) return n.Fail("frame_step is below 1");
+    frames = Dim::floor_div(shape[1] - length, static_cast<std::int64_t>(step->at(0))) + 1;
+  } else {
+    const Ex room = DimValue(n, n.in(0), 1) - static_cast<double>(length);
+    TENON_ASSIGN_OR_RETURN(frames, DimOf(n, Op("floor_divide", room, ScalarOf(n, n.in(1))) + 1.0, "the frames"));
+  }
+  const Ex start = n.Reshape(n.Iota(frames, DType::kI64) * ScalarOf(n, n.in(1)), {frames, 1});
   const Ex index = start + n.Iota(length, DType::kI64);
   Ex cut = n.Apply("gather", {n.in(0), index}, {{"axis", std::int64_t{1}}});  // [B, frames, length(, 1 or 2)]
   const bool parts = shape.rank() == 3;
@@ -182,40 +209,31 @@ Status Stft(NodeContext& n) {
   return {};
 }
 
-// Triangles in the mel scale, [dft_length / 2 + 1, bins]: made here from constants.
+// Triangles in the mel scale, [dft_length / 2 + 1, bins]: filter i rises from edge i to edge i + 1 and falls to edge
+// i + 2. The edges are equal steps in mel = 2595 log10(1 + hertz / 700), as places of the transform.
 Status MelWeightMatrix(NodeContext& n) {
-  double in[5] = {};
-  for (int i = 0; i < 5; ++i) {
-    TENON_ASSIGN_OR_RETURN(in[i], n.NeedFloat(i, "an input"));
-  }
   TENON_ASSIGN_OR_RETURN(const DType to, ToDType(static_cast<DataTypeNumber>(n.Int("output_datatype", kFloat))));
-  const auto bins = static_cast<std::int64_t>(in[0]), length = static_cast<std::int64_t>(in[1]);
-  if (bins < 1 || length < 1 || bins > kMostLength || length > 8 * kMostLength || in[2] <= 0)
-    return n.Fail(fmt::format("{} bins of a transform of {}", bins, length));
-  const auto mel = [](double hertz) { return 2595.0 * std::log10(1.0 + hertz / 700.0); };
-  const double low = mel(in[3]), step = (mel(in[4]) - low) / static_cast<double>(bins + 2);
-  std::vector<std::int64_t> edges;
-  for (std::int64_t i = 0; i < bins + 2; ++i) {
-    const double hertz = 700.0 * (std::pow(10.0, (static_cast<double>(i) * step + low) / 2595.0) - 1.0);
-    edges.push_back(static_cast<std::int64_t>(std::floor((static_cast<double>(length) + 1) * hertz / in[2])));
-  }
-  const std::int64_t rows = length / 2 + 1;
-  std::vector<double> out(static_cast<std::size_t>(rows * bins), 0.0);
-  const auto cell = [&](std::int64_t row, std::int64_t bin) -> double& {
-    return out[static_cast<std::size_t>(row * bins + bin)];
+  const auto number = [&](int i) { return n.Reshape(n.b.Cast(n.in(i), DType::kF64), {}); };
+  const double ten = std::log(10.0);
+  const auto mel = [&](Ex hertz) { return Op("log", hertz / 700.0 + 1.0) * (2595.0 / ten); };
+  TENON_ASSIGN_OR_RETURN(const Dim bins, DimOf(n, n.in(0), "num_mel_bins"));
+  const Ex two = n.Scalar(2, DType::kI64), length = ScalarOf(n, n.in(1));
+  TENON_ASSIGN_OR_RETURN(const Dim rows, DimOf(n, Op("floor_divide", length, two) + 1.0, "the rows"));
+  const Ex low = mel(number(3)), step = (mel(number(4)) - low) / (number(0) + 2.0);
+  const auto edge = [&](double first) {
+    const Ex hertz = (Op("exp", ((n.Iota(bins, DType::kF64) + first) * step + low) * (ten / 2595.0)) - 1.0) * 700.0;
+    return Op("floor", (number(1) + 1.0) * hertz / number(2));
   };
-  for (std::int64_t i = 0; i < bins; ++i) {
-    const std::int64_t left = edges[static_cast<std::size_t>(i)], middle = edges[static_cast<std::size_t>(i) + 1],
-                       right = edges[static_cast<std::size_t>(i) + 2];
-    const auto inside = [&](std::int64_t j) { return j >= 0 && j < rows; };
-    if (middle == left && inside(middle)) cell(middle, i) = 1;
-    for (std::int64_t j = left; j <= middle && middle != left; ++j)
-      if (inside(j)) cell(j, i) = static_cast<double>(j - left) / static_cast<double>(middle - left);
-    for (std::int64_t j = middle; j < right; ++j)
-      if (inside(j) && right != middle)
-        cell(j, i) = static_cast<double>(right - j) / static_cast<double>(right - middle);
-  }
-  n.Out(0, n.b.Constant(ir::FromDoubles(to, {rows, bins}, out)));
+  const Ex left = edge(0), middle = edge(1), right = edge(2);
+  const Ex at = n.Reshape(n.Iota(rows, DType::kF64), {rows, 1}), zero = n.Scalar(0, DType::kF64),
+           one = n.Scalar(1, DType::kF64);
+  const auto both = [](Ex a, Ex b) { return Op("logical_and", a, b); };
+  const Ex rises = both(Op("greater_equal", at, left), Op("less", at, middle));
+  const Ex falls = both(Op("greater_equal", at, middle), Op("less", at, right));
+  const Ex up = (at - left) / Op("maximum", middle - left, one),
+           down = (right - at) / Op("maximum", right - middle, one);
+  const Ex top = Select(Op("equal", at, middle), one, zero);
+  n.Out(0, n.b.Cast(Select(falls, down, Select(rises, up, top)), to));
   return {};
 }
 
