@@ -1,5 +1,6 @@
 // compare: do two Modules compute the same thing, and where do they part?
 #pragma once
+#include <cstdint>
 #include <iosfwd>
 #include <map>
 #include <string>
@@ -31,6 +32,9 @@ struct OutputDifference {
   double budget = 0;      // what rounding explains, from the float64 oracle
   double oracle_abs = 0;  // |got - expected| when both run in float64
   Verdict verdict = Verdict::kIdentical;
+  // Elements that a discrete op (argmax, top_k, round, a comparison …) decides otherwise because what it decides on
+  // ties within rounding. Ties are no bug.
+  std::int64_t ties = 0;
   // Values inside: the op that makes it, and how the other model's value was found: "name", "provenance", "value" (the
   // same type and elements), "structure" (the same place behind values that were found), "position".
   std::string op = {}, matched = {};

@@ -23,6 +23,7 @@ std::string ReportJson(const verify::Report& report) {
       json.Key("cosine").Number(d.cosine);
       json.Key("float64_abs").Number(d.oracle_abs);
       json.Key("budget").Number(d.budget);
+      if (d.ties > 0) json.Key("ties").Number(d.ties);
       if (!d.op.empty()) json.Key("op").String(d.op);
       if (!d.matched.empty()) json.Key("matched").String(d.matched);
       json.Key("verdict").String(verify::verdict_name(d.verdict));

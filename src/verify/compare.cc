@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/status_macros.h"
 #include "ir/numeric.h"
+#include "ir/op_def.h"
 #include "verify/layers.h"
+#include "verify/ties.h"
 
 namespace tenon::verify {
 namespace {
@@ -81,14 +84,31 @@ Status AddSample(Report& report, const Side& expected, const Side& got, const st
   for (std::size_t i = 0; i < inputs.size(); ++i) got_inputs[input_map[i]] = inputs[i];
   TENON_ASSIGN_OR_RETURN(const std::vector<Literal> e, expected.run(inputs));
   TENON_ASSIGN_OR_RETURN(const std::vector<Literal> g, got.run(got_inputs));
-  TENON_ASSIGN_OR_RETURN(Recorded e64, RunReference(*expected.module, *expected.function, inputs, true, layers));
-  TENON_ASSIGN_OR_RETURN(Recorded g64, RunReference(*got.module, *got.function, got_inputs, true, layers));
+  // What a discrete op decided otherwise is judged by what it decided on.
+  const auto decided = [](const ir::Function& f, std::size_t i) {
+    return f.output(i).valid() && f.graph.node(f.output(i)).op->Is(ir::kDiscrete);
+  };
+  bool keep = layers;
+  for (std::size_t i = 0; i < e.size(); ++i)
+    keep = keep || (decided(*expected.function, i) && !identical(e[i], g[output_map[i]]));
+  const auto run = [](const Side& side, const std::vector<Literal>& values, bool all) -> Result<Observed> {
+    Observed out{*side.function, {}, {}};
+    if (all) {
+      TENON_ASSIGN_OR_RETURN(out.narrow, RunReference(*side.module, *side.function, values, false, true));
+    }
+    TENON_ASSIGN_OR_RETURN(out.wide, RunReference(*side.module, *side.function, values, true, all));
+    return out;
+  };
+  TENON_ASSIGN_OR_RETURN(Observed eo, run(expected, inputs, keep));
+  TENON_ASSIGN_OR_RETURN(Observed go, run(got, got_inputs, keep));
   ++report.samples;
   bool bug = false;
   for (std::size_t i = 0; i < e.size(); ++i) {
     const std::size_t k = output_map[i];
-    TENON_ASSIGN_OR_RETURN(const OutputDifference d, Compare(expected.function->output_names[i],
-                                                             {&e[i], &e64.outputs[i]}, {&g[k], &g64.outputs[k]}));
+    TENON_ASSIGN_OR_RETURN(OutputDifference d, Compare(expected.function->output_names[i], {&e[i], &eo.wide.outputs[i]},
+                                                       {&g[k], &go.wide.outputs[k]}));
+    if (keep && decided(*expected.function, i))
+      JudgeDecisions(d, eo, expected.function->output(i), e[i], go, got.function->output(k), g[k]);
     bug = bug || d.verdict == Verdict::kBug;
     Add(report.outputs, d);
     if (d.verdict != Verdict::kBug || report.first.bug) continue;
@@ -99,15 +119,16 @@ Status AddSample(Report& report, const Side& expected, const Side& got, const st
   // Where do they part? A second sample does not move what the first one found.
   const bool known = report.samples > 1 && report.first.bug && !report.first.difference.op.empty();
   if (known && !layers) return {};
-  if (!layers) {
-    TENON_ASSIGN_OR_RETURN(e64, RunReference(*expected.module, *expected.function, inputs, true, true));
-    TENON_ASSIGN_OR_RETURN(g64, RunReference(*got.module, *got.function, got_inputs, true, true));
+  Observed *full_e = &eo, *full_g = &go;
+  std::optional<Observed> late_e, late_g;
+  if (!keep) {
+    TENON_ASSIGN_OR_RETURN(Observed x, run(expected, inputs, true));
+    TENON_ASSIGN_OR_RETURN(Observed y, run(got, got_inputs, true));
+    full_e = &late_e.emplace(std::move(x));
+    full_g = &late_g.emplace(std::move(y));
   }
-  TENON_ASSIGN_OR_RETURN(Recorded e32, RunReference(*expected.module, *expected.function, inputs, false, true));
-  TENON_ASSIGN_OR_RETURN(Recorded g32, RunReference(*got.module, *got.function, got_inputs, false, true));
   const Divergence before = report.first;
-  TENON_RETURN_IF_ERROR(CompareLayers(report, {*expected.function, std::move(e32), std::move(e64)},
-                                      {*got.function, std::move(g32), std::move(g64)}, input_map, output_map, layers));
+  TENON_RETURN_IF_ERROR(CompareLayers(report, *full_e, *full_g, input_map, output_map, layers));
   if (known) report.first = before;
   return {};
 }

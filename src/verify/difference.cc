@@ -103,6 +103,15 @@ Result<OutputDifference> Compare(const std::string& name, const Measured& expect
   return d;
 }
 
+double RoundingBudget(const Literal& value, const Literal& oracle) {
+  const std::vector<double> v = ir::ToDoubles(value);
+  double scale = 0;
+  for (const double e : v)
+    if (std::isfinite(e)) scale = std::max(scale, std::fabs(e));
+  const double units = Rounded(value.dtype()) ? 4 * Ulp(scale, FormatOf(value.dtype())) : 0;
+  return 16 * std::max(units, Farthest(v, ir::ToDoubles(oracle)));
+}
+
 void Merge(OutputDifference& into, const OutputDifference& other) {
   into.max_abs = std::max(into.max_abs, other.max_abs);
   into.max_rel = std::max(into.max_rel, other.max_rel);
@@ -110,6 +119,7 @@ void Merge(OutputDifference& into, const OutputDifference& other) {
   into.cosine = std::min(into.cosine, other.cosine);
   into.budget = std::max(into.budget, other.budget);
   into.oracle_abs = std::max(into.oracle_abs, other.oracle_abs);
+  into.ties += other.ties;
   into.verdict = std::max(into.verdict, other.verdict);
 }
 

@@ -16,6 +16,10 @@ struct Measured {
 /// differ infinitely.
 Result<OutputDifference> Compare(const std::string& name, const Measured& expected, const Measured& got);
 
+/// What rounding explains of a value whose float run and oracle are these: 16 times their distance, or times four units
+/// of the last place of the largest element where that is more.
+double RoundingBudget(const Literal& value, const Literal& oracle);
+
 /// The worse of the two, element by element of the record.
 void Merge(OutputDifference& into, const OutputDifference& other);
 

@@ -10,6 +10,7 @@
 #include "ir/op_def.h"
 #include "verify/difference.h"
 #include "verify/explain.h"
+#include "verify/ties.h"
 
 namespace tenon::verify {
 namespace {
@@ -124,6 +125,7 @@ Status CompareLayers(Report& report, const Observed& e, const Observed& g, const
     if (gn == nullptr || gw == nullptr) continue;
     Result<OutputDifference> d = CompareAny(names(v).value, {e.narrow.Find(v), e.wide.Find(v)}, {gn, gw});
     if (!d.ok()) continue;  // a number here, a string there
+    JudgeDecisions(*d, e, v, *e.narrow.Find(v), g, it->second.value, *gn);
     d->op = std::string(e.function.graph.node(v).op->name);
     d->matched = std::string(HowName(it->second.how));
     compared.push_back({v, *std::move(d), SameElements(*e.wide.Find(v), *gw, e.function.graph.type(v).dtype())});

@@ -46,7 +46,9 @@ std::ostream& operator<<(std::ostream& out, const Report& report) {
     char text[160];
     std::snprintf(text, sizeof text, "  %10.3e  %10.3e  %10.1f  %.9f  %10.3e  %10.3e  ", d.max_abs, d.max_rel,
                   d.max_ulp, d.cosine, d.oracle_abs, d.budget);
-    out << d.name << std::string(width - d.name.size(), ' ') << text << verdict_name(d.verdict) << '\n';
+    out << d.name << std::string(width - d.name.size(), ' ') << text << verdict_name(d.verdict);
+    if (d.ties > 0) out << ", " << d.ties << (d.ties == 1 ? " tie" : " ties");
+    out << '\n';
   };
   out << "output" << std::string(width - 6, ' ')
       << "     max abs     max rel     max ulp  cosine       float64 abs   budget    verdict\n";
