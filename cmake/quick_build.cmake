@@ -23,7 +23,7 @@ if(TENON_QUICK_BUILD)
         CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_ctime,include_file_mtime ${CCACHE})
   endif()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/precompiled.cc CONTENT
-       "// Only its precompiled header is of use.\nnamespace tenon {}\n")
+       "// Only its precompiled header is of use.\nint main() {}\n")
   set(standard_headers <algorithm> <array> <atomic> <bit> <charconv> <cmath> <complex> <cstdint> <cstring> <functional>
       <limits> <map> <memory> <mutex> <numeric> <optional> <set> <span> <string> <string_view> <unordered_map> <utility>
       <variant> <vector>)
@@ -52,7 +52,8 @@ function(tenon_use_precompiled_test target)
     return()
   endif()
   if(NOT TARGET tenon_precompiled_test)
-    add_library(tenon_precompiled_test OBJECT EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
+    # A program, not a library: its code is position-independent in another way, which g++ compares.
+    add_executable(tenon_precompiled_test EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/generated/precompiled.cc)
     target_precompile_headers(tenon_precompiled_test PRIVATE ${standard_headers} <filesystem> <fstream> <gmock/gmock.h>
                               <gtest/gtest.h>)
     target_link_libraries(tenon_precompiled_test PRIVATE tenon_flags ${TENON_LIBS} GTest::gtest GTest::gmock)

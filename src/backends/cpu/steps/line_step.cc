@@ -61,7 +61,7 @@ bool Visit(DType t, F f) {
 }
 template <class T>
 bool IsNan(T x) {
-  return x != x;
+  return x != x;  // NOLINT(misc-redundant-expression): true of NaN alone, and T may be an integer
 }
 
 // A step made of a function on addresses.
