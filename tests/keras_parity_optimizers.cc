@@ -200,6 +200,10 @@ TEST(KerasParity, Initializers) {
     const json& options = c["options"];
     const std::vector<std::int64_t> dims = c["shape"];
     const Shape shape{std::span<const std::int64_t>(dims)};
+    if (cls == "Identity") {
+      table.Run(id, [&] { table.ExpectClose(Tensor(keras::Identity(options["gain"])(shape)), id, "value", 0); });
+      continue;
+    }
     if (!MakeInitializer(cls, options, 0)) {
       table.LeaveOut(cls);
       continue;

@@ -100,6 +100,15 @@ Literal Orthonormal(const Shape& shape, DType dtype, std::uint64_t seed, double 
   return ir::FromDoubles(dtype, dims, out);
 }
 
+Literal Diagonal(const Shape& shape, DType dtype, double gain) {
+  const std::vector<std::int64_t> dims = shape.values();
+  if (dims.size() != 2)
+    fail(Code::kInvalidArgument, "Identity: got shape " + shape.to_string() + ", expected a matrix");
+  std::vector<double> out(static_cast<std::size_t>(dims[0] * dims[1]), 0.0);
+  for (std::int64_t i = 0; i < std::min(dims[0], dims[1]); ++i) out[static_cast<std::size_t>(i * dims[1] + i)] = gain;
+  return ir::FromDoubles(dtype, dims, out);
+}
+
 }  // namespace
 
 Impl::~Impl() = default;
@@ -136,6 +145,7 @@ Initializer Initializer::get(const NameOr<Initializer>& which) {
       {"lecun_uniform", [] { return LecunUniform(); }},
       {"lecun_normal", [] { return LecunNormal(); }},
       {"orthogonal", [] { return Orthogonal(); }},
+      {"identity", [] { return Identity(); }},
   };
   const auto it = kByName.find(which.name());
   if (it != kByName.end()) return it->second();
@@ -181,6 +191,9 @@ Orthogonal::Orthogonal(double gain, SeedOptions o)
     : Initializer(
           "orthogonal", [gain](const Shape& s, DType t, std::uint64_t seed) { return Orthonormal(s, t, seed, gain); },
           o.seed) {}
+
+Identity::Identity(double gain)
+    : Initializer("identity", [gain](const Shape& s, DType t, std::uint64_t) { return Diagonal(s, t, gain); }) {}
 
 void set_random_seed(std::uint64_t seed) { random::set_random_seed(seed); }
 

@@ -109,7 +109,7 @@ class TENON_API Config {
 
 /// Makes a weight's first value: a function of shape, dtype and a random state. Names: zeros, ones, constant,
 /// random_normal, random_uniform ("uniform"), truncated_normal, glorot_uniform, glorot_normal, he_uniform, he_normal,
-/// lecun_uniform, lecun_normal, variance_scaling, orthogonal.
+/// lecun_uniform, lecun_normal, variance_scaling, orthogonal, identity.
 class TENON_API Initializer {
  public:
   using Fn = std::function<Literal(const Shape& shape, DType dtype, std::uint64_t seed)>;
@@ -133,6 +133,10 @@ struct TENON_API Ones : Initializer {
 };
 struct TENON_API Constant : Initializer {
   explicit Constant(double value = 0);
+};
+/// gain on the diagonal of a matrix, 0 elsewhere; other ranks throw kInvalidArgument.
+struct TENON_API Identity : Initializer {
+  explicit Identity(double gain = 1);
 };
 struct RandomNormalOptions {
   double mean = 0;
