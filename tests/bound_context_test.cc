@@ -17,6 +17,7 @@
 #include "eager/trace.h"
 #include "ir/variable.h"
 #include "tenon/compile.h"
+#include "tenon/function.h"
 #include "tenon/keras.h"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -198,6 +199,37 @@ TEST_F(BoundContext, MlpForward) {
 }
 TEST_F(BoundContext, CnnForward) {
   Forward(Cnn(), {4, 12, 12, 3}, [&](Context& run) { ExpectQuiet([&] { run().value(); }); });
+}
+
+// Loops and branches hold plans of their own.
+TEST_F(BoundContext, ControlFlow) {
+  Literal x = Noise({4, 8});
+  eager::Trace trace;
+  const Tensor xs = trace.Input(ir::Type::Of(x), "x");
+  const Tensor grown = while_loop([](const std::vector<Tensor>& c) { return reduce_sum(c[0] * c[0]) < 1000; },
+                                  [](const std::vector<Tensor>& c) { return std::vector{c[0] * 1.5 + 0.25}; }, {xs})[0];
+  const ScanResult sums = scan(
+      [](const std::vector<Tensor>& carries, const std::vector<Tensor>& rows) {
+        const Tensor next = tanh(carries[0] + rows[0]);
+        return ScanResult{{next}, {next * 2}};
+      },
+      {zeros({8})}, {xs});
+  const Tensor chosen =
+      cond(reduce_sum(xs) > 0, [&] { return std::vector{exp(xs)}; }, [&] { return std::vector{xs - 1}; })[0];
+  const Tensor outputs[] = {grown, sums.carries[0], sums.ys[0], chosen};
+  const eager::Trace::Traced traced = trace.Finish(outputs).value();
+  trace.Close();
+  const auto compiled = compiler::FindBackend("cpu")->compile(traced.graph, {}).value();
+  const auto context = compiled->NewContext();
+  std::vector<Literal> in = {x}, out(4);
+  ExpectQuiet([&] {
+    const Status status = context->Run(in, out);
+    if (!status.ok()) fail(status);
+  });
+  EXPECT_EQ(compiled->Explain().find("ref:"), std::string::npos) << compiled->Explain();
+  double square = 0;
+  for (const float v : out[0].data<float>()) square += static_cast<double>(v) * static_cast<double>(v);
+  EXPECT_GE(square, 1000);
 }
 
 // Forward, backward and update as one entry, with the variables handed in and taken back as fit does it.

@@ -27,6 +27,7 @@ struct Bodies {
 struct State : runtime::StepState {
   std::vector<PlanInstance> instances;
   std::byte* arena = nullptr;
+  std::vector<std::byte*> in, out, first, last;  // addresses; kept, so that a run allocates nothing
   explicit State(const Bodies& bodies) {
     for (const PlanPtr& p : bodies.plans) instances.emplace_back(p);
   }
@@ -63,11 +64,9 @@ class ControlStep : public runtime::Step {
     state.Place(ctx.get<std::byte>(bodies_.arena));
     return state;
   }
-  std::vector<std::byte*> Addresses(const runtime::StepContext& ctx, const std::vector<Port>& ports) const {
-    std::vector<std::byte*> out;
-    out.reserve(ports.size());
-    for (const Port& p : ports) out.push_back(ctx.get<std::byte>(p.buffer));
-    return out;
+  static void Addresses(const runtime::StepContext& ctx, const std::vector<Port>& ports, std::vector<std::byte*>& out) {
+    out.resize(ports.size());
+    for (std::size_t i = 0; i < ports.size(); ++i) out[i] = ctx.get<std::byte>(ports[i].buffer);
   }
   std::string_view name_;
   Bodies bodies_;
@@ -78,9 +77,11 @@ class CondStep : public ControlStep {
  public:
   using ControlStep::ControlStep;
   Status Run(const runtime::StepContext& ctx) const override {
-    const std::vector<std::byte*> in = Addresses(ctx, inputs_), out = Addresses(ctx, outputs_);
-    PlanInstance& chosen = Ready(ctx).instances[*in[0] != std::byte{0} ? 0 : 1];
-    chosen.SetPorts(std::span(in).subspan(1), out);
+    State& state = Ready(ctx);
+    Addresses(ctx, inputs_, state.in);
+    Addresses(ctx, outputs_, state.out);
+    PlanInstance& chosen = state.instances[*state.in[0] != std::byte{0} ? 0 : 1];
+    chosen.SetPorts(std::span(state.in).subspan(1), state.out);
     return chosen.Run(ctx.threads);
   }
 };
@@ -104,7 +105,9 @@ class WhileStep : public LoopingStep {
   using LoopingStep::LoopingStep;
   Status Run(const runtime::StepContext& ctx) const override {
     State& state = Ready(ctx);
-    std::vector<std::byte*> now = Addresses(ctx, inputs_), next(carries());
+    std::vector<std::byte*>&now = state.in, &next = state.out;
+    Addresses(ctx, inputs_, now);
+    next.resize(carries());
     bool go = false;
     std::byte* const answer[] = {reinterpret_cast<std::byte*>(&go)};
     std::int64_t trips = 0;
@@ -136,8 +139,11 @@ class ScanStep : public LoopingStep {
   Status Run(const runtime::StepContext& ctx) const override {
     State& state = Ready(ctx);
     PlanInstance& body = state.instances[0];
-    std::vector<std::byte*> in = Addresses(ctx, inputs_), out(outputs_.size());
-    const std::vector<std::byte*> first = in, last = Addresses(ctx, outputs_);
+    std::vector<std::byte*>&in = state.in, &out = state.out, &first = state.first, &last = state.last;
+    Addresses(ctx, inputs_, in);
+    Addresses(ctx, inputs_, first);
+    Addresses(ctx, outputs_, last);
+    out.resize(outputs_.size());
     for (std::int64_t step = 0; step < length_; ++step) {
       const std::int64_t row = reverse_ ? length_ - 1 - step : step;
       for (std::size_t i = carries(); i < carries() + scanned_; ++i)
