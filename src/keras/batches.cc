@@ -27,31 +27,54 @@ Tensor Rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   return Tensor(std::move(out));
 }
 
+// A cache line at any address.
+typedef unsigned char Line __attribute__((vector_size(64), aligned(1), may_alias));
+constexpr std::size_t kRowsAtOnce = 8;
+
+// Eight rows of `bytes` whole lines, line by line; ahead, where wanted, are rows to come.
+template <bool kAhead>
+[[gnu::always_inline]] inline void CopyLines(const std::byte* const* rows, const std::byte* const* ahead,
+                                             std::size_t bytes, std::size_t row, std::byte* to) {
+  for (std::size_t b = 0; b < bytes; b += sizeof(Line))
+    for (std::size_t j = 0; j < kRowsAtOnce; ++j) {
+      *reinterpret_cast<Line*>(to + j * row + b) = *reinterpret_cast<const Line*>(rows[j] + b);
+      if (kAhead) __builtin_prefetch(ahead[j] + b, 0, 2);
+    }
+}
+using CopyLinesFn = void (*)(const std::byte* const* rows, const std::byte* const* ahead, std::size_t bytes,
+                             std::size_t row, std::byte* to);
+void CopyLinesPlain(const std::byte* const* rows, const std::byte* const* ahead, std::size_t bytes, std::size_t row,
+                    std::byte* to) {
+  CopyLines<false>(rows, ahead, bytes, row, to);  // with smaller loads, asking ahead costs more than it gives
+}
+#if defined(__x86_64__)
+[[gnu::target("avx512f")]] void CopyLinesWide(const std::byte* const* rows, const std::byte* const* ahead,
+                                              std::size_t bytes, std::size_t row, std::byte* to) {
+  CopyLines<true>(rows, ahead, bytes, row, to);
+}
+CopyLinesFn FindCopyLines() { return __builtin_cpu_supports("avx512f") ? CopyLinesWide : CopyLinesPlain; }
+#else
+CopyLinesFn FindCopyLines() { return CopyLinesPlain; }
+#endif
+
 // Copies the rows `now` one after the other to `to`, and asks for the rows `next` (no more of them, perhaps fewer),
 // which are then on their way to the cache while this batch is used. Rows lie anywhere in memory, so each one is a new
 // page and a new stream: eight at a time, line by line, keep as many misses in flight as the core allows (half the time
 // of a memcpy a row).
 void GatherRows(const std::byte* from, std::size_t row, std::span<const std::uint32_t> now,
                 std::span<const std::uint32_t> next, std::byte* to) {
-  constexpr std::size_t kRows = 8, kLine = 64;
+  static const CopyLinesFn kCopyLines = FindCopyLines();
+  const std::size_t lines = row / sizeof(Line) * sizeof(Line);
   std::size_t i = 0;
-  for (; i + kRows <= now.size(); i += kRows) {
-    const std::byte *rows[kRows], *ahead[kRows];
-    for (std::size_t j = 0; j < kRows; ++j) {
+  for (; i + kRowsAtOnce <= now.size(); i += kRowsAtOnce) {
+    const std::byte *rows[kRowsAtOnce], *ahead[kRowsAtOnce];
+    for (std::size_t j = 0; j < kRowsAtOnce; ++j) {
       rows[j] = from + now[i + j] * row;
       ahead[j] = i + j < next.size() ? from + next[i + j] * row : rows[j];
     }
-    std::size_t b = 0;
-    for (; b + kLine <= row; b += kLine)
-      for (std::size_t j = 0; j < kRows; ++j) {
-        std::memcpy(to + (i + j) * row + b, rows[j] + b, kLine);
-        __builtin_prefetch(ahead[j] + b, 0, 2);
-      }
-    if (b < row)
-      for (std::size_t j = 0; j < kRows; ++j) {
-        std::memcpy(to + (i + j) * row + b, rows[j] + b, row - b);
-        __builtin_prefetch(ahead[j] + b, 0, 2);
-      }
+    kCopyLines(rows, ahead, lines, row, to + i * row);
+    for (std::size_t j = 0; j < kRowsAtOnce && lines < row; ++j)
+      std::memcpy(to + (i + j) * row + lines, rows[j] + lines, row - lines);
   }
   for (; i < now.size(); ++i) std::memcpy(to + i * row, from + now[i] * row, row);
 }
