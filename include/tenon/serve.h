@@ -110,7 +110,7 @@ struct ServerOptions {
   std::string grpc_channel_arguments = {};      // "k=v,k=v": arguments of the gRPC library
   bool grpc_health = false;                     // serve grpc.health.v1
   bool tensor_content_replies = false;          // Predict replies over gRPC use tensor_content
-  bool check_signature_method = false;          // over gRPC a signature's method name must be that of the call
+  bool check_signature_method = false;          // a signature's method name must be that of the call
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
   bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it

@@ -262,11 +262,11 @@ Result<std::string> RestHandler::Examples(const Route& route, std::string_view b
   Result<std::string> reply = std::string();
   if (classify) {
     const Result<ClassifyResult> result =
-        Classify(**handle, request->signature_name, std::move(request->examples), run);
+        Classify(**handle, request->signature_name, std::move(request->examples), run, options_.check_method);
     reply = result.ok() ? Result<std::string>(ClassifyResponseJson(*result)) : Result<std::string>(result.status());
   } else {
     const Result<std::vector<float>> result =
-        Regress(**handle, request->signature_name, std::move(request->examples), run);
+        Regress(**handle, request->signature_name, std::move(request->examples), run, options_.check_method);
     reply = result.ok() ? Result<std::string>(RegressResponseJson(*result)) : Result<std::string>(result.status());
   }
   const Clock::time_point ended = Clock::now();

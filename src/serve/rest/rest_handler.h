@@ -17,6 +17,7 @@ struct RestOptions {
   std::function<bool()> ready = {};        // for the readiness probes; none: always ready
   /// The report of a model's shadow version (GET /v1/models/M/shadow); none: there is no such path.
   std::function<std::optional<std::string>(std::string_view model)> shadow_report = {};
+  bool check_method = false;      // a signature's method name must be that of the call
   std::string metrics_path = {};  // a second path of the metrics page, matched exactly; empty: none
 };
 

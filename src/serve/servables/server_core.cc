@@ -129,6 +129,7 @@ Status ServerCore::Open() {
     RestOptions rest{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }};
     if (shadow_) rest.shadow_report = [shadow = shadow_](std::string_view model) { return shadow->Report(model); };
     rest.metrics_path = options_.metrics_path;
+    rest.check_method = options_.check_signature_method;
     auto handler = std::make_shared<RestHandler>(std::move(rest), manager_, invoker_);
     GuardOptions guard{.bearer_tokens = options_.bearer_tokens,
                        .requests_per_second = options_.requests_per_second,
