@@ -140,7 +140,25 @@ Output OutputOf(const Datum& d) {
 }
 
 bool IsFloatCast(const OpDef& op, const Datum& in, const Attrs& attrs) {
-  return op.name == "cast" && is_float(in.literal().dtype()) && is_float(attrs.Dtype("dtype"));
+  return (op.name == "cast" || op.name == "cast_narrow") && is_float(in.literal().dtype()) &&
+         is_float(attrs.Dtype("dtype"));
+}
+
+// Bits have a meaning in the narrow dtype only: floats of the oracle go back to it (f32 or f16) and the result widens.
+Result<std::vector<Datum>> EvalBits(const OpDef& op, const Datum& in, Attrs attrs) {
+  Datum narrow = in;
+  const int bits = dtype_bits(attrs.Dtype("dtype"));
+  if (in.literal().dtype() == DType::kF64 && bits < 64) {
+    TENON_ASSIGN_OR_RETURN(Literal x, Convert(in.literal(), bits == 32 ? DType::kF32 : DType::kF16));
+    narrow = Datum(std::move(x));
+  }
+  const Datum* const inputs[] = {&narrow};
+  TENON_ASSIGN_OR_RETURN(std::vector<Datum> out, EvalOp(op, inputs, std::move(attrs)));
+  if (is_float(out[0].literal().dtype())) {
+    TENON_ASSIGN_OR_RETURN(Literal wide, Convert(out[0].literal(), DType::kF64));
+    out[0] = Datum(std::move(wide));
+  }
+  return out;
 }
 
 Type WidenFloats(const Type& t) {
@@ -158,6 +176,7 @@ Result<std::vector<Datum>> EvalWith(const OpDef& op, std::span<const Datum* cons
     TENON_ASSIGN_OR_RETURN(Literal wide, Convert(value, DType::kF64));
     return std::vector<Datum>{Datum(std::move(wide))};
   }
+  if (options.float64 && op.name == "bitcast") return EvalBits(op, *inputs[0], std::move(attrs));
   if (options.float64) {
     if (!inputs.empty() && inputs[0] != nullptr && inputs[0]->kind == Type::Kind::kTensor &&
         IsFloatCast(op, *inputs[0], attrs))
