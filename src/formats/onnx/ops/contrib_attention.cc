@@ -6,6 +6,7 @@
 
 #include "formats/onnx/ops/attention.h"
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 
 namespace tenon::onnx {
 namespace {
@@ -213,8 +214,10 @@ Status GroupQueryAttention(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(const Shape past, n.ShapeOf(n.in(3)));
     // The new rows go to their places in the old ones, made longer; a buffer that was long enough keeps its length.
     Dim length = past[2] + steps;
-    if (const std::optional<std::vector<Dim>> whole = n.Symbolic(n.in(6)); whole && whole->size() == 1)
-      length = Dim::max((*whole)[0], past[2]);
+    if (n.has(6)) {
+      TENON_ASSIGN_OR_RETURN(const Dim whole, DimOf(n, n.in(6), "total_sequence_length"));
+      length = Dim::max(whole, past[2]);
+    }
     const auto extend = [&](int i, Ex fresh) {
       const Ex room = Join(n, n.in(i), n.b.ZerosLike(fresh), 2);
       const auto turned = [&](Value x) { return n.Transpose(x, {0, 2, 1, 3}); };

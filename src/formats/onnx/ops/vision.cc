@@ -4,20 +4,11 @@
 #include <limits>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 #include "formats/onnx/ops/window.h"
 
 namespace tenon::onnx {
 namespace {
-
-Result<std::vector<Dim>> DimsOf(NodeContext& n, Value v, std::string_view what) {
-  const std::optional<std::vector<Dim>> known = n.Symbolic(v);
-  if (!known) return n.Unsupported(fmt::format("{} that is computed when the model runs", what));
-  for (const Dim& d : *known)
-    if (d.try_value().value_or(0) < 0) return n.Fail(fmt::format("{}: got {}", what, d.to_string()));
-  return *known;
-}
-Ex ScalarOf(NodeContext& n, Value v) { return n.Reshape(n.b.Cast(v, DType::kI64), {}); }
-Ex ElementOf(NodeContext& n, Value vector, int i) { return n.Reshape(n.SliceAxis(vector, 0, i, i + 1), {}); }
 
 Status GridSample(NodeContext& n) {
   std::string mode = n.String("mode", n.opset < 20 ? "bilinear" : "linear");
