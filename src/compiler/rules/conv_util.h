@@ -6,10 +6,11 @@
 
 namespace tenon::compiler {
 
-/// `v` is a conv or fused_conv without activation that only one node uses.
+/// `v` is a conv or fused_conv of floats, without activation, that only one node uses.
 inline bool OwnConv(const RuleContext& ctx, ir::Value v) {
   if (!v.valid() || ctx.uses(v) != 1) return false;
   const ir::Node& n = ctx.node(v);
+  if (!is_float(ctx.type(v).dtype())) return false;
   return n.op->name == "conv" || (n.op == &FusedConvOp() && n.attrs.String("activation").empty());
 }
 inline ir::Value ConvBias(const ir::Node& n) { return n.inputs.size() > 2 ? n.inputs[2] : ir::Value(); }

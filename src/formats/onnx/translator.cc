@@ -129,7 +129,7 @@ void Translator::SetOutputs(const Node& node, const std::vector<Value>& values, 
     scope->values[name] = v;
     if (!v.valid()) continue;
     ir::Record& record = scope->frame->graph.output(v).record;
-    if (record.name.empty()) record.name = name;
+    if (record.name.empty()) record.name = scope->prefix + name;
     if (record.provenance.empty()) record.provenance.push_back({"onnx", node.name, name});
   }
 }
@@ -162,11 +162,17 @@ Status Translator::CallFunction(const Function& function, const Node& node, cons
   inner.frame = scope->frame;
   inner.imports = function.opset_imports.empty() ? &model_.opset_imports : &function.opset_imports;
   inner.attributes = &attributes;
+  // A call's first output names it: values of two calls of one function have two names.
+  const auto named = std::find_if(node.outputs.begin(), node.outputs.end(), [](const auto& o) { return !o.empty(); });
+  inner.prefix = scope->prefix + (named == node.outputs.end() ? node.name : *named) + "/";
+  const std::int32_t first = scope->frame->graph.size();
   for (std::size_t i = 0; i < function.inputs.size(); ++i)
     inner.values[function.inputs[i]] = i < inputs.size() && inputs[i].valid() ? inputs[i] : kAbsent;
   TranslateNodes(function.nodes, &inner);
   std::vector<Value> outputs;
   for (const std::string& name : function.outputs) outputs.push_back(Find(inner, name).value);
+  for (const Value v : outputs)  // these have the caller's names
+    if (v.valid() && v.node >= first) scope->frame->graph.output(v).record.name.clear();
   SetOutputs(node, outputs, scope);
   return Status();
 }
@@ -235,6 +241,7 @@ Result<Body> Translator::TranslateBody(const Graph& graph, const Scope& scope, s
   inner.outer = &scope;
   inner.imports = scope.imports;
   inner.attributes = scope.attributes;
+  inner.prefix = scope.prefix;
   if (graph.inputs.size() != inputs.size())
     return Status(Code::kInvalidArgument, fmt::format("the graph \"{}\" has {} inputs, expected {}", graph.name,
                                                       graph.inputs.size(), inputs.size()));
@@ -260,6 +267,7 @@ Result<std::vector<Value>> Translator::Inline(const Graph& graph, const Scope& s
   inner.outer = &scope;
   inner.imports = scope.imports;
   inner.attributes = scope.attributes;
+  inner.prefix = scope.prefix;
   TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
   TranslateNodes(graph.nodes, &inner);
   std::vector<Value> outputs;

@@ -29,7 +29,8 @@ struct Scope {
   const Scope* outer = nullptr;
   const std::vector<OperatorSetId>* imports = nullptr;
   const std::map<std::string_view, const Attribute*>* attributes = nullptr;  // of the function call
-  std::unordered_map<std::string_view, Value> values = {};                   // invalid: its node failed
+  std::string prefix = {};  // of the names of values: the calls that lead to a function's body, "y/"
+  std::unordered_map<std::string_view, Value> values = {};  // invalid: its node failed
 };
 
 /// A sub-graph whose inputs are bound and whose nodes are translated; not yet closed.
