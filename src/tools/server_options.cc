@@ -83,7 +83,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.max_body_bytes = f.max_body_bytes;
   o.max_connections = f.max_connections;
   if (f.model_config_file.empty())
-    o.models = {{.name = f.model_name, .base_path = f.model_base_path}};
+    o.models = {{.name = f.model_name, .base_path = f.model_base_path, .platform = "tensorflow"}};
   else
     o.model_config_file = f.model_config_file;
   o.model_config_poll_ms = std::max(f.model_config_file_poll_wait_seconds, 0) * 1000;

@@ -54,8 +54,10 @@ def test_swaps_lose_and_mix_nothing(build, tmp_path):
     base = tmp_path / "m"
     for version in range(1, SWAPS + 2):
         write_version(base, version)
-    with ModelServer(build, "--model_name=m", f"--model_base_path={base}") as server:
-        configure(server, base, 1)
+    file = tmp_path / "models.txt"
+    file.write_text(f'model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" '
+                    'model_version_policy { specific { versions: 1 } } } }')
+    with ModelServer(build, f"--model_config_file={file}") as server:
         wait(lambda: available(server, 1))
         stop, wrong, answers = threading.Event(), [], [0] * 4
 
