@@ -29,7 +29,7 @@ bool Exists(const Graph& g, Value v) {
          v.index < static_cast<std::int32_t>(g.node(v.node).outputs.size());
 }
 
-Status Verify(const Graph& g, int depth) {
+Status Verify(const Graph& g, int depth, bool check_names) {
   if (depth > kMaxDepth) return Broken(5, "graph", "more than 64 levels of sub-graphs");
   std::size_t inputs = 0;
   std::set<std::string_view> names;
@@ -37,7 +37,7 @@ Status Verify(const Graph& g, int depth) {
     const Node& n = g.node(id);
     if (n.op == nullptr) return Broken(1, Where(g, id), "has no op");
     for (const Output& o : n.outputs)
-      if (!o.record.name.empty() && !names.insert(o.record.name).second)
+      if (check_names && !o.record.name.empty() && !names.insert(o.record.name).second)
         return Broken(6, Where(g, id), "a second value is called \"" + o.record.name + "\"");
     if (n.op->name == "input") {
       if (inputs >= g.inputs().size() || g.inputs()[inputs] != Value{id, 0} || n.outputs.size() != 1)
@@ -61,7 +61,7 @@ Status Verify(const Graph& g, int depth) {
       if (const auto* many = std::get_if<std::vector<GraphPtr>>(&value)) bodies = *many;
       for (const GraphPtr& body : bodies) {
         if (body == nullptr) return Broken(5, Where(g, id), "attribute \"" + name + "\" holds no graph");
-        if (const Status s = Verify(*body, depth + 1); !s.ok()) return s.with_context(Where(g, id));
+        if (const Status s = Verify(*body, depth + 1, check_names); !s.ok()) return s.with_context(Where(g, id));
       }
     }
     const Result<std::vector<Output>> inferred = Infer(*n.op, types, attrs);
@@ -107,7 +107,7 @@ Status UniqueNames(const std::vector<std::string>& names, const std::string& whe
 
 }  // namespace
 
-Status VerifyGraph(const Graph& graph) { return Verify(graph, 0); }
+Status VerifyGraph(const Graph& graph, bool names) { return Verify(graph, 0, names); }
 
 Status VerifyModule(const Module& module) {
   std::set<std::string_view> paths, functions;

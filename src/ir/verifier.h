@@ -10,8 +10,8 @@ namespace tenon::ir {
 ///   V3  inference on the inputs gives as many outputs, and types that do not contradict those written on the node
 ///   V4  graph inputs are `input` nodes, in order, each once; graph outputs are values of the graph
 ///   V5  sub-graphs are closed and valid themselves; at most 64 levels
-///   V6  values' names are unique within a graph
-Status VerifyGraph(const Graph& graph);
+///   V6  values' names are unique within a graph; left out when `names` is false
+Status VerifyGraph(const Graph& graph, bool names = true);
 
 ///   V7  names of inputs, outputs and functions are unique and not empty; their counts match the graph
 ///   V8  every variable that is read or written is in the module, with the type that the graph gives it
