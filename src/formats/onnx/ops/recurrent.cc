@@ -120,7 +120,7 @@ struct Direction {
 
 // Runs one direction. x is [T, B, I]; the weights are those of this direction; `lengths` i64 [B] or invalid.
 Result<Direction> Run(NodeContext& n, const Cell& cell, Ex x, Ex w, Ex recurrent, Ex bias, Ex peephole, Value lengths,
-                      std::vector<Value> state, bool reverse) {
+                      const std::vector<Value>& state, bool reverse) {
   const std::int64_t gates = cell.kind == "LSTM" ? 4 : cell.kind == "GRU" ? 3 : 1, size = cell.hidden;
   Ex projected = Op("matmul", x, w, {{"transpose_y", true}});
   Ex hidden_bias;
@@ -222,7 +222,7 @@ Status Recurrent(NodeContext& n) {
                                : n.Broadcast(n.Scalar(0, n.dtype(0)), {batch, cell.hidden}).v);
     const Value lengths = n.has(4) ? n.b.Cast(n.in(4), DType::kI64) : Value();
     TENON_ASSIGN_OR_RETURN(Direction run, Run(n, cell, x, own(1, 0), own(2, 0), own(3, 0), lstm ? own(7, 0) : Ex(),
-                                              lengths, std::move(state), direction == "reverse" || d == 1));
+                                              lengths, state, direction == "reverse" || d == 1));
     done.push_back(std::move(run));
   }
   // Y [T, dirs, B, H] and finals [dirs, B, H]; with layout 1 the batch comes first.

@@ -113,7 +113,7 @@ Status ConstantOfShape(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(value, n.TensorAttr("value"));
     if (value.size() != 1) return n.Fail(fmt::format("value has {} elements, expected 1", value.size()));
   }
-  return Fill(n, std::move(value), 0);
+  return Fill(n, value, 0);
 }
 
 Status EyeLike(NodeContext& n) {
