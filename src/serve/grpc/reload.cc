@@ -112,6 +112,9 @@ Status ParseModel(std::string_view bytes, const Place& place, ModelConfig* model
     return Invalid(
         "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
         "ModelServerConfig::model_platform.");
+  if (!model->base_path.starts_with('/') && model->base_path.find("://") == std::string::npos)
+    return Invalid(fmt::format("Expected model {} to have an absolute path or URI; got base_path()={}", model->name,
+                               model->base_path));
   if (type == 1) model->platform = "tensorflow";
   if (type > 1 || type < 0) return Invalid(fmt::format("ModelServerConfig::model_type {} is not supported.", type));
   return {};

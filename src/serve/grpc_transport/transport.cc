@@ -6,6 +6,7 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <climits>
@@ -103,9 +104,14 @@ class Transport : public GrpcTransport {
   void Drain(std::chrono::steady_clock::time_point until) override;
   void Finish() override;
 
-  /// Waits for one more call on the queue, unless the server is stopping.
+  /// Waits for one more call on the queue. A call that nobody waits for when the server shuts down would be cancelled.
   void Expect(grpc::ServerCompletionQueue* queue) {
-    if (!draining_.load(std::memory_order_acquire)) new Call(*this, queue);
+    if (!shut_down_.load(std::memory_order_acquire)) new Call(*this, queue);
+  }
+  bool Draining() {
+    if (!draining_.load(std::memory_order_acquire)) return false;
+    last_refused_ = std::chrono::steady_clock::now().time_since_epoch().count();
+    return true;
   }
 
   const GrpcTransportOptions options_;
@@ -114,7 +120,8 @@ class Transport : public GrpcTransport {
   std::mutex mutex_;
   std::set<Call*> streams_;  // calls that last: watches and reflection
   bool serving_ = false;
-  std::atomic<bool> draining_{false};
+  std::atomic<bool> draining_{false}, shut_down_{false};
+  std::atomic<std::chrono::steady_clock::rep> last_refused_{0};
 
  private:
   Status Configure(grpc::ServerBuilder& builder, std::vector<int>& ports) const;
@@ -153,6 +160,10 @@ void Call::OnRequested(bool ok) {
     return;
   }
   transport_.Expect(queue_);
+  if (transport_.Draining()) {
+    stream_.Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "Request: the server is stopping"), Begin(finished_));
+    return;
+  }
   if (!Admit()) return;
   if (route_.kind != Kind::kUnary) {
     const std::lock_guard lock(transport_.mutex_);
@@ -357,11 +368,21 @@ void Transport::Drain(std::chrono::steady_clock::time_point until) {
     if (draining_.exchange(true) || server_ == nullptr) return;
     for (Call* call : streams_) call->Cancel();
   }
+  // The library cancels calls that are on their way when it shuts down. Clients that go on calling are told first that
+  // the server is not available, which they can act on, until for a moment none does.
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kQuiet = std::chrono::milliseconds(50), kLongest = std::chrono::milliseconds(1000);
+  const Clock::time_point begun = Clock::now();
+  last_refused_ = begun.time_since_epoch().count();
+  while (Clock::now() < std::min(until, begun + kLongest) &&
+         Clock::now().time_since_epoch() - Clock::duration(last_refused_.load()) < kQuiet)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   server_->Shutdown(std::chrono::system_clock::now() + (until - std::chrono::steady_clock::now()));
 }
 
 void Transport::Finish() {
   Drain(std::chrono::steady_clock::now());
+  shut_down_ = true;
   for (const auto& queue : queues_) queue->Shutdown();
   for (std::thread& thread : threads_) thread.join();
   if (threads_.empty()) {
