@@ -328,6 +328,11 @@ Result<ir::Graph> LowerForWriting(const ir::Graph& graph, std::set<std::string>*
 
 Result<std::vector<std::string>> WriteBody(BodyWriter& writer, const ir::Graph& graph,
                                            const std::vector<std::string>& inputs, std::vector<std::string>* problems) {
+  for (std::int32_t id = 0; id < graph.size(); ++id)
+    for (const ir::Output& output : graph.node(id).outputs)
+      if (output.type.is_tensor() && TfOfDType(output.type.dtype()) == TfType::kInvalid)
+        return Status(Code::kUnimplemented, fmt::format("{}: TensorFlow has no type {}", graph.node(id).op->name,
+                                                        dtype_name(output.type.dtype())));
   std::map<ir::Value, std::string> values;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     values[graph.inputs()[i]] = inputs[i];
