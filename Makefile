@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 
-.PHONY: all setup setup-dev build demo test test-full lint format generate fuzz interop bench bench-peers clean
+.PHONY: all setup setup-dev build demo test test-full lint format generate fuzz interop bench bench-peers bench-serving clean
 all: build
 
 # Installs what a list of Debian packages names; does nothing when it is all there.
@@ -79,6 +79,11 @@ bench: build setup-dev
 # The peers' figures on this machine, without ours.
 bench-peers: setup-dev
 	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && bench/run.py --python $$python --only-peers --out out/bench-peers.json
+
+# What a request costs the server, beside a synchronous grpc++ server; in the environment of `make interop`. Writes
+# out/bench-serving.json. BENCH_ARGS="--seconds 1 --rounds 1" is quick.
+bench-serving: build setup-dev
+	$(TENON_VENV)/bin/python bench/serving/grpc_rows.py --build $(BUILD) --out out/bench-serving.json $(BENCH_ARGS)
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz out
