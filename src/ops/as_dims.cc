@@ -4,22 +4,24 @@
 namespace tenon::ir::ops {
 namespace {
 
-// c1: a vector of at most 64 elements, their number known. c2: one symbol for each.
+// c1: a vector of at most 64 elements. c2: one symbol for each. Without a known number of elements no dims are made.
 Status InferAsDims(InferContext& ctx) {
-  if (!ctx.ranked(0) || ctx.rank(0) != 1 || ctx.shape(0)[0].is_symbolic() || ctx.shape(0)[0].value() > 64)
-    return ctx.Fail(1, "got " + ctx.type(0).to_string() + ", expected a vector of 0 to 64 elements");
-  ctx.Set(0, ctx.dtype(0), ctx.shape(0));
   const std::vector<std::string>& symbols = ctx.attrs().Strings("symbols");
-  if (!symbols.empty() && static_cast<std::int64_t>(symbols.size()) != ctx.shape(0)[0].value())
+  const std::optional<std::int64_t> count =
+      ctx.ranked(0) && ctx.rank(0) == 1 ? ctx.shape(0)[0].try_value() : std::nullopt;
+  if ((ctx.ranked(0) && ctx.rank(0) != 1) || count.value_or(0) > 64)
+    return ctx.Fail(1, "got " + ctx.type(0).to_string() + ", expected a vector of 0 to 64 elements");
+  if (!symbols.empty() && count && static_cast<std::int64_t>(symbols.size()) != *count)
     return ctx.Fail(2, "got " + std::to_string(symbols.size()) + " symbols for " + ctx.type(0).to_string());
+  ctx.Set(0, ctx.dtype(0), ctx.ranked(0) ? ctx.shape(0) : Shape({ctx.FreshDim()}));
   if (ctx.value(0)) {
     ctx.SetValue(0, *ctx.value(0));
     return {};
   }
   std::vector<Dim> elements;
-  for (std::int64_t i = 0; i < ctx.shape(0)[0].value(); ++i)
+  for (std::int64_t i = 0; count && i < *count; ++i)
     elements.push_back(symbols.empty() ? ctx.FreshDim() : Dim::symbol(symbols[static_cast<std::size_t>(i)]));
-  ctx.SetValue(0, std::move(elements));
+  if (count) ctx.SetValue(0, std::move(elements));
   return {};
 }
 

@@ -121,7 +121,7 @@ const Case kCases[] = {
     {"resize_scale", kTranslate, "a scale of 0"},
     {"slice_step_zero", kTranslate, "a step of 0"},
     {"split_sum", kTranslate, "the parts add up to 6, expected 2"},
-    {"tile_negative", kTranslate, "-1 repeats"},
+    {"tile_negative", kTranslate, "repeats: got -1, expected 0 or more"},
     {"too_few_inputs", kTranslate, "got 1 inputs, expected 2 to 2"},
     {"too_many_inputs", kTranslate, "got 3 inputs, expected 1 to 1"},
     {"too_many_outputs", kTranslate, "got 2 outputs, expected at most 1"},
