@@ -29,8 +29,9 @@ struct VerifyOptions {
 int Verify(const VerifyOptions& options);
 
 struct InspectOptions {
-  std::string model;
+  std::string model, html;
   bool json = false, text = false;
+  int batch = 1;
 };
 int Inspect(const InspectOptions& options);
 

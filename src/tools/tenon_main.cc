@@ -70,9 +70,14 @@ int main(int argc, char** argv) {
   VerifyOptions verify;
   CLI::App* v = app.add_subcommand(
       "verify", "Compares two models, or a model with recorded outputs; the verdict comes from a float64 oracle.");
-  v->footer("Examples: tenon verify a.onnx b.tenon\n          tenon verify a.onnx --inputs in.npz --outputs out.npz");
+  v->footer(
+      "Examples: tenon verify a.onnx b.tenon --layers\n          tenon verify a.onnx --inputs in.npz --outputs "
+      "out.npz\n "
+      "         tenon verify a.onnx recorded.npz --layers\nRecorded tensors: keys are the names of inputs, outputs "
+      "and, "
+      "with --layers, of values inside; \"in.\" and \"out.\" may stand in front.");
   v->add_option("expected", verify.expected, "the model to trust")->required();
-  v->add_option("got", verify.got, "the model to check");
+  v->add_option("got", verify.got, "the model to check, or an .npz of recorded tensors");
   v->add_option("--inputs", verify.inputs, "inputs by name (.npz); else random ones");
   v->add_option("--outputs", verify.outputs, "recorded outputs by name (.npz), in place of a second model");
   v->add_option("--samples", verify.samples, "random inputs")->check(CLI::Range(1, 1000))->capture_default_str();
@@ -81,14 +86,19 @@ int main(int argc, char** argv) {
   v->add_option("--backend", verify.backend, "of the float runs")
       ->check(CLI::IsMember({"ref", "cpu"}))
       ->capture_default_str();
-  v->add_flag("--layers", verify.layers, "also compare the values that both models name");
+  v->add_flag("--layers", verify.layers, "also compare the values inside and show the first that differs");
   v->add_flag("--json", verify.json, "the report as JSON");
 
   InspectOptions inspect;
-  CLI::App* i = app.add_subcommand("inspect", "Shows signatures, variables and ops of a model.");
-  i->footer("Example: tenon inspect model.onnx --json");
+  CLI::App* i =
+      app.add_subcommand("inspect", "Shows inputs, outputs, ops, layers, parameters, FLOPs and memory of a model.");
+  i->footer("Examples: tenon inspect model.onnx --json\n          tenon inspect model.onnx --html model.html");
   i->add_option("model", inspect.model, "the model")->required();
   i->add_flag("--json", inspect.json, "as JSON");
+  i->add_option("--html", inspect.html, "also write a page with graph, layers and weights to this file");
+  i->add_option("--batch", inspect.batch, "what free dims count as")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   i->add_flag("--text", inspect.text, "the whole text form");
 
   RunModelOptions run;
