@@ -18,6 +18,9 @@ struct SaveOptions {
 };
 struct LoadOptions {
   Format format = Format::kAuto;
+  /// ONNX: initializers that stand where an operator has weights become Variables, to be trained further
+  /// (keras/module_layer.h); means and variances of batch normalizations are Variables that no optimizer changes.
+  bool trainable_weights = false;
 };
 
 /// Atomic: a failed save leaves the old file whole. All ops that cannot be written are reported at once. kUnimplemented

@@ -6,4 +6,5 @@
 #pragma once
 #include "tenon/function.h"
 #include "tenon/keras/model.h"
+#include "tenon/keras/module_layer.h"
 #include "tenon/ops.h"

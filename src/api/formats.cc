@@ -71,7 +71,7 @@ Result<Module> load(const std::string& path, LoadOptions options) {
   const api::FormatEntry* entry = Find(format);
   if (entry == nullptr)
     return Status(Code::kUnimplemented, path + ": this version cannot read " + std::string(format_name(format)));
-  TENON_ASSIGN_OR_RETURN(ir::Module module, entry->load(path));
+  TENON_ASSIGN_OR_RETURN(ir::Module module, entry->load(path, options));
   if (!module.metadata.contains("format")) module.metadata["format"] = format_name(format);
   return Module(std::make_shared<ir::Module>(std::move(module)));
 }

@@ -13,12 +13,13 @@ namespace tenon::api {
 namespace {
 
 bool IsNative(const std::string&, std::string_view head) { return native::Matches(head); }
+Result<ir::Module> LoadNative(const std::string& path, const LoadOptions&) { return native::Read(path); }
 Status SaveNative(const ir::Module& module, const std::string& path, const SaveOptions&) {
   return native::Write(module, path);
 }
 
 bool IsSavedModel(const std::string& path, std::string_view) { return base::FileExists(path + "/saved_model.pb"); }
-Result<ir::Module> LoadSavedModel(const std::string& path) {
+Result<ir::Module> LoadSavedModel(const std::string& path, const LoadOptions&) {
   return base::IsFolder(path) ? savedmodel::LoadSavedModel(path) : savedmodel::LoadGraphDef(path);
 }
 
@@ -33,9 +34,9 @@ bool IsOnnx(const std::string&, std::string_view head) {
 }
 bool IsGraphDef(const std::string&, std::string_view head) { return head.size() > 2 && head[0] == '\x0a'; }
 
-Result<ir::Module> LoadOnnx(const std::string& path) {
+Result<ir::Module> LoadOnnx(const std::string& path, const LoadOptions& options) {
   TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(path));
-  return onnx::Translate(model);
+  return onnx::Translate(model, {.trainable_weights = options.trainable_weights});
 }
 Status SaveOnnx(const ir::Module& module, const std::string& path, const SaveOptions& options) {
   TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::Export(module, {.opset = options.onnx_opset}));
@@ -46,7 +47,7 @@ Status SaveOnnx(const ir::Module& module, const std::string& path, const SaveOpt
 
 std::span<const FormatEntry> Formats() {
   static constexpr FormatEntry kAll[] = {
-      {Format::kTenon, ".tenon", IsNative, native::Read, SaveNative},
+      {Format::kTenon, ".tenon", IsNative, LoadNative, SaveNative},
       {Format::kSavedModel, "", IsSavedModel, LoadSavedModel, SaveSavedModel},
       {Format::kOnnx, ".onnx", IsOnnx, LoadOnnx, SaveOnnx},
       {Format::kSavedModel, ".pb", IsGraphDef, LoadSavedModel, nullptr},

@@ -14,7 +14,7 @@ struct FormatEntry {
   std::string_view extension;  // ".onnx"; empty: a folder
   /// By content: `head` is the whole mapped file, empty for a folder.
   bool (*matches)(const std::string& path, std::string_view head);
-  Result<ir::Module> (*load)(const std::string& path);
+  Result<ir::Module> (*load)(const std::string& path, const LoadOptions& options);
   Status (*save)(const ir::Module& module, const std::string& path, const SaveOptions& options);  // null: cannot write
 };
 /// In the order in which they are tried.

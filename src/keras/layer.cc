@@ -136,6 +136,12 @@ Variable LayerImpl::add_state(const std::string& state, const Literal& initial) 
   return weights_.back();
 }
 
+Variable LayerImpl::share_weight(Variable weight) {
+  if (!weight.trainable()) frozen_.push_back(weight);
+  weights_.push_back(weight);
+  return weight;
+}
+
 void LayerImpl::adopt(const std::string& layer_name, std::shared_ptr<LayerImpl> layer) {
   if (layer->name_.empty()) layer->name_ = layer_name;
   layers_.push_back(std::move(layer));

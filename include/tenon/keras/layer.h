@@ -50,6 +50,8 @@ class TENON_API LayerImpl : public Impl {
   Variable add_weight(const std::string& name, const Shape& shape, WeightOptions options = {});
   /// A weight that holds random state or counters: saved, never trained.
   Variable add_state(const std::string& name, const Literal& initial);
+  /// A weight that exists already, trainable as it is; gives it back.
+  Variable share_weight(Variable weight);
   template <class L>
   L add_layer(const std::string& name, L layer) {
     adopt(name, layer.impl());

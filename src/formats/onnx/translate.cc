@@ -40,6 +40,14 @@ const WeightInputs* FindWeightInputs(std::string_view op_type) {
       {"RNN", {1, 2, 3}},
       {"Einsum", {0, 1}},
       {"Transpose", {0}},
+      {"Reshape", {0}},
+      {"Squeeze", {0}},
+      {"Unsqueeze", {0}},
+      {"Identity", {0}},
+      {"Expand", {0}},
+      {"Concat", {0, 1, 2, 3}},
+      {"Shape", {0}},  // asks for the dims only
+      {"Size", {0}},
   };
   for (const WeightInputs& row : kAll)
     if (row.op_type == op_type) return &row;
