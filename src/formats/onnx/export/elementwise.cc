@@ -76,6 +76,10 @@ Status Power(OpWriter& w) {
 }
 
 Status Silu(OpWriter& w) {
+  if (w.opset() >= 24) {
+    w.Finish("Swish", {w.in(0)});
+    return {};
+  }
   const std::string x = w.in(0);
   w.Finish("Mul", {x, w.Emit("Sigmoid", {x})});
   return {};

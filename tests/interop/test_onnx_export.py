@@ -1,0 +1,76 @@
+"""What we write as ONNX passes the checker and gives the same numbers in ONNX Runtime: fixtures of many kinds at every
+opset from 13 to 28, one of them with its weights in a side file."""
+import os
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+FIXTURES = pathlib.Path(os.environ.get("TENON_TEST_DATA", "../shared")) / "fixtures" / "onnx"
+NAMES = ("act_smooth act_piecewise attention_op23 bert bucketize cnn_op18 cond conv1d conv2d conv3d conv_transpose2d convnext crnn_old17 cumulative decoder einsum embedding encoder_prenorm functions gather_scatter gpt_cache_op18 "
+         "gru lstm_bi2 llama_block_op23 loop_for math_unary mixer mobilenet_v3_op18 names norms_2d norms_seq pad pixel_shuffle pool_avg pool_max q_cnn_qdq reduce resize_modes resnet_unfolded rnn_relu_bi scan sdpa_op23 slicing "
+         "sort_topk split_join tf_cnn unet_bilinear vit").split()
+NEWEST = onnx.defs.onnx_opset_version()
+# ONNX Runtime refuses opsets that it does not know.
+RUNTIME_NEWEST = 25
+
+
+def opsets(i):
+    return sorted({13 + i % 16, 17 + i % 8, 21})
+
+
+def cases():
+    return [(name, opset) for i, name in enumerate(NAMES) for opset in opsets(i)]
+
+
+@pytest.fixture(scope="session")
+def fixtures():
+    if not FIXTURES.exists():
+        pytest.skip(f"no {FIXTURES}")
+    return FIXTURES
+
+
+@pytest.mark.parametrize("name,opset", cases())
+def test_checker_and_runtime(name, opset, fixtures, tenon, tmp_path):
+    source = fixtures / name / "model.onnx"
+    out = tmp_path / "out.onnx"
+    try:
+        tenon("convert", source, out, "--opset", opset, "--no-verify")
+    except AssertionError as e:
+        if "UNIMPLEMENTED" not in str(e):
+            raise
+        pytest.skip(str(e)[-200:])  # an operator that this opset lacks
+    model = onnx.load(out)
+    assert {d.domain: d.version for d in model.opset_import}[""] == opset
+    if opset <= NEWEST:
+        onnx.checker.check_model(str(out), full_check=True)
+    before = onnx.load(source, load_external_data=False)
+    initial = {t.name for t in before.graph.initializer}
+    assert [i.name for i in model.graph.input] == [i.name for i in before.graph.input if i.name not in initial]
+    assert [o.name for o in model.graph.output] == [o.name for o in before.graph.output]
+    if opset > RUNTIME_NEWEST:
+        return
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(out), options, providers=["CPUExecutionProvider"])
+    for io in ("io.npz", "io2.npz"):
+        if not (fixtures / name / io).exists():
+            continue
+        arrays = np.load(fixtures / name / io)
+        got = session.run(None, {i.name: arrays[f"in.{i.name}"] for i in session.get_inputs()})
+        for value, o in zip(got, session.get_outputs()):
+            want = arrays[f"out.{o.name}"]
+            if name.startswith("q_"):  # one step of quantization may differ
+                assert np.mean(np.abs(value - want) > 1e-4) < 0.05
+            else:
+                np.testing.assert_allclose(value, want, rtol=1e-4, atol=1e-5)
+
+
+def test_external_data_and_metadata(tenon, tmp_path, fixtures):
+    """A model with side files is read, and what is written has the producer's metadata."""
+    source = fixtures / "mlp_external" / "model.onnx"
+    tenon("convert", source, tmp_path / "out.onnx")
+    onnx.checker.check_model(str(tmp_path / "out.onnx"), full_check=True)
+    assert onnx.load(tmp_path / "out.onnx").producer_name == "tenon"
