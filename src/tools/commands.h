@@ -47,6 +47,7 @@ struct TestOnnxOptions {
   int threads = 0;   // cases at a time; 0: what the machine grants
   int at_least = 0;  // cases that must pass; 0: all
   bool verbose = false;
+  int roundtrip = 0;  // an opset: write and read again instead
 };
 int TestOnnx(const TestOnnxOptions& options);
 

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "compiler/backend.h"
+#include "formats/onnx/export.h"
 #include "formats/onnx/parse.h"
 #include "formats/onnx/suite_data.h"
 #include "formats/onnx/translate.h"
+#include "formats/onnx/write.h"
 #include "ir/builder.h"
 
 namespace tenon::tools {
@@ -195,12 +198,8 @@ Result<std::vector<Datum>> RunDataSet(const ir::Function& function, const std::v
   return got;
 }
 
-Status RunCase(const SuiteCase& test, const std::string& backend, std::string* op, std::string* difference) {
-  TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(test.model));
-  *op = OperatorOf(model, test);
-  TENON_ASSIGN_OR_RETURN(const ir::Module module, onnx::Translate(model));
-  const ir::Function& function = module.functions[0];
-  const onnx::Graph& graph = *model.graph;
+Result<std::vector<DataSet>> ReadDataSets(const SuiteCase& test, const onnx::Graph& graph,
+                                          const ir::Function& function) {
   std::vector<DataSet> sets;
   if (!test.light_output.empty()) {
     DataSet set;
@@ -218,16 +217,65 @@ Status RunCase(const SuiteCase& test, const std::string& backend, std::string* o
     TENON_ASSIGN_OR_RETURN(DataSet set, ReadDataSet(graph, folder));
     sets.push_back(std::move(set));
   }
+  return sets;
+}
+
+// In the order of the function's inputs.
+Result<std::vector<Datum>> Arguments(const onnx::Graph& graph, const ir::Function& function, const DataSet& set) {
+  std::vector<Datum> inputs;
+  for (const std::string& name : function.input_names) {
+    const auto named = [&](const onnx::ValueInfo& info) { return info.name == name; };
+    const auto found = std::find_if(graph.inputs.begin(), graph.inputs.end(), named);
+    const std::size_t i = static_cast<std::size_t>(found - graph.inputs.begin());
+    if (i >= set.inputs.size() || !set.inputs[i])
+      return Status(Code::kInvalidArgument, "the data set has no input \"" + name + "\"");
+    inputs.push_back(*set.inputs[i]);
+  }
+  return inputs;
+}
+
+bool SameBits(const Datum& a, const Datum& b) {
+  if (a.kind != b.kind) return false;
+  if (a.kind == Kind::kTensor) return identical(a.literal(), b.literal());
+  if (a.items->size() != b.items->size()) return false;
+  for (std::size_t i = 0; i < a.items->size(); ++i)
+    if (!SameBits((*a.items)[i], (*b.items)[i])) return false;
+  return true;
+}
+
+Status RoundTrip(const SuiteCase& test, std::int64_t opset, std::string* op, std::string* difference) {
+  TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(test.model));
+  *op = OperatorOf(model, test);
+  TENON_ASSIGN_OR_RETURN(const ir::Module module, onnx::Translate(model));
+  TENON_ASSIGN_OR_RETURN(const onnx::Model written, onnx::Export(module, {.opset = opset}));
+  TENON_ASSIGN_OR_RETURN(const std::string bytes, onnx::Serialize(written));
+  TENON_ASSIGN_OR_RETURN(const onnx::Model parsed, onnx::Parse(bytes, "what was written"));
+  Result<ir::Module> again = onnx::Translate(parsed);
+  if (!again.ok()) return Status(Code::kInternal, again.status().message());
+  const ir::Function &before = module.functions[0], &after = again->functions[0];
+  if (before.input_names != after.input_names || before.output_names != after.output_names)
+    *difference = "the names of inputs or outputs changed";
+  TENON_ASSIGN_OR_RETURN(const std::vector<DataSet> sets, ReadDataSets(test, *model.graph, before));
   for (const DataSet& set : sets) {
-    std::vector<Datum> inputs;
-    for (const std::string& name : function.input_names) {
-      const auto named = [&](const onnx::ValueInfo& info) { return info.name == name; };
-      const auto found = std::find_if(graph.inputs.begin(), graph.inputs.end(), named);
-      const std::size_t i = static_cast<std::size_t>(found - graph.inputs.begin());
-      if (i >= set.inputs.size() || !set.inputs[i])
-        return Status(Code::kInvalidArgument, "the data set has no input \"" + name + "\"");
-      inputs.push_back(*set.inputs[i]);
-    }
+    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> inputs, Arguments(*model.graph, before, set));
+    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> want, RunDataSet(before, inputs, set, "ref"));
+    const Result<std::vector<Datum>> got = RunDataSet(after, inputs, set, "ref");
+    if (!got.ok()) return Status(Code::kInternal, got.status().message());
+    for (std::size_t i = 0; i < want.size() && difference->empty(); ++i)
+      if (!SameBits(want[i], (*got)[i])) *difference = "output " + before.output_names[i] + " has other bits";
+  }
+  return {};
+}
+
+Status RunCase(const SuiteCase& test, const std::string& backend, std::string* op, std::string* difference) {
+  TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::ParseFile(test.model));
+  *op = OperatorOf(model, test);
+  TENON_ASSIGN_OR_RETURN(const ir::Module module, onnx::Translate(model));
+  const ir::Function& function = module.functions[0];
+  const onnx::Graph& graph = *model.graph;
+  TENON_ASSIGN_OR_RETURN(const std::vector<DataSet> sets, ReadDataSets(test, graph, function));
+  for (const DataSet& set : sets) {
+    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> inputs, Arguments(graph, function, set));
     TENON_ASSIGN_OR_RETURN(const std::vector<Datum> got, RunDataSet(function, inputs, set, backend));
     if (got.size() != set.outputs.size())
       return Status(Code::kInternal,
@@ -283,13 +331,15 @@ std::string_view CaseStatusName(CaseStatus status) {
   return "unsupported";
 }
 
-CaseResult RunSuiteCase(const SuiteCase& test, const std::string& backend) {
+namespace {
+
+CaseResult Judged(const SuiteCase& test, const std::function<Status(std::string* op, std::string* difference)>& run) {
   const auto start = std::chrono::steady_clock::now();
   CaseResult result;
   std::string difference;
   const Status status = test.data_sets.empty() && test.light_output.empty()
                             ? Status(Code::kInvalidArgument, "the case has no data set")
-                            : RunCase(test, backend, &result.op, &difference);
+                            : run(&result.op, &difference);
   if (!status.ok()) {
     result.status = status.code() == Code::kUnimplemented ? CaseStatus::kUnsupported : CaseStatus::kFail;
     result.why = status.message();
@@ -300,6 +350,16 @@ CaseResult RunSuiteCase(const SuiteCase& test, const std::string& backend) {
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
+}
+
+}  // namespace
+
+CaseResult RunSuiteCase(const SuiteCase& test, const std::string& backend) {
+  return Judged(test, [&](std::string* op, std::string* difference) { return RunCase(test, backend, op, difference); });
+}
+
+CaseResult RoundTripSuiteCase(const SuiteCase& test, std::int64_t opset) {
+  return Judged(test, [&](std::string* op, std::string* difference) { return RoundTrip(test, opset, op, difference); });
 }
 
 }  // namespace tenon::tools

@@ -170,6 +170,10 @@ int main(int argc, char** argv) {
   t->add_option("--backend", test_onnx.backend, "cpu or ref")
       ->check(CLI::IsMember({"ref", "cpu"}))
       ->capture_default_str();
+  t->add_option("--roundtrip", test_onnx.roundtrip,
+                "write each model at this opset, read it again and compare bit for bit on the reference backend, "
+                "instead of comparing with the suite's outputs")
+      ->check(CLI::Range(13, 28));
   t->add_option("--only", test_onnx.only, "the cases whose name contains this");
   t->add_option("--at-least", test_onnx.at_least, "cases that must pass for exit status 0; without it all of them");
   t->add_option("--threads", test_onnx.threads, "cases at a time; 0: what the machine grants")

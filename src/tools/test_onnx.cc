@@ -57,7 +57,7 @@ int TestOnnx(const TestOnnxOptions& o) {
       [&](std::int64_t begin, std::int64_t end) {
         for (std::size_t i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
           if (o.verbose) std::cerr << cases[i].name << std::endl;
-          results[i] = RunSuiteCase(cases[i], o.backend);
+          results[i] = o.roundtrip > 0 ? RoundTripSuiteCase(cases[i], o.roundtrip) : RunSuiteCase(cases[i], o.backend);
         }
       },
       o.threads);
