@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <set>
 #include <sstream>
 
@@ -163,6 +164,20 @@ ir::Graph ForBatch(const ir::Function& f, int batch, std::string* note) {
   return f.graph;
 }
 
+// A layer's own result is its last node: ordered by that, layers come after what they read.
+void InOrder(std::vector<Row>& rows, const std::vector<std::int32_t>& last) {
+  std::vector<std::size_t> order(rows.size()), place(rows.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return last[a] < last[b]; });
+  for (std::size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
+  std::vector<Row> sorted;
+  for (const std::size_t i : order) {
+    for (std::size_t& k : rows[i].from) k = place[k];
+    sorted.push_back(std::move(rows[i]));
+  }
+  rows = std::move(sorted);
+}
+
 SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, const std::string& name, Sheet* sheet,
                             const std::map<std::string, std::string>& op_of, std::set<const std::byte*>* counted) {
   SignatureSheet s;
@@ -178,6 +193,7 @@ SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, con
   const verify::Layers layers(shaped);
   std::map<std::string, std::size_t> row_of_name;
   std::map<std::int32_t, std::size_t> row_of_node;
+  std::vector<std::int32_t> last;
   std::map<std::int32_t, std::string> variable;  // graph input -> path
   for (std::size_t i = 0; i < f.reads.size(); ++i) variable[shaped.read_input(i).node] = f.reads[i];
   for (std::int32_t id = 0; id < graph.size(); ++id) {
@@ -187,6 +203,8 @@ SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, con
     const auto [at, fresh] = row_of_name.emplace(layer.value, s.rows.size());
     if (fresh) s.rows.emplace_back().name = layer.value;
     row_of_node[id] = at->second;
+    last.resize(s.rows.size());
+    last[at->second] = id;
     Row& row = s.rows[at->second];
     ++row.nodes;
     row.flops += Flops(graph, node);
@@ -218,6 +236,7 @@ SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, con
       sheet->weight_bytes += static_cast<std::int64_t>(value.nbytes());
     }
   }
+  InOrder(s.rows, last);
   for (const Row& row : s.rows) s.flops += row.flops;
   return s;
 }
