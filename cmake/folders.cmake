@@ -14,7 +14,7 @@ set(TENON_ARROWS
   "data: tensor base eager"
   "formats/proto_wire: ir tensor base"
   "formats/native: ir tensor base"
-  "formats/onnx: formats/proto_wire ir tensor base"
+  "formats/onnx: formats/proto_wire autograd ir tensor base"
   "formats/savedmodel: formats/proto_wire ir tensor base"
   "keras: ir eager data tensor base"
   "verify: ir runtime backends/ref tensor base"

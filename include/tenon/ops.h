@@ -20,8 +20,11 @@
 #include "tenon/ops/dot.h"  // IWYU pragma: export
 #include "tenon/ops/elementwise.h"  // IWYU pragma: export
 #include "tenon/ops/filling.h"  // IWYU pragma: export
+#include "tenon/ops/image.h"  // IWYU pragma: export
 #include "tenon/ops/index.h"  // IWYU pragma: export
+#include "tenon/ops/linear_algebra.h"  // IWYU pragma: export
 #include "tenon/ops/logical.h"  // IWYU pragma: export
+#include "tenon/ops/lookup.h"  // IWYU pragma: export
 #include "tenon/ops/norm.h"  // IWYU pragma: export
 #include "tenon/ops/parse_example.h"  // IWYU pragma: export
 #include "tenon/ops/pool.h"  // IWYU pragma: export
@@ -30,10 +33,15 @@
 #include "tenon/ops/sampling.h"  // IWYU pragma: export
 #include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export
+#include "tenon/ops/seeded.h"  // IWYU pragma: export
 #include "tenon/ops/select.h"  // IWYU pragma: export
 #include "tenon/ops/shape.h"  // IWYU pragma: export
 #include "tenon/ops/slicing.h"  // IWYU pragma: export
 #include "tenon/ops/softmax.h"  // IWYU pragma: export
+#include "tenon/ops/text.h"  // IWYU pragma: export
+#include "tenon/ops/text_number.h"  // IWYU pragma: export
+#include "tenon/ops/tree.h"  // IWYU pragma: export
 #include "tenon/ops/trigonometric.h"  // IWYU pragma: export
 #include "tenon/ops/unfold.h"  // IWYU pragma: export
+#include "tenon/ops/unique.h"  // IWYU pragma: export
 #include "tenon/shortcuts.h"  // IWYU pragma: export

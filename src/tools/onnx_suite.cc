@@ -93,6 +93,12 @@ class Ports {
  public:
   /// Adds the inputs that make up `value`; gives the value of the inner graph's type.
   ir::Value Input(ir::Builder& b, const Datum& value, const ir::Type& declared, const std::string& name) {
+    if (declared.kind() == Kind::kOptional) {
+      const bool absent = value.kind == Kind::kOptional && value.items->empty();
+      if (absent) return b.Add("optional_none", {}, {{"element", declared.element().to_string()}});
+      const Datum& inside = value.kind == Kind::kOptional ? value.items->front() : value;
+      return b.Add("optional_some", {Input(b, inside, declared.element(), name)});
+    }
     if (value.kind == Kind::kTensor) {
       literals_.push_back(value.literal());
       // The declared dims stay symbolic: that is how a server would compile it.
@@ -101,12 +107,12 @@ class Ports {
     std::vector<ir::Value> items;
     for (std::size_t i = 0; i < value.items->size(); ++i)
       items.push_back(Input(b, (*value.items)[i], (*value.items)[i].type(), name + "." + std::to_string(i)));
-    if (value.kind == Kind::kOptional && !items.empty() && declared.kind() != Kind::kOptional) return items[0];
+    if (value.kind == Kind::kOptional && !items.empty()) return items[0];
     if (value.kind == Kind::kSequence) {
       if (!items.empty()) return b.Add("sequence_construct", std::move(items));
       return b.Add("sequence_empty", {}, {{"dtype", value.element.dtype()}});
     }
-    b.SetStatus(Status(Code::kUnimplemented, "an optional as an input"));
+    b.SetStatus(Status(Code::kInvalidArgument, "input " + name + ": an empty optional for a " + declared.to_string()));
     return {};
   }
   /// Adds the outputs that make up `wanted`.
@@ -116,8 +122,14 @@ class Ports {
       outputs_.push_back(value);
       return;
     }
+    if (b.type(value).kind() == Kind::kOptional) {
+      outputs_.push_back(b.Add("optional_has_value", {value}));
+      if (wanted.kind != Kind::kOptional || !wanted.items->empty())
+        Output(b, b.Add("optional_value", {value}), wanted.kind == Kind::kOptional ? wanted.items->front() : wanted);
+      return;
+    }
     if (b.type(value).kind() != Kind::kSequence) {
-      b.SetStatus(Status(Code::kUnimplemented, "an optional as an output"));
+      b.SetStatus(Status(Code::kUnimplemented, "an output of type " + b.type(value).to_string()));
       return;
     }
     const Datum& items = wanted.kind == Kind::kOptional && !wanted.items->empty() ? (*wanted.items)[0] : wanted;
@@ -130,6 +142,15 @@ class Ports {
   /// The next output again as a value like `wanted`.
   Datum Take(std::span<const Literal> results, const ir::Type& type, const Datum& wanted, std::size_t* at) const {
     if (type.kind() == Kind::kTensor) return Datum(results[(*at)++]);
+    if (type.kind() == Kind::kOptional) {
+      const bool there = results[(*at)++].data<bool>()[0];
+      const bool read = wanted.kind != Kind::kOptional || !wanted.items->empty();
+      const Datum& inside = wanted.kind == Kind::kOptional && read ? wanted.items->front() : wanted;
+      std::optional<Datum> value;
+      if (read) value = Take(results, type.element(), inside, at);
+      if (there && !read) value = Datum();
+      return Datum::Optional(there ? std::move(value) : std::nullopt, type.element());
+    }
     const std::int64_t length = results[(*at)++].data<std::int64_t>()[0];
     const Datum& items = wanted.kind == Kind::kOptional && !wanted.items->empty() ? (*wanted.items)[0] : wanted;
     std::vector<Datum> got;
@@ -161,9 +182,15 @@ Result<std::vector<Literal>> CompileAndRun(const ir::Graph& graph, std::vector<L
   return compiled->Run(std::move(inputs));
 }
 
-Result<std::vector<Datum>> RunDataSet(const ir::Function& function, const std::vector<Datum>& inputs,
+Result<std::vector<Datum>> RunDataSet(const ir::Module& module, const ir::Function& function, std::vector<Datum> inputs,
                                       const DataSet& set, const std::string& backend) {
   std::vector<Datum> got;
+  // The variables that the function reads stand behind the inputs; what it writes does not count here.
+  for (const std::string& path : function.reads) {
+    const ir::VariablePtr cell = module.FindVariable(path);
+    if (cell == nullptr) return Status(Code::kInternal, "the module lacks its variable \"" + path + "\"");
+    inputs.emplace_back(cell->Read());
+  }
   if (AllTensors(function.graph)) {
     std::vector<Literal> literals;
     for (const Datum& d : inputs) {
@@ -172,6 +199,7 @@ Result<std::vector<Datum>> RunDataSet(const ir::Function& function, const std::v
       literals.push_back(there ? (*d.items)[0].literal() : d.literal());
     }
     TENON_ASSIGN_OR_RETURN(std::vector<Literal> results, CompileAndRun(function.graph, std::move(literals), backend));
+    results.resize(function.num_outputs());
     for (Literal& r : results) got.emplace_back(std::move(r));
     return got;
   }
@@ -180,10 +208,13 @@ Result<std::vector<Datum>> RunDataSet(const ir::Function& function, const std::v
   Ports ports;
   std::vector<ir::Value> arguments;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    arguments.push_back(ports.Input(b, inputs[i], function.input_type(i), function.input_names[i]));
-  const std::vector<ir::Value> results =
+    arguments.push_back(
+        ports.Input(b, inputs[i], function.graph.type(function.graph.inputs()[i]),
+                    i < function.num_inputs() ? function.input_names[i] : function.reads[i - function.num_inputs()]));
+  std::vector<ir::Value> results =
       b.AddAll("call", std::move(arguments), {{"body", std::make_shared<const ir::Graph>(function.graph)}});
   TENON_RETURN_IF_ERROR(b.status());
+  results.resize(function.num_outputs());
   std::vector<ir::Type> types;
   for (std::size_t i = 0; i < results.size(); ++i) {
     types.push_back(b.type(results[i]));
@@ -258,8 +289,8 @@ Status RoundTrip(const SuiteCase& test, std::int64_t opset, std::string* op, std
   TENON_ASSIGN_OR_RETURN(const std::vector<DataSet> sets, ReadDataSets(test, *model.graph, before));
   for (const DataSet& set : sets) {
     TENON_ASSIGN_OR_RETURN(const std::vector<Datum> inputs, Arguments(*model.graph, before, set));
-    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> want, RunDataSet(before, inputs, set, "ref"));
-    const Result<std::vector<Datum>> got = RunDataSet(after, inputs, set, "ref");
+    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> want, RunDataSet(module, before, inputs, set, "ref"));
+    const Result<std::vector<Datum>> got = RunDataSet(*again, after, inputs, set, "ref");
     if (!got.ok()) return Status(Code::kInternal, got.status().message());
     for (std::size_t i = 0; i < want.size() && difference->empty(); ++i)
       if (!SameBits(want[i], (*got)[i])) *difference = "output " + before.output_names[i] + " has other bits";
@@ -276,7 +307,7 @@ Status RunCase(const SuiteCase& test, const std::string& backend, std::string* o
   TENON_ASSIGN_OR_RETURN(const std::vector<DataSet> sets, ReadDataSets(test, graph, function));
   for (const DataSet& set : sets) {
     TENON_ASSIGN_OR_RETURN(const std::vector<Datum> inputs, Arguments(graph, function, set));
-    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> got, RunDataSet(function, inputs, set, backend));
+    TENON_ASSIGN_OR_RETURN(const std::vector<Datum> got, RunDataSet(module, function, inputs, set, backend));
     if (got.size() != set.outputs.size())
       return Status(Code::kInternal,
                     "got " + std::to_string(got.size()) + " outputs, expected " + std::to_string(set.outputs.size()));

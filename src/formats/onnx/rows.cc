@@ -27,7 +27,13 @@ std::span<const std::span<const OpRow>> RowFamilies() {
                                   kContribRows,
                                   kVisionRows,
                                   kStateRows,
-                                  kContribAttentionRows};
+                                  kContribAttentionRows,
+                                  kTextRows,
+                                  kRandomRows,
+                                  kMlRows,
+                                  kMlTreeRows,
+                                  kMlSvmRows,
+                                  kTrainingRows};
   return kAll;
 }
 

@@ -141,6 +141,7 @@ Result<ir::Module> Translator::Run() {
   Frame frame;
   Scope scope;
   scope.frame = &frame;
+  outermost_ = &frame;
   scope.imports = model_.opset_imports.empty() ? &kOldest : &model_.opset_imports;
   ir::Function function;
   function.name = options_.function_name;
@@ -163,6 +164,13 @@ Result<ir::Module> Translator::Run() {
     }
   }
   TENON_RETURN_IF_ERROR(Errors());
+  if (random_state_.valid()) {
+    ir::Builder b(&frame.graph);
+    const std::uint64_t used[] = {0, static_cast<std::uint64_t>(random_streams_)};
+    outputs.push_back(b.Add("add", {random_state_, b.Constant(Literal::from<std::uint64_t>({2}, std::span(used)))}));
+    TENON_RETURN_IF_ERROR(b.status());
+    function.writes.emplace_back("random/state");
+  }
   frame.graph.set_outputs(std::move(outputs));
   frame.graph.Compact();
   function.graph = std::move(frame.graph);

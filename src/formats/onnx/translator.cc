@@ -86,6 +86,31 @@ Value Translator::Import(Frame& frame, Value outer) const {
   return value;
 }
 
+Value Translator::ImportFrom(Frame& frame, const Frame& outermost, Value v) const {
+  if (&frame == &outermost || frame.outer == nullptr) return v;
+  return Import(frame, ImportFrom(*frame.outer, outermost, v));
+}
+
+Result<Value> Translator::RandomState(const Scope& scope) {
+  constexpr std::string_view kPath = "random/state";
+  if (!random_state_.valid()) {
+    ir::Builder b(&outermost_->graph);
+    const Literal start(DType::kU64, {2});
+    TENON_RETURN_IF_ERROR(
+        module_.AddVariable(std::make_shared<ir::VariableCell>(std::string(kPath), start, /*trainable=*/false)));
+    random_state_ = b.Input(std::string(kPath), ir::Type::Of(start));
+    outermost_->graph.output(random_state_).record.name = kPath;
+    variables_.push_back({std::string(kPath), false});
+  }
+  ir::Builder b(&scope.frame->graph);
+  const Value state = ImportFrom(*scope.frame, *outermost_, random_state_);
+  const std::uint64_t stream[] = {0, static_cast<std::uint64_t>(random_streams_++)};
+  const Value own =
+      stream[1] == 0 ? state : b.Add("add", {state, b.Constant(Literal::from<std::uint64_t>({2}, std::span(stream)))});
+  TENON_RETURN_IF_ERROR(b.status());
+  return own;
+}
+
 void Translator::Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const {
   std::unordered_map<Value, Literal, ir::ValueHash> known;
   const auto literal = [&](Value v) -> std::optional<Literal> {

@@ -59,6 +59,8 @@ class Translator {
   static std::optional<Literal> ConstantOf(const ir::Graph& graph, Value v);
   /// Evaluates what the nodes from `first` on compute of constants, as long as it is small.
   void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
+  /// A state u64[2] for one random operator, a stream of its own, in the frame of `scope`.
+  Result<Value> RandomState(const Scope& scope);
   TensorReader& reader() { return reader_; }
   DimReader& dims() { return dims_; }
   const Model& model() const { return model_; }
@@ -70,6 +72,8 @@ class Translator {
   };
   Lookup Find(const Scope& scope, std::string_view name) const;
   Value Import(Frame& frame, Value outer) const;
+  /// The same through all frames between.
+  Value ImportFrom(Frame& frame, const Frame& outermost, Value v) const;
   Status AddInitializers(const Graph& graph, Scope* scope, bool outermost);
   Status AddInputs(const Graph& graph, Scope* scope, ir::Function* function);
   void TranslateNodes(const std::vector<Node>& nodes, Scope* scope);
@@ -88,6 +92,9 @@ class Translator {
   std::vector<Status> errors_;
   ir::Module module_;
   std::vector<std::pair<std::string, bool>> variables_;  // path, trainable
+  Frame* outermost_ = nullptr;
+  Value random_state_;  // in the outermost frame; invalid as long as nobody draws
+  std::int64_t random_streams_ = 0;
 };
 
 }  // namespace tenon::onnx

@@ -47,7 +47,8 @@ def scan(ins, attrs):
     return [carry, products, places]
 
 
-@golden("sequence_construct", "sequence_empty", "sequence_at", "sequence_length", "sequence_insert", "sequence_erase")
+@golden("sequence_construct", "sequence_empty", "sequence_at", "sequence_length", "sequence_insert", "sequence_erase",
+        "sequence_concat", "sequence_split", "optional_some", "optional_none", "optional_has_value", "optional_value")
 def sequence(ins, attrs):
     """A golden holds tensors; none of these samples gives one."""
     return []

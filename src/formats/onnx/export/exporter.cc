@@ -80,6 +80,11 @@ std::string Exporter::Fresh(std::string wish) {
 
 Names Exporter::EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs) {
   Node node;
+  if (const std::size_t colons = op_type.find("::"); colons != std::string::npos) {
+    node.domain = op_type.substr(0, colons);
+    op_type.erase(0, colons + 2);
+    uses_ml_ = true;
+  }
   node.op_type = std::move(op_type);
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
   node.inputs = std::move(inputs);
@@ -334,6 +339,7 @@ Result<Model> Exporter::Run() {
   Model model;
   model.ir_version = IrVersion(opset());
   model.opset_imports = {{"", opset()}};
+  if (uses_ml_) model.opset_imports.push_back({"ai.onnx.ml", 5});
   model.producer_name = "tenon";
   model.graph = Pop();
   DropUnused(&*model.graph);

@@ -5,6 +5,6 @@
 namespace tenon::onnx {
 
 extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportNeural,
-    kExportControl, kExportVision;
+    kExportControl, kExportVision, kExportData;
 
 }  // namespace tenon::onnx

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/translator.h"
@@ -46,12 +47,25 @@ Status If(NodeContext& n) {
 
 // A type that both an incoming and a returned value have: dims that differ become unknown ones. nullopt when they can
 // have no common type.
-std::optional<ir::Type> Join(const ir::Type& a, const ir::Type& b) {
+std::optional<ir::Type> Join(const ir::Type& a, const ir::Type& b, std::set<std::string>* open) {
   if (a == b) return a;
+  if (a.kind() == b.kind() && (a.kind() == ir::Type::Kind::kSequence || a.kind() == ir::Type::Kind::kOptional)) {
+    const std::optional<ir::Type> element = Join(a.element(), b.element(), open);
+    if (!element) return std::nullopt;
+    return a.kind() == ir::Type::Kind::kSequence ? ir::Type::Sequence(*element) : ir::Type::Optional(*element);
+  }
   if (!a.is_tensor() || !b.is_tensor() || a.dtype() != b.dtype()) return std::nullopt;
   if (!a.has_rank() || !b.has_rank() || a.rank() != b.rank()) return ir::Type::TensorOfUnknownRank(a.dtype());
   std::vector<Dim> dims;
-  for (int i = 0; i < a.rank(); ++i) dims.push_back(a.shape()[i] == b.shape()[i] ? a.shape()[i] : Dim::any());
+  for (int i = 0; i < a.rank(); ++i) {
+    const Dim& dim = a.shape()[i];
+    if (dim == b.shape()[i] || open->contains(std::string(dim.symbol_name()))) {
+      dims.push_back(dim);
+      continue;
+    }
+    dims.push_back(Dim::any());
+    open->insert(std::string(dims.back().symbol_name()));
+  }
   return ir::Type::Tensor(a.dtype(), Shape(std::move(dims)));
 }
 
@@ -65,13 +79,18 @@ struct Step {
 // from `first` on that are state; their new values stand in the outputs from `out_first` on.
 Result<Step> TranslateStep(NodeContext& n, const Graph& graph, std::vector<ir::Output> inputs, std::size_t first,
                            std::size_t state, std::size_t out_first) {
+  std::set<std::string> open;
   for (int attempt = 0; attempt < 4; ++attempt) {
     TENON_ASSIGN_OR_RETURN(Body body, n.translator().TranslateBody(graph, n.scope(), inputs));
     bool fits = true;
     for (std::size_t i = 0; i < state; ++i) {
       ir::Type& type = inputs[first + i].type;
-      const ir::Type& returned = body.frame->graph.type(body.outputs[out_first + i]);
-      const std::optional<ir::Type> joined = Join(type, returned);
+      Value& out = body.outputs[out_first + i];
+      // An optional may be handed on as what it holds.
+      if (type.kind() == ir::Type::Kind::kOptional && body.frame->graph.type(out).kind() != ir::Type::Kind::kOptional)
+        out = ir::Builder(&body.frame->graph).Add("optional_some", {out});
+      const ir::Type& returned = body.frame->graph.type(out);
+      const std::optional<ir::Type> joined = Join(type, returned, &open);
       if (!joined)
         return n.Fail(
             fmt::format("state {} is {} before and {} after a step", i, type.to_string(), returned.to_string()));
@@ -235,7 +254,13 @@ Status Loop(NodeContext& n) {
       TENON_ASSIGN_OR_RETURN(out, ScanForm(n, parts, IndexVector(n, count)));
     }
   }
-  for (std::size_t i = 0; i < out.size(); ++i) n.Out(static_cast<int>(i), out[i]);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const bool held = i < parts.state && n.b.type(out[i]).kind() == ir::Type::Kind::kOptional;
+    const TypeKind declared = parts.graph->outputs[i + 1].type.kind;
+    if (held && (declared == TypeKind::kSequence || declared == TypeKind::kTensor))
+      out[i] = n.Add("optional_value", {out[i]});
+    n.Out(static_cast<int>(i), out[i]);
+  }
   return {};
 }
 

@@ -61,7 +61,16 @@ Status CastTo(NodeContext& n, DType to) {
     n.Out(0, n.Add("identity", {n.in(0)}));
     return {};
   }
-  if (from == DType::kString || to == DType::kString) return n.Unsupported("a cast from or to strings");
+  if (is_complex(from) != is_complex(to) && (from == DType::kString || to == DType::kString))
+    return n.Unsupported("a cast between complex numbers and strings");
+  if (to == DType::kString) {
+    n.Out(0, n.Add("to_string", {n.in(0)}));
+    return {};
+  }
+  if (from == DType::kString) {
+    n.Out(0, n.Add("parse_number", {n.in(0)}, {{"dtype", to}}));
+    return {};
+  }
   const std::string rounding = n.String("round_mode", "up");
   if (rounding != "up" && rounding != "down" && rounding != "nearest")
     return n.Fail(fmt::format("round_mode is \"{}\"", rounding));
@@ -129,27 +138,6 @@ Status EyeLike(NodeContext& n) {
   return {};
 }
 
-// Dropout does nothing at inference. In training mode it would draw random numbers.
-Status Dropout(NodeContext& n) {
-  bool training = n.opset < 7 ? n.Int("is_test", 0) == 0 : false;
-  if (n.opset >= 12 && n.has(2)) {
-    const std::optional<Literal> mode = n.Const(2);
-    if (!mode) return n.Unsupported("a training mode that is computed when the model runs");
-    training = mode->at(0) != 0;
-  }
-  double ratio = n.Float("ratio", 0.5);
-  if (n.opset >= 12 && n.has(1)) {
-    TENON_ASSIGN_OR_RETURN(ratio, n.NeedFloat(1, "ratio"));
-  }
-  if (training && ratio != 0 && n.opset >= 7) return n.Unsupported("dropout in training mode");
-  n.Out(0, n.Add("identity", {n.in(0)}));
-  if (n.wants(1)) {
-    const Value ones = n.b.OnesLike(n.in(0));
-    n.Out(1, n.opset < 10 ? ones : n.b.Cast(ones, DType::kBool));
-  }
-  return {};
-}
-
 const OpRow kRows[] = {
     {"Constant", 0, 0, 1,
      "value:t sparse_value:st value_float:f value_floats:fs value_int:i value_ints:is value_string:s value_strings:ss",
@@ -159,7 +147,6 @@ const OpRow kRows[] = {
     {"CastLike", 2, 2, 1, "saturate:i round_mode:s", CastLike},
     {"ConstantOfShape", 1, 1, 1, "value:t", ConstantOfShape},
     {"EyeLike", 1, 1, 1, "dtype:i k:i", EyeLike},
-    {"Dropout", 1, 3, 2, "ratio:f seed:i is_test:i", Dropout},
 };
 
 }  // namespace
