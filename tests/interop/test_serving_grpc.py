@@ -381,3 +381,31 @@ def test_sigterm_loses_no_request(build):
         for thread in threads:
             thread.join()
         assert not lost and good[0] > 0
+
+
+def test_batched_requests(build):
+    """The original's batching file: eight clients, and each gets its own rows back."""
+    flags = ("--model_name=default", f"--model_base_path={TF1}", "--enable_batching", f"--batching_parameters_file={MODELS / 'batching_config.txt'}")
+    with ModelServer(build, *flags) as server:
+        wrong = []
+
+        def ask(who):
+            for i in range(20):
+                values = np.full((1 + who % 3, 1), who + i, "f")
+                request = predict_request()
+                request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto(values))
+                reply = tensor_util.MakeNdarray(server.predict.Predict(request, 30).outputs["y"])
+                if not np.array_equal(reply, values / 2 + 2):
+                    wrong.append((who, i, reply))
+
+        threads = [threading.Thread(target=ask, args=(who,)) for who in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        # Larger than the batches of that file.
+        request = predict_request()
+        request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto(np.zeros((200, 1), "f")))
+        code, text = failure(server.predict.Predict, request)
+        assert (code, text) == ("INVALID_ARGUMENT", "Task size 200 is larger than maximum input batch size 128")
