@@ -29,6 +29,9 @@ int ServerMain(std::string_view program, const std::vector<std::string_view>& ar
   }
   if (flags.help) {
     std::cout << usage;
+    // tensorflow_model_server prints its flags alone.
+    if (strict)
+      std::cout << "Example: tenon serve --model_name=digits --model_base_path=/models/digits --rest_api_port=8501\n";
     return kDone;
   }
   if (flags.version) {
