@@ -36,8 +36,8 @@ def test_regress(server):
     reply = server.post("/v1/models/default:regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}, {"x": 4.0}]})
     assert reply.text == '{\n    "results": [3.0, 4.0]\n}'
     missing = server.post("/v1/models/default:regress", {"signature_name": "regress_x_to_y"})
-    assert (missing.status_code, missing.json()["error"]) == (
-        400, "When method is regress, key 'examples' is expected and was not found")
+    assert missing.status_code == 400
+    assert missing.json()["error"].endswith("When method is regress, key 'examples' is expected and was not found")
 
 
 def test_status(server):

@@ -1,5 +1,6 @@
 // TensorFlow models as Modules. docs/formats/savedmodel.md says which forms and ops are understood.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ struct LoadOptions {
   /// Of a frozen GraphDef: names of tensors ("node" or "node:k"). Empty takes every placeholder as an input and every
   /// node that nothing uses as an output.
   std::vector<std::string> inputs = {}, outputs = {};
+  /// Of a SavedModel: in the signature of this name the inputs named here get that rank with free dims, whatever the
+  /// signature declares. TensorFlow does not check what it is fed against the declared shape either.
+  std::string ranks_of = {};
+  std::map<std::string, int> input_ranks = {};
 };
 
 /// A SavedModel folder: each signature becomes a function, each variable that a signature uses a Variable with its

@@ -95,6 +95,11 @@ Result<ir::Function> Translator::Function(const std::string& name, const Ports& 
                     fmt::format("{}: signature {:?}: its input {:?} names the tensor {:?}, which does not exist", name_,
                                 name, port, info.name));
     TENON_ASSIGN_OR_RETURN(ir::Type type, InputType(port, info, &symbols));
+    if (const auto rank = input_ranks_.find(port); name == ranks_of_ && rank != input_ranks_.end()) {
+      std::vector<Dim> dims;
+      for (int d = 0; d < rank->second; ++d) dims.push_back(NewSymbol(port, static_cast<std::size_t>(d), &symbols));
+      type = ir::Type::Tensor(type.dtype(), Shape(std::move(dims)));
+    }
     Slot slot;
     slot.kind = Slot::Kind::kTensor;
     slot.value = builder.Input(port, std::move(type));
@@ -217,6 +222,7 @@ Result<ir::Module> LoadSavedModel(const std::string& folder, const LoadOptions& 
     TENON_ASSIGN_OR_RETURN(bundle, BundleReader::Open(folder + "/variables/variables"));
   }
   Translator translator(*meta, bundle ? &*bundle : nullptr, file.file, folder);
+  translator.SetRanks(options.ranks_of, options.input_ranks);
   return translator.Run();
 }
 

@@ -52,6 +52,11 @@ class Translator {
       : meta_(meta), bundle_(bundle), owner_(std::move(owner)), name_(std::move(name)), library_(meta.graph) {}
 
   Result<ir::Module> Run();
+  /// Before Run: LoadOptions::ranks_of and input_ranks.
+  void SetRanks(std::string signature, std::map<std::string, int> ranks) {
+    ranks_of_ = std::move(signature);
+    input_ranks_ = std::move(ranks);
+  }
   /// A frozen graph: one function of the given tensors.
   Result<ir::Module> RunGraph(const LoadOptions& options);
 
@@ -90,6 +95,8 @@ class Translator {
   void Report(const NodeDef& node, const Status& status);
   Status Problems() const;
 
+  std::string ranks_of_;
+  std::map<std::string, int> input_ranks_;
   const MetaGraph& meta_;
   const BundleReader* bundle_;
   std::shared_ptr<const void> owner_;

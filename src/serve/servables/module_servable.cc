@@ -6,11 +6,14 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "formats/savedmodel/savedmodel.h"
 #include "ir/module.h"
 #include "tenon/compile.h"
 #include "tenon/formats.h"
@@ -20,6 +23,7 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kModelExtensions = {".onnx",   ".tenon", ".keras", ".h5",
                                                               ".tflite", ".pt2",   ".pt",    ".safetensors"};
+constexpr std::size_t kMaxRelaxed = 8;
 constexpr std::int64_t kWarmUpElements = 16 << 20;  // of one input; a larger one is not worth the time
 
 TensorInfo InfoOf(const TensorSpec& spec) {
@@ -53,15 +57,26 @@ void ApplyDeclared(std::string text, TensorInfo& info) {
 
 class ModuleServable : public Servable {
  public:
-  ModuleServable(Executable executable, std::vector<Signature> signatures, std::vector<std::string> functions)
-      : executable_(std::move(executable)), signatures_(std::move(signatures)), functions_(std::move(functions)) {}
+  ModuleServable(Executable executable, std::vector<Signature> signatures, std::vector<std::string> functions,
+                 Relax relax, ModuleServableOptions options)
+      : executable_(std::move(executable)),
+        signatures_(std::move(signatures)),
+        functions_(std::move(functions)),
+        relax_(std::move(relax)),
+        options_(std::move(options)) {
+    const ir::Module& module = *executable_.module().impl();
+    for (const std::string& name : functions_)
+      if (const ir::Function* f = module.FindFunction(name); f != nullptr && !f->writes.empty()) relax_ = nullptr;
+  }
 
   const std::vector<Signature>& signatures() const override { return signatures_; }
 
   Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
                                    Deadline) override {
     const auto at = static_cast<std::size_t>(&signature - signatures_.data());
-    Result<std::vector<Literal>> all = executable_.run_ordered(std::move(inputs), functions_[at]);
+    const std::shared_ptr<const Executable> relaxed = relax_ ? Relaxed(at, inputs) : nullptr;
+    Result<std::vector<Literal>> all =
+        (relaxed ? *relaxed : executable_).run_ordered(std::move(inputs), functions_[at]);
     if (!all.ok() || wanted.empty()) return all;
     std::vector<Literal> out;
     for (const int i : wanted) out.push_back((*all)[static_cast<std::size_t>(i)]);
@@ -84,6 +99,36 @@ class ModuleServable : public Servable {
   }
 
  private:
+  static bool Fits(const TensorInfo& info, const Literal& value) {
+    if (info.unknown_rank) return true;
+    if (info.dims.size() != value.dims().size()) return false;
+    for (std::size_t d = 0; d < info.dims.size(); ++d)
+      if (info.dims[d] >= 0 && info.dims[d] != value.dims()[d]) return false;
+    return true;
+  }
+
+  /// What runs inputs that do not fit the signature; null when they fit, or when nothing can.
+  std::shared_ptr<const Executable> Relaxed(std::size_t at, const std::vector<Literal>& inputs) {
+    const Signature& signature = signatures_[at];
+    bool fits = inputs.size() == signature.inputs.size();
+    std::map<std::string, int> ranks;
+    for (std::size_t i = 0; i < inputs.size() && i < signature.inputs.size(); ++i) {
+      fits = fits && Fits(signature.inputs[i], inputs[i]);
+      ranks[signature.inputs[i].alias] = inputs[i].rank();
+    }
+    if (fits || inputs.size() != signature.inputs.size()) return nullptr;
+    const std::lock_guard lock(relaxed_mutex_);
+    const auto key = std::make_pair(functions_[at], ranks);
+    if (const auto it = relaxed_.find(key); it != relaxed_.end()) return it->second;
+    if (relaxed_.size() >= kMaxRelaxed) return nullptr;
+    std::shared_ptr<const Executable>& made = relaxed_[key];  // null remembers that it cannot be done
+    const Result<Module> module = relax_(functions_[at], ranks);
+    if (!module.ok()) return nullptr;
+    const Result<Executable> compiled = compile(*module, {.threads = options_.threads, .backend = options_.backend});
+    if (compiled.ok()) made = std::make_shared<const Executable>(*compiled);
+    return made;
+  }
+
   static std::optional<std::vector<Literal>> Zeros(const Signature& signature) {
     std::vector<Literal> out;
     for (const TensorInfo& info : signature.inputs) {
@@ -100,6 +145,10 @@ class ModuleServable : public Servable {
   const Executable executable_;
   const std::vector<Signature> signatures_;
   const std::vector<std::string> functions_;  // of the module, one for each signature
+  Relax relax_;
+  const ModuleServableOptions options_;
+  std::mutex relaxed_mutex_;
+  std::map<std::pair<std::string, std::map<std::string, int>>, std::shared_ptr<const Executable>> relaxed_;
 };
 
 }  // namespace
@@ -130,7 +179,8 @@ Result<std::string> FindModelFile(const std::string& version_path) {
                 fmt::format("{}: several models in it ({}): keep one, or call it model.*", version_path, names));
 }
 
-Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const ModuleServableOptions& options) {
+Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const ModuleServableOptions& options,
+                                                     Relax relax) {
   TENON_ASSIGN_OR_RETURN(Executable executable,
                          compile(module, {.threads = options.threads, .backend = options.backend}));
   std::vector<Signature> signatures;
@@ -170,7 +220,8 @@ Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const
     signatures.push_back(std::move(s));
     functions.emplace_back();
   }
-  auto servable = std::make_unique<ModuleServable>(std::move(executable), std::move(signatures), std::move(functions));
+  auto servable = std::make_unique<ModuleServable>(std::move(executable), std::move(signatures), std::move(functions),
+                                                   std::move(relax), options);
   servable->WarmUp();
   return std::unique_ptr<Servable>(std::move(servable));
 }
@@ -180,7 +231,14 @@ ServableCreator MakeModuleServableCreator(ModuleServableOptions options) {
       [options = std::move(options)](const ServableId&, const std::string& path) -> Result<std::unique_ptr<Servable>> {
         TENON_ASSIGN_OR_RETURN(const std::string file, FindModelFile(path));
         TENON_ASSIGN_OR_RETURN(const Module module, load(file));
-        return MakeModuleServable(module, options);
+        Relax relax;
+        if (base::FileExists(file + "/saved_model.pb"))
+          relax = [file](const std::string& signature, const std::map<std::string, int>& ranks) -> Result<Module> {
+            TENON_ASSIGN_OR_RETURN(ir::Module again,
+                                   savedmodel::LoadSavedModel(file, {.ranks_of = signature, .input_ranks = ranks}));
+            return Module(std::make_shared<ir::Module>(std::move(again)));
+          };
+        return MakeModuleServable(module, options, std::move(relax));
       };
 }
 

@@ -1,5 +1,7 @@
 // From the files of a version to a Servable: load, compile, warm up.
 #pragma once
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,9 +20,16 @@ struct ModuleServableOptions {
 /// names the files between which there is no choice. A path that is a file is taken as it is.
 Result<std::string> FindModelFile(const std::string& version_path);
 
+/// The same model once more, with the inputs of one signature at these ranks and all their dims free.
+using Relax = std::function<Result<Module>(const std::string& signature, const std::map<std::string, int>& ranks)>;
+
 /// Compiles every signature. A module without "serving_default" and with one function gets it under that name as well.
 /// Signatures that keep no state have run once with zeros when this returns, so that the first request finds its plans.
-Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const ModuleServableOptions& options);
+/// With `relax`, inputs whose shape is not the declared one are not refused: such a call runs on what `relax` gives for
+/// their ranks, compiled at the first such call (at most 8 of them), as TensorFlow runs a graph on whatever it is fed.
+/// Models that keep state are never relaxed.
+Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const ModuleServableOptions& options,
+                                                     Relax relax = nullptr);
 
 /// FindModelFile, load and MakeModuleServable.
 ServableCreator MakeModuleServableCreator(ModuleServableOptions options);
