@@ -38,6 +38,11 @@ ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
   return out;
 }
 
+/// A model whose platform was not named is TensorFlow's, as the flags --model_name and --model_base_path mean it.
+std::string_view PlatformOf(const ModelConfig& model) {
+  return model.platform.empty() ? std::string_view("tensorflow") : std::string_view(model.platform);
+}
+
 std::vector<std::string> NamesOf(const std::vector<ModelConfig>& models) {
   std::vector<std::string> names;
   for (const ModelConfig& model : models) names.push_back(model.name);
@@ -215,7 +220,7 @@ Status ServerCore::CheckChange(const std::vector<ModelConfig>& models) const {
       return Status(Code::kInvalidArgument,
                     fmt::format("Model {} has an unknown model_platform: {}", model.name, model.platform));
     for (const ModelConfig& old : models_)
-      if (old.name == model.name && old.platform != model.platform)
+      if (old.name == model.name && PlatformOf(old) != PlatformOf(model))
         return Status(Code::kFailedPrecondition,
                       fmt::format("Illegal to change a model's platform. For model {} platform was {} and now is {}",
                                   model.name, old.platform, model.platform));
