@@ -97,7 +97,9 @@ Status DftAlong(NodeContext& n, int axis) {
     TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(1, "dft_length"));
     length = static_cast<std::int64_t>(given);
   }
-  if (length < 1 || length > kMostLength) return n.Unsupported(fmt::format("a transform of length {}", length));
+  // Half a spectrum of one element alone is that of nothing.
+  if (length < (half && !n.has(1) ? 0 : 1) || length > kMostLength)
+    return n.Unsupported(fmt::format("a transform of length {}", length));
   Ex x = n.x(0);
   const std::int64_t needed = half ? length / 2 + 1 : length;
   if (shape[axis] != Dim(needed)) {
@@ -169,9 +171,31 @@ Status Dft(NodeContext& n) {
   return DftAlong(n, axis);
 }
 
+// The same for frames whose length only the run knows: the waves are computed there.
+Status StftAtRun(NodeContext& n, const Shape& shape) {
+  if (shape.rank() != 3 || shape[2] != Dim(1)) return n.Unsupported("complex frames whose length only the run knows");
+  TENON_ASSIGN_OR_RETURN(const Dim length, DimOf(n, n.in(3), "frame_length"));
+  const Ex count = ScalarOf(n, n.in(3)), step = ScalarOf(n, n.in(1));
+  const Ex room = DimValue(n, n.in(0), 1) - count;
+  TENON_ASSIGN_OR_RETURN(const Dim frames, DimOf(n, Op("floor_divide", room, step) + 1.0, "the frames"));
+  const Ex start = n.Reshape(n.Iota(frames, DType::kI64) * step, {frames, 1});
+  const Ex cut = n.Apply("gather", {n.in(0), start + n.Iota(length, DType::kI64)}, {{"axis", std::int64_t{1}}});
+  TENON_RETURN_IF_ERROR(n.b.status());
+  Ex real = PartOf(n, cut, 0);
+  if (n.has(2)) real = real * n.ex(n.b.Cast(n.in(2), n.dtype(0)));
+  const Dim bins = n.Int("onesided", 1) != 0 ? Dim::floor_div(length, 2) + 1 : length;
+  const Ex turns =
+      Op("remainder", n.Reshape(n.Iota(length, DType::kI64), {length, 1}) * n.Iota(bins, DType::kI64), count);
+  const Ex angle = n.ex(n.b.Cast(turns, DType::kF64)) * (2 * kPi) / n.ex(n.b.Cast(count, DType::kF64));
+  const Waves waves = {n.b.Cast(Op("cos", angle), n.dtype(0)), n.b.Cast(-Op("sin", angle), n.dtype(0))};
+  n.Out(0, Transform(n, real, n.ex({}), waves));
+  return {};
+}
+
 // signal [B, L, 1 or 2] -> [B, frames, bins, 2].
 Status Stft(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  if (n.has(3) && !n.Const(3)) return StftAtRun(n, shape);
   std::int64_t length = 0;
   if (n.has(3)) {
     TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(3, "frame_length"));
