@@ -77,6 +77,9 @@ SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOption
     : graph_(std::move(graph)), options_(options), needed_(At(graph_.size()), false), readers_(At(graph_.size())) {
   options_.donations.clear();
   for (const Value v : graph_.outputs()) needed_[At(v.node)] = true;
+  // Nothing reads what defines dims, but attributes name these.
+  for (std::int32_t id = 0; id < graph_.size(); ++id)
+    if (graph_.node(id).op->Is(ir::kDefinesDims)) needed_[At(id)] = true;
   for (std::int32_t id = graph_.size(); id-- > 0;) {
     if (!needed_[At(id)]) continue;
     for (const Value v : graph_.node(id).inputs)
@@ -87,6 +90,7 @@ SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOption
 // Adds the node to the segment when its outputs follow, with static shapes, from what is there or in the segment.
 bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
   const Node& n = graph_.node(id);
+  if (n.op->Is(ir::kDefinesDims)) return false;  // its values are bound when it has run
   std::vector<ir::Output> known(n.inputs.size());
   std::vector<const ir::Output*> types(n.inputs.size(), nullptr);
   for (std::size_t i = 0; i < n.inputs.size(); ++i) {
@@ -201,6 +205,7 @@ Status SegmentInterpreter::RunSegment(Pass& pass) const {
 
 // Nodes whose inputs are all there and that fit no segment.
 Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
+  Status unresolved;
   for (std::int32_t id = 0; id < graph_.size(); ++id) {
     if (!needed_[At(id)] || pass.done[At(id)]) continue;
     const Node& n = graph_.node(id);
@@ -219,18 +224,24 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
       return name.empty() ? status : status.with_context("node \"" + name + "\"");
     };
     Result<ir::Attrs> attrs = pass.symbols.Resolve(n.attrs);
-    if (!attrs.ok()) return named(attrs.status());
+    if (!attrs.ok()) {  // the node that defines the dim may come later
+      if (unresolved.ok()) unresolved = named(attrs.status());
+      continue;
+    }
     Result<std::vector<Datum>> out = ir::EvalOp(*n.op, args, *std::move(attrs));
     if (!out.ok()) return named(out.status());
-    for (std::size_t k = 0; k < n.outputs.size(); ++k)
+    for (std::size_t k = 0; k < n.outputs.size(); ++k) {
       TENON_RETURN_IF_ERROR(pass.symbols.Bind(n.outputs[k].type, (*out)[k].type(), n.op->name));
+      if (n.outputs[k].symbolic && (*out)[k].tensor)
+        pass.symbols.BindElements(*n.outputs[k].symbolic, (*out)[k].literal());
+    }
     pass.values[At(id)] = *std::move(out);
     pass.done[At(id)] = true;
     *progress = true;
     // What it opens may be planned.
     if (n.op->name != "constant") return {};
   }
-  return {};
+  return *progress ? Status() : unresolved;
 }
 
 Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> outputs) const {
