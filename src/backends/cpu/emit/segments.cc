@@ -63,6 +63,7 @@ struct SegmentInterpreter::Pass {
   std::vector<Datum> arguments;
   std::string key;
   std::int64_t work = 0;
+  Status unresolved;  // the last node whose dims had no number
 
   const Datum& at(Value v) const { return values[At(v.node)][At(v.index)]; }
   void Start() {
@@ -74,23 +75,16 @@ struct SegmentInterpreter::Pass {
 };
 
 SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOptions& options)
-    : graph_(std::move(graph)), options_(options), needed_(At(graph_.size()), false), readers_(At(graph_.size())) {
+    : graph_(std::move(graph)), options_(options), readers_(At(graph_.size())) {
   options_.donations.clear();
-  for (const Value v : graph_.outputs()) needed_[At(v.node)] = true;
-  // Nothing reads what defines dims, but attributes name these.
   for (std::int32_t id = 0; id < graph_.size(); ++id)
-    if (graph_.node(id).op->Is(ir::kDefinesDims)) needed_[At(id)] = true;
-  for (std::int32_t id = graph_.size(); id-- > 0;) {
-    if (!needed_[At(id)]) continue;
     for (const Value v : graph_.node(id).inputs)
-      if (v.valid()) needed_[At(v.node)] = true, readers_[At(v.node)].push_back(id);
-  }
+      if (v.valid()) readers_[At(v.node)].push_back(id);
 }
 
 // Adds the node to the segment when its outputs follow, with static shapes, from what is there or in the segment.
 bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
   const Node& n = graph_.node(id);
-  if (n.op->Is(ir::kDefinesDims)) return false;  // its values are bound when it has run
   std::vector<ir::Output> known(n.inputs.size());
   std::vector<const ir::Output*> types(n.inputs.size(), nullptr);
   for (std::size_t i = 0; i < n.inputs.size(); ++i) {
@@ -116,6 +110,17 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
       if (!Plannable(o.type)) return false;
     for (std::size_t k = 0; k < n.outputs.size(); ++k)
       if (!pass.symbols.Bind(n.outputs[k].type, (*outputs)[k].type, n.op->name).ok()) return false;
+    // Elements that are dims of what follows (as_dims) must be numbers now; else the node runs by itself.
+    for (std::size_t k = 0; k < n.outputs.size(); ++k) {
+      const ir::SymbolicValue &was = n.outputs[k].symbolic, &now = (*outputs)[k].symbolic;
+      if (!was) continue;
+      if (!now || now->size() != was->size()) return false;
+      for (std::size_t e = 0; e < was->size(); ++e) {
+        const std::optional<std::int64_t> number = (*now)[e].try_value();
+        if (!number) return false;
+        if (!(*was)[e].symbol_name().empty()) pass.symbols.Set((*was)[e].symbol_name(), *number);
+      }
+    }
     for (const ir::Output& o : *outputs) pass.work += o.type.shape().size().value();
     for (const ir::Output* o : types) pass.work += o == nullptr ? 0 : o->type.shape().size().value();
   }
@@ -205,9 +210,8 @@ Status SegmentInterpreter::RunSegment(Pass& pass) const {
 
 // Nodes whose inputs are all there and that fit no segment.
 Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
-  Status unresolved;
   for (std::int32_t id = 0; id < graph_.size(); ++id) {
-    if (!needed_[At(id)] || pass.done[At(id)]) continue;
+    if (pass.done[At(id)]) continue;
     const Node& n = graph_.node(id);
     bool ready = true;
     for (const Value v : n.inputs) ready = ready && (!v.valid() || pass.done[At(v.node)]);
@@ -224,8 +228,8 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
       return name.empty() ? status : status.with_context("node \"" + name + "\"");
     };
     Result<ir::Attrs> attrs = pass.symbols.Resolve(n.attrs);
-    if (!attrs.ok()) {  // the node that defines the dim may come later
-      if (unresolved.ok()) unresolved = named(attrs.status());
+    if (!attrs.ok()) {  // the node that defines the symbol may stand behind, and be nobody's input
+      pass.unresolved = named(attrs.status());
       continue;
     }
     Result<std::vector<Datum>> out = ir::EvalOp(*n.op, args, *std::move(attrs));
@@ -241,7 +245,7 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
     // What it opens may be planned.
     if (n.op->name != "constant") return {};
   }
-  return *progress ? Status() : unresolved;
+  return {};
 }
 
 Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> outputs) const {
@@ -264,7 +268,7 @@ Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> out
     progress = false;
     pass.Start();
     for (std::int32_t id = 0; id < graph_.size(); ++id)
-      if (needed_[At(id)] && !pass.done[At(id)]) Grow(pass, id);
+      if (!pass.done[At(id)]) Grow(pass, id);
     if (!pass.nodes.empty()) {
       TENON_RETURN_IF_ERROR(RunSegment(pass));
       progress = true;
@@ -273,6 +277,7 @@ Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> out
   }
   for (std::size_t j = 0; j < outputs.size(); ++j) {
     const Value v = graph_.outputs()[j];
+    if (!pass.done[At(v.node)] && !pass.unresolved.ok()) return pass.unresolved;
     if (!pass.done[At(v.node)] || !pass.at(v).tensor)
       return Status(Code::kInternal, "cpu: output " + std::to_string(j) + " was not computed");
     outputs[j] = pass.at(v).literal();
@@ -287,7 +292,7 @@ std::string SegmentInterpreter::Explain() const {
     const Node& n = graph_.node(id);
     bool single = false;
     for (const ir::Output& o : n.outputs) single = single || !Plannable(o.type);
-    if (single && needed_[At(id)] && n.op->name != "input") out += "  ref:" + std::string(n.op->name) + "\n";
+    if (single && n.op->name != "input") out += "  ref:" + std::string(n.op->name) + "\n";
   }
   for (const Compiled& c : compiled_) out += c.function->Explain();
   return out;

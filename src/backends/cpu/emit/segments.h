@@ -33,8 +33,7 @@ class SegmentInterpreter : public runtime::Interpreter {
 
   ir::Graph graph_;
   runtime::CompileOptions options_;
-  std::vector<bool> needed_;
-  std::vector<std::vector<std::int32_t>> readers_;  // by node, those that are needed
+  std::vector<std::vector<std::int32_t>> readers_;  // by node
   mutable std::mutex mutex_;
   mutable std::list<Compiled> compiled_;  // most recently used first
 };
