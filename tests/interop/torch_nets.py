@@ -260,7 +260,7 @@ def interpolate_scale():
     return Fn(lambda x: (F.interpolate(x, scale_factor=2, mode="nearest"), F.interpolate(x, scale_factor=(3.0, 2.0), mode="bilinear")))
 
 
-@net(lambda n: (torch.randn(1, 3, 4 + n, 6),), ({2: "height"},))
+@net(lambda n: (torch.randn(1, 3, 4 + n, 6),), ({2: "height"},), missing="Resize by 1.5 of an unknown size")
 def interpolate_fraction():
     return Fn(lambda x: F.interpolate(x, scale_factor=(1.5, 2.0), mode="bilinear"))
 
