@@ -85,8 +85,9 @@ class DimEmitter {
     const auto found = x_.symbols_.find(name);
     if (found == x_.symbols_.end())
       return Status(Code::kUnimplemented, fmt::format("no value has \"{}\" as one of its dims", name));
-    const std::string shape = x_.Emit("Shape", {found->second.first});
-    return x_.Emit("Gather", {shape, Number(found->second.second)}, {IntAttribute("axis", 0)});
+    const auto& [value, index, element] = found->second;
+    const std::string from = element ? value : x_.Emit("Shape", {value});
+    return x_.Emit("Gather", {from, Number(index)}, {IntAttribute("axis", 0)});
   }
 
   Exporter& x_;

@@ -150,6 +150,13 @@ void Exporter::NoteSymbols(const ir::Type& type, const std::string& name) {
       symbols_.insert({std::string(symbol), {name, i}});
 }
 
+void Exporter::NoteElements(const std::vector<Dim>& elements, const std::string& name) {
+  if (stack_.size() != 1) return;
+  for (std::size_t i = 0; i < elements.size(); ++i)
+    if (const std::string_view symbol = elements[i].symbol_name(); !symbol.empty())
+      symbols_.insert({std::string(symbol), {name, static_cast<int>(i), true}});
+}
+
 Status Exporter::WriteLowered(Env& env, std::int32_t id) {
   const ir::Node& node = env.graph->node(id);
   ir::Graph graph;

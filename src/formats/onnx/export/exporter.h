@@ -86,6 +86,8 @@ class Exporter {
   Result<std::string> DimVector(const Shape& dims);
   /// Remembers where the symbols of a type can be read off.
   void NoteSymbols(const ir::Type& type, const std::string& name);
+  /// Remembers that symbols are elements of an i64 vector.
+  void NoteElements(const std::vector<Dim>& elements, const std::string& name);
 
  private:
   struct Level {
@@ -109,7 +111,12 @@ class Exporter {
   std::vector<Level> stack_;
   std::set<std::string> used_;
   std::map<std::string, int> counters_;
-  std::map<std::string, std::pair<std::string, int>> symbols_;  // symbol -> value, axis
+  struct SymbolSource {
+    std::string value;
+    int index;             // an axis of the value, or
+    bool element = false;  // an element of it, an i64 vector
+  };
+  std::map<std::string, SymbolSource> symbols_;
   std::vector<Status> errors_;
   bool uses_ml_ = false;  // operators of the domain ai.onnx.ml
   friend class DimEmitter;

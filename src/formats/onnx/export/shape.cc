@@ -189,7 +189,17 @@ Status Iota(OpWriter& w) {
   return {};
 }
 
+// ONNX takes sizes from any integer tensor: only the names of the dims are ours.
+Status AsDims(OpWriter& w) {
+  const std::string x = w.in(0);
+  if (const ir::SymbolicValue& elements = w.node().outputs[0].symbolic)
+    w.x.NoteElements(*elements, w.dtype(0) == DType::kI64 ? x : w.Emit("Cast", {x}, {IntAttribute("to", kInt64)}));
+  w.Finish("Identity", {x});
+  return {};
+}
+
 const ExportRow kRows[] = {
+    {"as_dims", 13, AsDims},
     {"reshape", 13, Reshape},
     {"transpose", 13, Transpose},
     {"expand_dims", 13, ExpandDims},
