@@ -100,11 +100,12 @@ def main():
     for _ in range(1 if args.quick else args.rounds):
         for r in rows_of([*one_core(), program, "--threads", "1", *(["--quick"] if args.quick else [])], bad, {**os.environ, "OMP_NUM_THREADS": "1"}) if os.path.exists(program) and not args.only_peers else []:
             seen.setdefault(("ours", r["name"]), []).append(r["us"])
-        for peer in [] if args.no_peers else [*PEERS, *(["ort_import.py", m] for m in models)]:
+        for peer in [] if args.no_peers else [*PEERS, *(["ort_import.py", m] for m in 3 * models)]:
             for r in rows_of([args.python, os.path.join(HERE, "peers", peer[0]), *peer[1:]], bad):
                 seen.setdefault((r["peer"], r["name"]), []).append(r.get("us", r.get("mb")))
-        for model in models if os.path.exists(program) and not args.only_peers else []:
-            for r in rows_of([*one_core(), program, "--threads", "1", "--import", model], bad):
+        # As users meet them: the first import of a process, ours and theirs.
+        for model in 3 * models if os.path.exists(program) and not args.only_peers else []:
+            for r in rows_of([*one_core(), program, "--threads", "1", "--quick", "--import", model], bad):
                 seen.setdefault(("ours", r["name"]), []).append(r.get("us", r.get("mb")))
         if os.path.exists(program) and not args.only_peers:
             with tempfile.TemporaryDirectory() as base:
