@@ -145,11 +145,12 @@ void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool k
 void HttpConnection::Work(std::function<void(std::string)> done) {
   const HttpRequest& request = parser_.request();
   const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
-  handler_.HandleAsync(request, deadline_, [head_only, keep_alive, done = std::move(done)](HttpResponse response) {
-    std::string reply;
-    AppendHttpResponse(response, head_only, keep_alive, reply);
-    done(std::move(reply));
-  });
+  handler_.HandleAsync(request, deadline_,
+                       [head_only, keep_alive, done = std::move(done)](const HttpResponse& response) {
+                         std::string reply;
+                         AppendHttpResponse(response, head_only, keep_alive, reply);
+                         done(std::move(reply));
+                       });
 }
 
 void HttpConnection::Finished(std::string reply, Clock::time_point now) {

@@ -198,7 +198,7 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
   });
   if (!ok.ok() || !read.ok()) return finish(ok.ok() ? read.status() : ok.status());
   invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, deadline, {"predict", "REST"},
-                     [=, this, signature = read->signature, form = read->form,
+                     [finish, deadline, signature = read->signature, form = read->form,
                       handle = *handle](const Result<std::vector<Literal>>& outputs) {
                        finish(Guarded([&] { return WritePredict(outputs, *signature, form, deadline); }));
                      });
