@@ -161,11 +161,15 @@ Result<Ensemble> Older(NodeContext& n, const std::string& side, std::int64_t tar
       children.insert({trees[i], child});
     }
   }
-  // A tree starts at its first node that is nobody's child.
+  // A tree starts at its first branch that is nobody's child; a leaf alone is a tree, too.
+  std::map<std::int64_t, int> sizes;
+  for (const std::int64_t tree : trees) ++sizes[tree];
   std::set<std::int64_t> rooted;
-  for (std::size_t i = 0; i < count; ++i)
-    if (!children.contains({trees[i], ids[i]}) && rooted.insert(trees[i]).second)
-      e.roots.push_back(places[{trees[i], ids[i]}]);
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool alone = sizes[trees[i]] == 1;
+    if ((modes[i] == "LEAF" && !alone) || children.contains({trees[i], ids[i]})) continue;
+    if (rooted.insert(trees[i]).second) e.roots.push_back(places[{trees[i], ids[i]}]);
+  }
   for (const std::int64_t tree : trees)
     if (!rooted.contains(tree)) return n.Fail(fmt::format("tree {} goes in a circle", tree));
   return e;
