@@ -114,7 +114,7 @@ const Case kCases[] = {
     {"perm_repeats", kTranslate, "axis 0 is given twice"},
     {"quantize_scale_count", kTranslate, "scales [7] for axis 1 of [2, 3]"},
     {"range_endless", kTranslate, "a step of 0"},
-    {"regex_bomb", kTranslate, "the operator is not supported"},
+    {"regex_bomb", kTranslate, "output \"y\" is declared as f32, but it is bool"},
     {"required_input_empty", kTranslate, "got 1 inputs, expected 2 to 2"},
     {"reshape_count", kTranslate, "[2, 3] cannot become [7, 5]"},
     {"reshape_two_unknown", kTranslate, "more than one -1"},

@@ -224,5 +224,12 @@ TEST(Texts, StructuralOperators) {
   EXPECT_FALSE(Translate(OneNode("", "RegexFullMatch", {regex}, {StringAttribute("pattern", "(")}, 1)).ok());
 }
 
+// A pattern that backtracking matchers need exponential time for.
+TEST(Texts, RegularExpressionsTakeLinearTime) {
+  const Literal text = Texts({std::string(20000, 'a') + "b"});
+  const Model model = OneNode("", "RegexFullMatch", {text}, {StringAttribute("pattern", "(a+)+")}, 1);
+  EXPECT_EQ(RunModel(model, {text}).value()[0].at(0), 0);
+}
+
 }  // namespace
 }  // namespace tenon::onnx
