@@ -169,8 +169,11 @@ Status Unsqueeze(NodeContext& n) {
 }
 
 Status Transpose(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   Ints permutation = n.IntList("perm");
+  int rank = static_cast<int>(permutation.size());  // perm says it where nothing else does
+  if (!n.HasAttr("perm") || !n.b.ok() || n.b.ranked(n.in(0))) {
+    TENON_ASSIGN_OR_RETURN(rank, n.Rank(n.in(0)));
+  }
   if (!n.HasAttr("perm"))
     for (int i = rank; i-- > 0;) permutation.push_back(i);
   if (static_cast<int>(permutation.size()) != rank)
