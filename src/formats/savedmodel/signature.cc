@@ -34,6 +34,13 @@ std::string Declared(const TensorInfo& info) {
   return text + (BaseType(info.dtype) == info.dtype ? "" : " ref");
 }
 
+/// The bytes as hexadecimal digits, for metadata.
+std::string Hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
 const TfShape* ShapeAttr(const NodeDef& node, std::string_view name) {
   const auto it = node.attrs.find(name);
   return it == node.attrs.end() ? nullptr : it->second.get<TfShape>();
@@ -150,6 +157,9 @@ Result<ir::Module> Translator::Run() {
     if (!signature.method_name.empty()) function.metadata["method_name"] = signature.method_name;
     for (const auto& [port, info] : inputs) function.metadata["input." + port] = Declared(info);
     for (const auto& [port, info] : outputs) function.metadata["output." + port] = Declared(info);
+    constexpr std::size_t kLargestDefault = 64 << 10;
+    for (const auto& [port, tensor] : signature.defaults)
+      if (tensor.encoded.size() <= kLargestDefault) function.metadata["default." + port] = Hex(tensor.encoded);
     module.functions.push_back(std::move(function));
   }
   TENON_RETURN_IF_ERROR(Problems());

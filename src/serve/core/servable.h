@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,9 +26,10 @@ struct TensorInfo {
   std::string alias = {};        // the key in requests and replies
   std::string tensor_name = {};  // "x:0"; shown by the metadata only
   DType dtype = DType::kF32;
-  std::vector<std::int64_t> dims = {};  // -1: any
-  bool unknown_rank = false;            // dims is then empty
-  bool is_reference = false;            // metadata shows the type as a reference (DT_FLOAT_REF)
+  std::vector<std::int64_t> dims = {};        // -1: any
+  bool unknown_rank = false;                  // dims is then empty
+  std::optional<Literal> default_value = {};  // of an input that gRPC requests may leave out
+  bool is_reference = false;                  // metadata shows the type as a reference (DT_FLOAT_REF)
 };
 
 struct Signature {

@@ -82,6 +82,7 @@ class Handler : public ::testing::Test {
                                            const std::string&) -> Result<std::unique_ptr<Servable>> {
       if (id.name == "e") return Examples();
       if (id.name == "t") return Echo();
+      if (id.name == "d") return WithDefault();
       if (id.name == "slow") {
         Signature s = MakeSignature("serving_default", {{.alias = "x"}}, {{.alias = "y"}});
         return std::make_unique<FakeServable>(std::vector<Signature>{s}, [](const Signature&, std::vector<Literal> in) {
@@ -94,12 +95,12 @@ class Handler : public ::testing::Test {
     monitor_ = std::make_shared<StateMonitor>();
     manager_ = std::make_shared<Manager>(std::move(options), monitor_);
     manager_->SetAspired("m", {{1, "/m/1"}, {2, "/m/2"}});
-    for (const char* name : {"e", "t", "slow"}) manager_->SetAspired(name, {{7, "/x/7"}});
+    for (const char* name : {"e", "t", "slow", "d"}) manager_->SetAspired(name, {{7, "/x/7"}});
     manager_->SetLabels({{"m", {{"stable", 1}}}});
     ASSERT_TRUE(testing::Eventually([&] {
       return manager_->serving().Specific("m", 1).ok() && manager_->serving().Specific("m", 2).ok() &&
              manager_->serving().Latest("e").ok() && manager_->serving().Latest("t").ok() &&
-             manager_->serving().Latest("slow").ok();
+             manager_->serving().Latest("slow").ok() && manager_->serving().Latest("d").ok();
     }));
     metrics_ = std::make_shared<ServerMetrics>();
     handler_ =
@@ -118,6 +119,15 @@ class Handler : public ::testing::Test {
             out.mutable_data<float>()[i] =
                 static_cast<float>(inputs[0].strings()[i / static_cast<std::size_t>(out.dims()[1])].size());
           return std::vector<Literal>{out};
+        });
+  }
+  static std::unique_ptr<Servable> WithDefault() {
+    const Signature s = MakeSignature("serving_default",
+                                      {{.alias = "x"}, {.alias = "b", .default_value = Literal::from<float>({1}, {5})}},
+                                      {{.alias = "y"}});
+    return std::make_unique<FakeServable>(
+        std::vector<Signature>{s}, [](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
+          return std::vector<Literal>{Literal::from<float>({1}, {in[0].data<float>()[0] + in[1].data<float>()[0]})};
         });
   }
   static std::unique_ptr<Servable> Echo() {
@@ -208,6 +218,18 @@ TEST_F(Handler, Predict) {
   EXPECT_NE(metrics_->registry.Text().find(":tensorflow:serving:request_count{model_name=\"m\",status=\"OK\"} 1"),
             std::string::npos)
       << metrics_->registry.Text();
+}
+
+TEST_F(Handler, InputsWithADefaultMayBeLeftOut) {
+  const Reply reply = Ask(Method::kPredict, Predict("d", {{"x", Floats({1}, {8})}}));
+  ASSERT_EQ(reply.Text(), "OK");
+  EXPECT_TRUE(identical(TensorOf(Field(reply.bytes, {1, 2})), Literal::from<float>({1}, {13})));
+  const Reply both = Ask(Method::kPredict, Predict("d", {{"x", Floats({1}, {8})}, {"b", Floats({1}, {1})}}));
+  ASSERT_EQ(both.Text(), "OK");
+  EXPECT_TRUE(identical(TensorOf(Field(both.bytes, {1, 2})), Literal::from<float>({1}, {9})));
+  EXPECT_EQ(
+      Ask(Method::kPredict, Predict("d", {})).Text(),
+      "3 input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. Missing but required: {x}.");
 }
 
 TEST_F(Handler, VersionsAndLabels) {

@@ -69,6 +69,10 @@ Status GrpcHandler::GetModelMetadata(std::string_view bytes, std::string& reply)
       WriteTensors(map, 1, s.inputs, s.internal);
       WriteTensors(map, 2, s.outputs, s.internal);
       map.Text(3, s.method_name);
+      for (const TensorInfo& input : s.inputs)
+        if (input.default_value && rpc::TensorSize(*input.default_value, rpc::TensorForm::kTyped).ok())
+          map.MapEntry(4, input.alias,
+                       [&] { rpc::WriteTensorBody(map, *input.default_value, rpc::TensorForm::kTyped); });
     });
   Writer writer;
   rpc::WriteModelSpec(writer, 1, handle.id().name, handle.id().version, "");

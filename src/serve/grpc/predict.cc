@@ -74,12 +74,19 @@ std::string Minus(const Names& a, const Names& b) {
 
 /// The aliases must be those of the signature.
 Status CheckAliases(const Request& request, const Signature& signature) {
-  bool same = request.inputs.size() == signature.inputs.size();
-  for (const auto& [alias, tensor] : request.inputs) same = same && signature.input_index(alias) >= 0;
-  if (same) return {};
+  std::size_t needed = 0;
+  for (const TensorInfo& input : signature.inputs) needed += input.default_value ? 0 : 1;
+  bool same = true;
+  for (const auto& [alias, tensor] : request.inputs) {
+    const int at = signature.input_index(alias);
+    same = same && at >= 0;
+    if (at >= 0 && !signature.inputs[static_cast<std::size_t>(at)].default_value) --needed;
+  }
+  if (same && needed == 0) return {};
   Names sent, required;
   for (const auto& [alias, tensor] : request.inputs) sent.insert(alias);
-  for (const TensorInfo& input : signature.inputs) required.insert(input.alias);
+  for (const TensorInfo& input : signature.inputs)
+    if (!input.default_value) required.insert(input.alias);
   if (sent.size() == required.size()) {
     for (const std::string_view alias : sent)
       if (!required.contains(alias))
@@ -131,7 +138,9 @@ Status GrpcHandler::Predict(std::string_view bytes, const std::shared_ptr<const 
     return Invalid(fmt::format("Expected prediction signature method_name to be one of {{{}, {}, {}}}. Was: {}",
                                kPredictMethod, kClassifyMethod, kRegressMethod, signature->method_name));
   TENON_RETURN_IF_ERROR(CheckAliases(request, *signature));
-  std::vector<Literal> inputs(signature->inputs.size());
+  std::vector<Literal> inputs;
+  for (const TensorInfo& input : signature->inputs)
+    inputs.push_back(input.default_value ? *input.default_value : Literal());
   for (const auto& [alias, tensor] : request.inputs) {
     savedmodel::TensorProto proto;
     const Place place("TensorProto", tensor);

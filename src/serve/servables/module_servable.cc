@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/savedmodel/savedmodel.h"
+#include "formats/savedmodel/tensor_proto.h"
 #include "ir/module.h"
 #include "tenon/compile.h"
 #include "tenon/formats.h"
@@ -53,6 +54,23 @@ void ApplyDeclared(std::string text, TensorInfo& info) {
   info.tensor_name = text.substr(0, space);
   info.unknown_rank = unknown_rank;
   info.dims = std::move(dims);
+}
+
+/// A default value: a TensorProto as hexadecimal digits. None when it is malformed or of another type.
+std::optional<Literal> DefaultOf(const std::string& hex, DType dtype) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    int byte = 0;
+    if (std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16).ptr != hex.data() + i + 2) return std::nullopt;
+    bytes += static_cast<char>(byte);
+  }
+  if (bytes.empty()) return std::nullopt;
+  savedmodel::TensorProto proto;
+  const proto_wire::Place place("default value", bytes);
+  if (!savedmodel::ParseTensor(bytes, place, &proto).ok()) return std::nullopt;
+  const Result<Literal> literal = savedmodel::LiteralOf(proto, "default value");
+  if (!literal.ok() || literal->dtype() != dtype) return std::nullopt;
+  return *literal;
 }
 
 class ModuleServable : public Servable {
@@ -199,6 +217,7 @@ Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const
     for (const TensorSpec& input : spec.inputs) {
       s.inputs.push_back(InfoOf(input));
       ApplyDeclared(declared("input." + input.name), s.inputs.back());
+      s.inputs.back().default_value = DefaultOf(declared("default." + input.name), input.dtype);
     }
     for (const TensorSpec& output : spec.outputs) {
       s.outputs.push_back(InfoOf(output));

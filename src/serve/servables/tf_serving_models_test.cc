@@ -97,6 +97,9 @@ TEST(TfServingModels, TheInitialiserIsListedAndNotRun) {
   int internal = 0;
   for (const Signature& s : model->signatures()) internal += s.internal ? 1 : 0;
   EXPECT_EQ(internal, 1);
+  const std::optional<Literal>& otherwise = model->FindSignature("")->inputs[0].default_value;
+  ASSERT_TRUE(otherwise.has_value()) << "this signature says what x is when it is left out";
+  EXPECT_TRUE(identical(*otherwise, Literal::from<float>({1}, {0})));
 }
 
 }  // namespace
