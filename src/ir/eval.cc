@@ -1,7 +1,6 @@
 #include "ir/eval.h"
 
 #include <algorithm>
-
 #include <new>
 #include <stdexcept>
 
@@ -86,9 +85,8 @@ Status SymbolBinding::Bind(const Type& declared, const Type& concrete, std::stri
 }
 
 void SymbolBinding::BindElements(const std::vector<Dim>& elements, const Literal& value) {
-  const bool open = std::any_of(elements.begin(), elements.end(), [&](const Dim& d) {
-    return !d.symbol_name().empty() && !Find(d.symbol_name());
-  });
+  const bool open = std::any_of(elements.begin(), elements.end(),
+                                [&](const Dim& d) { return !d.symbol_name().empty() && !Find(d.symbol_name()); });
   if (!open || value.size() != static_cast<std::int64_t>(elements.size())) return;
   const std::vector<std::int64_t> numbers = ToInts(value);
   for (std::size_t i = 0; i < elements.size(); ++i)

@@ -67,8 +67,8 @@ void PackNibbles(std::string_view bytes, std::span<std::byte> out) {
     out[i / 2] |= (static_cast<std::byte>(bytes[i]) & std::byte{15}) << (i % 2 == 0 ? 0 : 4);
 }
 
-/// The packed values when they are elements as they stand in a Literal, in one piece, and all of them: the usual form of a
-/// large float tensor. Empty otherwise, which says nothing about them.
+/// The packed values when they are elements as they stand in a Literal, in one piece, and all of them: the usual form
+/// of a large float tensor. Empty otherwise, which says nothing about them.
 std::string_view WholeValues(const TensorProto& tensor, DType dtype, const Place& place, std::size_t size) {
   const ValueField field = FieldOf(dtype);
   if (field.element != WireType::kFixed32 && field.element != WireType::kFixed64) return {};
@@ -191,8 +191,8 @@ void WriteTensor(Writer& writer, std::uint32_t field, const TensorProto& tensor)
   });
 }
 
-Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what,
-                          const std::shared_ptr<const void>& owner, bool ignore_surplus) {
+Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what, const std::shared_ptr<const void>& owner,
+                          bool ignore_surplus) {
   if (tensor.literal) return *tensor.literal;
   const Place place(what, tensor.encoded);
   const std::optional<DType> dtype = DTypeOfTf(tensor.dtype);

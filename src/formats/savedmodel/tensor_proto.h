@@ -26,8 +26,8 @@ void WriteTensor(proto_wire::Writer& writer, std::uint32_t field, const TensorPr
 /// The value. Elements in tensor_content are viewed in place when `owner` is given (it keeps the bytes alive) and they
 /// are aligned, else copied. Splats (fewer values than elements) of more than 2^28 bytes are refused with
 /// kResourceExhausted. kInvalidArgument for a shape that is unknown, content of another size, more values than
-/// elements (unless `ignore_surplus`, as TensorFlow does at run time) or a type that a Literal cannot hold; `what` starts
-/// the messages.
+/// elements (unless `ignore_surplus`, as TensorFlow does at run time) or a type that a Literal cannot hold; `what`
+/// starts the messages.
 Result<Literal> LiteralOf(const TensorProto& tensor, const std::string& what,
                           const std::shared_ptr<const void>& owner = nullptr, bool ignore_surplus = false);
 

@@ -15,7 +15,8 @@ namespace tenon::serve {
 
 struct ExamplesRequest {
   std::string signature_name;
-  /// Serialized, at least one. The features of the context stand before those of each example, so that the example's win.
+  /// Serialized, at least one. The features of the context stand before those of each example, so that the example's
+  /// win.
   std::vector<std::string> examples;
 };
 

@@ -4,10 +4,10 @@
 
 #include <charconv>
 
+#include "serve/core/tf_names.h"
 #include "serve/rest/base64.h"
 #include "serve/rest/float_text.h"
 #include "serve/rest/pretty_writer.h"
-#include "serve/core/tf_names.h"
 
 namespace tenon::serve {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <limits>
 
-#include "serve/rest/base64.h"
 #include "serve/core/tf_names.h"
+#include "serve/rest/base64.h"
 
 namespace tenon::serve {
 namespace {

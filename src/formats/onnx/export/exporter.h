@@ -53,7 +53,8 @@ class Exporter {
   std::int64_t opset() const { return options_.opset; }
   /// A name that no value has yet, made from `wish`.
   std::string Fresh(std::string wish);
-  /// Appends a node to the present graph; "ai.onnx.ml::X" is X of that domain. Empty output names are made up; gives the first.
+  /// Appends a node to the present graph; "ai.onnx.ml::X" is X of that domain. Empty output names are made up; gives
+  /// the first.
   std::string Emit(std::string op_type, Names inputs, std::vector<Attribute> attributes = {}, Names outputs = {});
   /// The same; gives all outputs.
   Names EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs);

@@ -41,7 +41,8 @@ Result<std::vector<Dim>> DimsOf(NodeContext& n, Value v, std::string_view what) 
   }
   if (!known) return n.Fail(fmt::format("{}: got {}", what, n.b.type(v).to_string()));
   for (const Dim& d : *known)
-    if (d.try_value().value_or(0) < 0) return n.Fail(fmt::format("{}: got {}, expected 0 or more", what, d.to_string()));
+    if (d.try_value().value_or(0) < 0)
+      return n.Fail(fmt::format("{}: got {}, expected 0 or more", what, d.to_string()));
   return *known;
 }
 
