@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clang-tidy over a part of the tree, in parallel, with the warnings of .clang-tidy as errors.
 
-  tools/tidy.py [--build DIR] [--all | --part I/N] [--seconds S] [FILE ...]
+  tools/tidy.py [--build DIR] [--all | --part I/N [--only-part]] [--seconds S] [FILE ...]
 
 Without FILE, --all or --part it checks the files that differ from `main` (or from the last commit on main itself).
 --part I/N checks those plus the I-th of N fixed parts of the tree: a file belongs to the part that the hash of its path
@@ -57,6 +57,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--part", default="")
+    parser.add_argument("--only-part", action="store_true", help="the part without the changed files")
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("files", nargs="*")
@@ -71,7 +72,7 @@ def main():
         chosen = known
     else:
         diff = changed()
-        chosen = [k for k in known if k in diff]
+        chosen = [] if args.only_part else [k for k in known if k in diff]
         if args.part:
             index, parts = (int(x) for x in args.part.split("/"))
             chosen += [k for k in known if k not in diff and not TESTS.search(k) and part_of(k, parts) == index % parts]
