@@ -318,10 +318,6 @@ Result<ir::Graph> LowerForWriting(const ir::Graph& graph, std::set<std::string>*
   TENON_RETURN_IF_ERROR(builder.status());
   Lowerer lowerer(builder, missing);
   TENON_RETURN_IF_ERROR(lowerer.Copy(graph, moved, 0));
-  for (const ir::Node& n : out.nodes())
-    for (const ir::Output& o : n.outputs)
-      if (o.type.is_tensor() && TfOfDType(o.type.dtype()) == TfType::kInvalid)
-        missing->insert(fmt::format("values of type {}", dtype_name(o.type.dtype())));
   if (!missing->empty()) return out;
   std::vector<ir::Value> outputs;
   for (const ir::Value output : graph.outputs()) outputs.push_back(moved.at(output));
