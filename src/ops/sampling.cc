@@ -195,6 +195,25 @@ std::vector<Sample> GridSampleSamples() {
           {.name = "batch", .inputs = {x, Random({1, 3, 2, 2}, 7)}, .error = "c2"}};
 }
 
+// The lowering in f64, rounded once at the end.
+Status EvalGridSample(EvalContext& ctx) {
+  Graph graph;
+  Builder b(&graph);
+  std::vector<Value> values;
+  std::vector<Datum> wide;
+  for (int i = 0; i < ctx.num_inputs(); ++i) {
+    TENON_ASSIGN_OR_RETURN(Literal x, Convert(ctx.in(i), DType::kF64));
+    values.push_back(b.Input("", Type::Of(x)));
+    wide.emplace_back(std::move(x));
+  }
+  TENON_ASSIGN_OR_RETURN(std::vector<Value> out, Lower(b, ctx.op(), values, ctx.attrs()));
+  graph.set_outputs(std::move(out));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Datum> y, EvalGraph(graph, std::move(wide)));
+  TENON_ASSIGN_OR_RETURN(Literal rounded, Convert(y[0].literal(), ctx.out_dtype()));
+  ctx.Set(0, std::move(rounded));
+  return {};
+}
+
 constinit const OpDef kOps[] = {
     {.name = "grid_sample",
      .summary =
@@ -208,6 +227,7 @@ constinit const OpDef kOps[] = {
                         "-1 and 1 are the centres of the border elements; else their outer edges")},
      .traits = kAccumulates,
      .infer = InferGridSample,
+     .eval = EvalGridSample,
      .lower = LowerGridSample,
      .samples = GridSampleSamples},
 };
