@@ -223,7 +223,7 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
       if (v.valid() && args.back()->tensor && !IsAligned(args.back()->literal()))
         args.back() = &aligned.emplace_back(Aligned(args.back()->literal()));
     }
-    const auto named = [&](Status status) {
+    const auto named = [&](const Status& status) {
       const std::string& name = n.outputs.empty() ? std::string() : n.outputs[0].record.name;
       return name.empty() ? status : status.with_context("node \"" + name + "\"");
     };
