@@ -28,17 +28,17 @@ Tensor Rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
 }
 
 // A cache line at any address.
-typedef unsigned char Line __attribute__((vector_size(64), aligned(1), may_alias));
+using Line = unsigned char __attribute__((vector_size(64), aligned(1), may_alias));
 constexpr std::size_t kRowsAtOnce = 8;
 
 // Eight rows of `bytes` whole lines, line by line; ahead, where wanted, are rows to come.
-template <bool kAhead>
+template <bool Ahead>
 [[gnu::always_inline]] inline void CopyLines(const std::byte* const* rows, const std::byte* const* ahead,
                                              std::size_t bytes, std::size_t row, std::byte* to) {
   for (std::size_t b = 0; b < bytes; b += sizeof(Line))
     for (std::size_t j = 0; j < kRowsAtOnce; ++j) {
       *reinterpret_cast<Line*>(to + j * row + b) = *reinterpret_cast<const Line*>(rows[j] + b);
-      if (kAhead) __builtin_prefetch(ahead[j] + b, 0, 2);
+      if (Ahead) __builtin_prefetch(ahead[j] + b, 0, 2);
     }
 }
 using CopyLinesFn = void (*)(const std::byte* const* rows, const std::byte* const* ahead, std::size_t bytes,

@@ -75,7 +75,8 @@ class Servable {
   using Done = std::function<void(Result<std::vector<Literal>>)>;
   virtual void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
                         Deadline deadline, Done done) {
-    done(Run(signature, std::move(inputs), wanted, deadline));
+    const Done finish = std::move(done);
+    finish(Run(signature, std::move(inputs), wanted, deadline));
   }
   /// Whether RunAsync may return before it is done.
   virtual bool waits() const { return false; }

@@ -165,9 +165,9 @@ class Handler : public ::testing::Test {
 };
 
 /// A PredictRequest. `tensors`: alias -> TensorProto bytes.
-std::string Predict(std::string_view model, std::vector<std::pair<std::string, std::string>> tensors,
-                    std::string_view signature = "", std::vector<std::string> filter = {}, std::int64_t version = -1,
-                    std::string_view label = "") {
+std::string Predict(std::string_view model, const std::vector<std::pair<std::string, std::string>>& tensors,
+                    std::string_view signature = "", const std::vector<std::string>& filter = {},
+                    std::int64_t version = -1, std::string_view label = "") {
   Writer w;
   w.Message(1, [&] {
     w.Text(1, model);
@@ -184,7 +184,7 @@ std::string Predict(std::string_view model, std::vector<std::pair<std::string, s
   return std::move(w).Take();
 }
 
-std::string Shape(std::vector<std::int64_t> dims) {
+std::string Shape(const std::vector<std::int64_t>& dims) {
   Writer w;
   for (const std::int64_t d : dims) w.Message(2, [&] { w.Varint(1, d); });
   return std::move(w).Take();
@@ -359,7 +359,7 @@ TEST_F(Handler, ClassifyAndRegress) {
   EXPECT_EQ(Ask(Method::kRegress, "").Text(), "3 Missing ModelSpec");
 }
 
-std::string Multi(std::vector<std::pair<std::string, std::string>> tasks, std::string_view model = "e") {
+std::string Multi(const std::vector<std::pair<std::string, std::string>>& tasks, std::string_view model = "e") {
   Writer w;
   bool first = true;
   for (const auto& [signature, method] : tasks) {
