@@ -237,7 +237,7 @@ def embeddings():
     return Net()
 
 
-@net(lambda n: (torch.randint(0, 12, (4 * n,)),), ({0: "n"},), sizes=(2, 2), missing="ConcatFromSequence of a sequence that only the run knows")
+@net(lambda n: (torch.randint(0, 12, (4 * n,)),), ({0: "n"},), sizes=(2, 2))
 def embedding_bag():
     class Net(nn.Module):
         def __init__(self):
@@ -260,7 +260,7 @@ def interpolate_scale():
     return Fn(lambda x: (F.interpolate(x, scale_factor=2, mode="nearest"), F.interpolate(x, scale_factor=(3.0, 2.0), mode="bilinear")))
 
 
-@net(lambda n: (torch.randn(1, 3, 4 + n, 6),), ({2: "height"},), missing="Resize by 1.5 of an unknown size")
+@net(lambda n: (torch.randn(1, 3, 4 + n, 6),), ({2: "height"},))
 def interpolate_fraction():
     return Fn(lambda x: F.interpolate(x, scale_factor=(1.5, 2.0), mode="bilinear"))
 
@@ -415,7 +415,7 @@ def linear_algebra():
     return Fn(lambda x: (x.matmul(x.mT), torch.baddbmm(x, x, x, beta=0.5, alpha=0.3), x.diagonal(dim1=1, dim2=2), torch.outer(x[0, 0], x[0, 1]), torch.bmm(x, x)))
 
 
-@net(lambda n: (torch.randn(n, 4, 4),), B, atol=1e-4, missing="Det")
+@net(lambda n: (torch.randn(n, 4, 4),), B, atol=1e-4)
 def determinant():
     return Fn(torch.linalg.det)
 

@@ -240,6 +240,11 @@ TEST_F(ServerTest, SigtermDrains) {
   EXPECT_EQ(probe.Get("/readyz").status, 200);
   slow.Send("POST /v1/models/slow:predict HTTP/1.1\r\nContent-Length: 17\r\n\r\n{\"instances\":[7]}");
   ASSERT_TRUE(Eventually([&] { return waiting == 1; }));
+  ASSERT_TRUE(Eventually([&] {  // Wait() has taken the signal over
+    struct sigaction now{};
+    ::sigaction(SIGTERM, nullptr, &now);
+    return now.sa_handler != before.sa_handler;
+  }));
   ::kill(::getpid(), SIGTERM);
   EXPECT_TRUE(Eventually([&] { return !server->ready(); }));
   EXPECT_EQ(probe.Get("/readyz").status, 503);  // still answering while the balancers look

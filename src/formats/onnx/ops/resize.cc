@@ -222,6 +222,13 @@ Status KeepAspect(NodeContext& n, const std::string& policy, std::vector<AxisPla
   return {};
 }
 
+// The smallest q up to 64 for which scale * q is a whole number; 0 when there is none.
+std::int64_t Denominator(double scale) {
+  for (std::int64_t q = 1; q <= 64; ++q)
+    if (const double whole = scale * static_cast<double>(q); whole == std::floor(whole) && whole < 1e9) return q;
+  return 0;
+}
+
 Status Resize(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
   const int rank = shape.rank();
@@ -299,8 +306,11 @@ Status Resize(NodeContext& n) {
         p.out = p.in * static_cast<std::int64_t>(s);
       } else if (const double inverse = 1 / s; inverse == std::floor(inverse) && inverse < 1e9 && extent == 1) {
         p.out = Dim::floor_div(p.in, static_cast<std::int64_t>(inverse));
+      } else if (const std::int64_t q = Denominator(s); q > 0 && extent == 1) {
+        p.out = Dim::floor_div(p.in * static_cast<std::int64_t>(std::round(s * static_cast<double>(q))), q);
       } else {
-        return n.Unsupported(fmt::format("a scale of {} for an axis of unknown size", s));
+        p.out_size = Op("floor", p.in_size * (extent * s));
+        TENON_ASSIGN_OR_RETURN(p.out, DimOf(n, n.b.Cast(p.out_size, DType::kI64), "a size"));
       }
       p.scale = n.Scalar(s, kReal);
     } else {
