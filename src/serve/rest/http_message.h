@@ -29,7 +29,8 @@ class HttpHandler {
   /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
   /// valid until then. The default calls Handle.
   virtual void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
-    done(Handle(request, deadline));
+    const std::function<void(HttpResponse)> finish = std::move(done);
+    finish(Handle(request, deadline));
   }
 };
 

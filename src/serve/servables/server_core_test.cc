@@ -27,7 +27,7 @@ struct ServerTest : ::testing::Test {
   std::atomic<int> waiting{0};
   std::unique_ptr<ServerCore> server;
 
-  ServerOptions Options(std::vector<std::string> names) {
+  ServerOptions Options(const std::vector<std::string>& names) {
     ServerOptions options;
     options.rest_port = kFreePort;
     options.address = "127.0.0.1";
