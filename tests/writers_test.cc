@@ -228,7 +228,7 @@ INSTANTIATE_TEST_SUITE_P(All, WriterTest, testing::ValuesIn(Writers()), [](const
 // The command: convert writes as save does, and run writes its outputs; both say what is wrong and fail.
 TEST(Command, ConvertAndRunUnderAFullDisk) {
   const std::string command = std::string(TENON_BINARY_DIR) + "/bin/tenon";
-  if (!fs::exists(command)) GTEST_SKIP() << command << " is not built";
+  ASSERT_TRUE(fs::exists(command)) << command << " is not built (target tenon_command)";
   const TemporaryFolder folder;
   const std::string model = folder.path() + "/m.tenon", inputs = folder.path() + "/in.npz";
   ASSERT_TRUE(Saving<Format::kTenon>(1)(model).ok());

@@ -11,9 +11,8 @@ namespace {
 constexpr const char* kData = "data/savedmodel/tf_serving/servables/tensorflow/testdata/";
 
 TEST(ModelServerConfig, TheOriginalsFiles) {
-  const auto folder = TestData(kData);
-  if (!folder) GTEST_SKIP() << "no test data";
-  Result<std::string> text = base::ReadFile(*folder + "/good_model_config.txt");
+  TENON_TEST_DATA_OR_SKIP(folder, kData);
+  Result<std::string> text = base::ReadFile(folder + "/good_model_config.txt");
   ASSERT_TRUE(text.ok());
   for (const auto& [mark, path] :
        {std::pair("${TEST_HALF_PLUS_TWO_DIR}", "/two"), {"${TEST_HALF_PLUS_THREE_DIR}", "/three"}})
@@ -23,15 +22,15 @@ TEST(ModelServerConfig, TheOriginalsFiles) {
   ASSERT_EQ(models->size(), 2U);
   EXPECT_EQ((*models)[1].name, "half_plus_three");
   EXPECT_EQ((*models)[1].base_path, "/three");
-  EXPECT_EQ(ReadModelServerConfig(*folder + "/bad_model_config.txt").status().message(),
-            "Invalid protobuf file: '" + *folder + "/bad_model_config.txt'");
-  const auto batching = ReadBatchingParameters(*folder + "/batching_config.txt");
+  EXPECT_EQ(ReadModelServerConfig(folder + "/bad_model_config.txt").status().message(),
+            "Invalid protobuf file: '" + folder + "/bad_model_config.txt'");
+  const auto batching = ReadBatchingParameters(folder + "/batching_config.txt");
   ASSERT_TRUE(batching.ok()) << batching.status().message();
   EXPECT_EQ(batching->max_batch_size, 128);
   EXPECT_EQ(batching->batch_timeout_micros, 0);
   EXPECT_EQ(batching->max_enqueued_batches, 1'000'000);
   EXPECT_EQ(batching->num_batch_threads, 8);
-  EXPECT_EQ(*ReadMonitoringConfig(*folder + "/monitoring_config.txt"), "/monitoring/prometheus/metrics");
+  EXPECT_EQ(*ReadMonitoringConfig(folder + "/monitoring_config.txt"), "/monitoring/prometheus/metrics");
 }
 
 TEST(ModelServerConfig, EverythingThatAModelCanSay) {
