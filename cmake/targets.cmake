@@ -1,5 +1,5 @@
 # The library, the command, the tests, the benchmarks and the examples, made of the object libraries.
-set(TENON_LIBS fmt::fmt spdlog::spdlog DNNL::dnnl ZLIB::ZLIB OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson PkgConfig::ZIP PkgConfig::CAIRO
+set(TENON_LIBS fmt::fmt spdlog::spdlog DNNL::dnnl ZLIB::ZLIB OpenSSL::SSL OpenSSL::Crypto simdjson::simdjson PkgConfig::ZIP PkgConfig::CAIRO PkgConfig::NGHTTP2
     ${SNAPPY} ${RE2} ${TENON_IMAGE_LIBS} Threads::Threads OpenMP::OpenMP_CXX)
 
 set(object_files "")

@@ -79,6 +79,9 @@ std::vector<Flag> ServerFlags::List() {
       {"shadow_promote_after", &shadow_promote_after, "agreeing requests after which it takes over"},
       {"shadow_tolerance", &shadow_tolerance, "of outputs that agree, relative to the largest magnitude of the output"},
       {"shadow_report_dir", &shadow_report_dir, "where inputs of disagreeing requests are kept (.npz)"},
+      {"grpc_transport", &grpc_transport,
+       "http2, library (gRPC's), or auto: http2 unless a channel argument needs gRPC's"},
+      {"spin_microseconds", &spin_microseconds, "I/O threads look for requests this long before they sleep; 0: off"},
       {"help", &help, "print this and exit"},
   };
 }

@@ -65,6 +65,8 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.grpc_socket_path = f.grpc_socket_path;
   o.grpc_threads = f.grpc_max_threads;
   o.grpc_channel_arguments = f.grpc_channel_arguments;
+  o.grpc_transport = f.grpc_transport;
+  o.spin_us = f.spin_microseconds;
   o.grpc_health = f.enable_grpc_healthcheck_service;
   o.tensor_content_replies = f.enable_serialization_as_tensor_content;
   o.check_signature_method = f.enable_signature_method_name_check;

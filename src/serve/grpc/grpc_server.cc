@@ -157,8 +157,13 @@ Status GrpcServer::Start() {
   to.io_threads = options.io_threads;
   to.max_message_bytes = options.max_message_bytes;
   to.channel_arguments = options.channel_arguments;
-  TENON_ASSIGN_OR_RETURN(MakeGrpcTransport * make, LoadTransport());
-  impl_->transport.reset(make(kGrpcAbi, to, *impl_->service));
+  to.spin = options.spin;
+  if (options.transport) {
+    impl_->transport = options.transport(to, *impl_->service);
+  } else {
+    TENON_ASSIGN_OR_RETURN(MakeGrpcTransport * make, LoadTransport());
+    impl_->transport.reset(make(kGrpcAbi, to, *impl_->service));
+  }
   if (impl_->transport == nullptr)
     return Status(Code::kFailedPrecondition, fmt::format("gRPC: {} is of another version of this program", kLibrary));
   TENON_RETURN_IF_ERROR(impl_->transport->Start());

@@ -1,6 +1,7 @@
 // GrpcServer: the gRPC services on TCP and a unix socket.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "serve/grpc/handler.h"
+#include "serve/grpc/transport.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
@@ -23,6 +25,9 @@ struct GrpcServerOptions {
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};  // integers are set as such
   std::vector<std::string> bearer_tokens = {};  // calls must carry one; none: no check. Health needs none
   bool health = false;                          // grpc.health.v1
+  std::chrono::microseconds spin{0};            // as in GrpcTransportOptions
+  /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.
+  std::function<std::unique_ptr<GrpcTransport>(const GrpcTransportOptions&, GrpcService&)> transport = {};
 };
 
 /// Calls are dealt out to the I/O threads. Cheap requests run to their end on the I/O thread, the others on a worker.

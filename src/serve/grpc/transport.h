@@ -49,6 +49,7 @@ struct GrpcTransportOptions {
   int io_threads = 1;
   std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};
+  std::chrono::microseconds spin{0};  // I/O threads look for events this long before they sleep; not the gRPC library's
 };
 
 class GrpcTransport {
@@ -64,7 +65,7 @@ class GrpcTransport {
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 1;
+inline constexpr int kGrpcAbi = 2;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

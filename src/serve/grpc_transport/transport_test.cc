@@ -9,6 +9,7 @@
 #include "formats/proto_wire/wire_writer.h"
 #include "serve/core/fake_servable.h"
 #include "serve/grpc/grpc_server.h"
+#include "serve/grpc_http2/http2_transport.h"
 
 namespace tenon::serve {
 namespace {
@@ -67,7 +68,8 @@ std::string PredictX(std::string_view model, std::vector<float> values) {
   return std::move(w).Take();
 }
 
-class Transport : public ::testing::Test {
+/// With the gRPC library on the server's side too, and with our own HTTP/2.
+class Transport : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     ManagerOptions options;
@@ -96,6 +98,7 @@ class Transport : public ::testing::Test {
 
   Status Open(GrpcServerOptions options) {
     if (options.address.empty()) options.address = "127.0.0.1";
+    if (GetParam()) options.transport = MakeHttp2Transport;
     auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{}, manager_,
                                                  std::make_shared<Invoker>(std::make_shared<ServerMetrics>()), nullptr);
     server_ = std::make_unique<GrpcServer>(std::move(options), std::move(handler));
@@ -117,7 +120,7 @@ class Transport : public ::testing::Test {
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
 };
 
-TEST_F(Transport, UnaryCalls) {
+TEST_P(Transport, UnaryCalls) {
   ASSERT_TRUE(Open({.port = kFreePort}).ok());
   const auto channel = Channel();
   const Answer good = Call(channel, kPredict, PredictX("m", {2, 4}));
@@ -133,7 +136,7 @@ TEST_F(Transport, UnaryCalls) {
   EXPECT_EQ(Call(channel, kPredict, "\xff\xff").status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
-TEST_F(Transport, LargeMessagesComeWhole) {
+TEST_P(Transport, LargeMessagesComeWhole) {
   ASSERT_TRUE(Open({.port = kFreePort}).ok());
   std::vector<float> values(3'000'000);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
@@ -142,13 +145,13 @@ TEST_F(Transport, LargeMessagesComeWhole) {
   EXPECT_GT(answer.bytes.size(), values.size() * 4);
 }
 
-TEST_F(Transport, RequestsAreLimited) {
+TEST_P(Transport, RequestsAreLimited) {
   ASSERT_TRUE(Open({.port = kFreePort, .max_message_bytes = 1000}).ok());
   EXPECT_EQ(Call(Channel(), kPredict, std::string(2000, 'x')).status.error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
-TEST_F(Transport, DeadlinesAreKept) {
+TEST_P(Transport, DeadlinesAreKept) {
   ASSERT_TRUE(Open({.port = kFreePort, .worker_threads = 1}).ok());
   const auto channel = Channel();
   std::thread first([&] { EXPECT_TRUE(Call(channel, kPredict, PredictX("slow", {1})).status.ok()); });
@@ -161,7 +164,7 @@ TEST_F(Transport, DeadlinesAreKept) {
   EXPECT_EQ(runs_, 2);
 }
 
-TEST_F(Transport, UnixSocket) {
+TEST_P(Transport, UnixSocket) {
   const testing::TempFolder folder;
   const std::string path = folder.path() + "/grpc.sock";
   ASSERT_TRUE(Open({.socket_path = path}).ok());
@@ -170,14 +173,16 @@ TEST_F(Transport, UnixSocket) {
   EXPECT_FALSE(Open({.socket_path = folder.path() + "/" + std::string(200, 'x')}).ok());
 }
 
-TEST_F(Transport, APortInUseIsAnError) {
+TEST_P(Transport, APortInUseIsAnError) {
   ASSERT_TRUE(Open({.port = kFreePort}).ok());
-  GrpcServer second({.address = "127.0.0.1", .port = server_->port()}, nullptr);
+  GrpcServerOptions options{.address = "127.0.0.1", .port = server_->port()};
+  if (GetParam()) options.transport = MakeHttp2Transport;
+  GrpcServer second(std::move(options), nullptr);
   const Status status = second.Start();
   EXPECT_EQ(status.code(), Code::kUnavailable) << status.message();
 }
 
-TEST_F(Transport, BearerTokens) {
+TEST_P(Transport, BearerTokens) {
   ASSERT_TRUE(Open({.port = kFreePort, .bearer_tokens = {"secret", "other"}, .health = true}).ok());
   const auto channel = Channel();
   const auto code = [&](const std::string& token) {
@@ -191,7 +196,7 @@ TEST_F(Transport, BearerTokens) {
   EXPECT_TRUE(Call(channel, "/grpc.health.v1.Health/Check", "").status.ok()) << "probes have no token";
 }
 
-TEST_F(Transport, HealthCheckAndWatch) {
+TEST_P(Transport, HealthCheckAndWatch) {
   ASSERT_TRUE(Open({.port = kFreePort, .health = true}).ok());
   const auto channel = Channel();
   EXPECT_EQ(Call(channel, "/grpc.health.v1.Health/Check", "").bytes, "\x08\x02");
@@ -237,7 +242,7 @@ TEST_F(Transport, HealthCheckAndWatch) {
   EXPECT_FALSE(end.ok());
 }
 
-TEST_F(Transport, StopFinishesWhatHasBegun) {
+TEST_P(Transport, StopFinishesWhatHasBegun) {
   ASSERT_TRUE(Open({.port = kFreePort}).ok());
   const auto channel = Channel();
   std::vector<std::thread> clients;
@@ -252,7 +257,7 @@ TEST_F(Transport, StopFinishesWhatHasBegun) {
             grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST_F(Transport, ManyClients) {
+TEST_P(Transport, ManyClients) {
   ASSERT_TRUE(Open({.port = kFreePort, .io_threads = 2}).ok());
   std::vector<std::thread> clients;
   std::atomic<int> good{0};
@@ -265,10 +270,13 @@ TEST_F(Transport, ManyClients) {
   EXPECT_EQ(good, 400);
 }
 
-TEST_F(Transport, WrongKeysAreAnError) {
+TEST_P(Transport, WrongKeysAreAnError) {
   const Status status = Open({.port = kFreePort, .tls = Tls{.key = "no key", .certificate = "no certificate"}});
   EXPECT_FALSE(status.ok());
 }
+
+INSTANTIATE_TEST_SUITE_P(Library, Transport, ::testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Http2, Transport, ::testing::Values(true));
 
 }  // namespace
 }  // namespace tenon::serve

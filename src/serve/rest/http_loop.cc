@@ -169,8 +169,11 @@ void HttpServer::Loop::Run() {
       listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
     }
     const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
-    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
+    const bool spins = !connections_.empty() && now_ - last_event_ < o.spin;
+    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                               spins ? 0 : static_cast<int>(wait.count()));
     now_ = Clock::now();
+    if (n > 0) last_event_ = now_;
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr == &event_) {

@@ -70,7 +70,9 @@ class OpenSslSession : public TlsSession {
 
 class OpenSslContext : public TlsContext {
  public:
-  explicit OpenSslContext(Context context) : context_(std::move(context)) {}
+  OpenSslContext(Context context, std::string protocol) : protocol_(std::move(protocol)), context_(std::move(context)) {
+    if (!protocol_.empty()) ::SSL_CTX_set_alpn_select_cb(context_.get(), Select, this);
+  }
   std::unique_ptr<TlsSession> Accept(int fd) override {
     Session ssl(::SSL_new(context_.get()));
     if (!ssl || ::SSL_set_fd(ssl.get(), fd) != 1) return nullptr;
@@ -79,12 +81,26 @@ class OpenSslContext : public TlsContext {
   }
 
  private:
+  /// The client's offer: protocols, each behind a byte with its size.
+  static int Select(SSL*, const unsigned char** out, unsigned char* size, const unsigned char* in, unsigned in_size,
+                    void* self) {
+    const std::string& wanted = static_cast<const OpenSslContext*>(self)->protocol_;
+    for (unsigned at = 0; at < in_size && at + in[at] < in_size; at += 1U + in[at]) {
+      const std::string_view one(reinterpret_cast<const char*>(in + at + 1), in[at]);
+      if (one != wanted) continue;
+      *out = in + at + 1;
+      *size = in[at];
+      return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  const std::string protocol_;
   const Context context_;
 };
 
 }  // namespace
 
-Result<std::shared_ptr<TlsContext>> TlsContext::Make(const Tls& tls) {
+Result<std::shared_ptr<TlsContext>> TlsContext::Make(const Tls& tls, std::string protocol) {
   Context context(::SSL_CTX_new(::TLS_server_method()));
   if (!context) return Status(Code::kResourceExhausted, "TLS: no memory");
   ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -113,7 +129,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Make(const Tls& tls) {
   }
   ::SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>("tenon"), 5);
   ::ERR_clear_error();
-  return std::shared_ptr<TlsContext>(std::make_shared<OpenSslContext>(std::move(context)));
+  return std::shared_ptr<TlsContext>(std::make_shared<OpenSslContext>(std::move(context), std::move(protocol)));
 }
 
 }  // namespace tenon::serve

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
 
 #include "tenon/serve.h"
 
@@ -32,7 +33,8 @@ class TlsContext {
   virtual ~TlsContext() = default;
   /// TLS 1.2 and later. kInvalidArgument for PEM text that is none, for a key that is not the certificate's, and for
   /// verify_client without client_ca.
-  static Result<std::shared_ptr<TlsContext>> Make(const Tls& tls);
+  /// `protocol`: what ALPN settles on when the client offers it ("h2"); empty: nothing.
+  static Result<std::shared_ptr<TlsContext>> Make(const Tls& tls, std::string protocol = {});
   /// The server's side of a connection on `fd`, which stays the caller's. Null when there is no memory.
   virtual std::unique_ptr<TlsSession> Accept(int fd) = 0;
 };

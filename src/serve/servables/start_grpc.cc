@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "serve/grpc_http2/http2_transport.h"
 
 namespace tenon::serve {
 namespace {
@@ -35,6 +38,13 @@ Status CheckGrpcOptions(const ServerOptions& options) {
   if (options.grpc_threads < 0)
     return Status(Code::kInvalidArgument,
                   fmt::format("ServerOptions: grpc_threads: got {}, expected 0 or more", options.grpc_threads));
+  if (options.spin_us < 0)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("ServerOptions: spin_us: got {}, expected 0 or more", options.spin_us));
+  if (options.grpc_transport != "auto" && options.grpc_transport != "http2" && options.grpc_transport != "library")
+    return Status(Code::kInvalidArgument,
+                  fmt::format("ServerOptions: grpc_transport: got \"{}\", expected auto, http2 or library",
+                              options.grpc_transport));
   return ParseArguments(options.grpc_channel_arguments).status();
 }
 
@@ -53,6 +63,10 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.bearer_tokens = options.bearer_tokens;
   grpc.health = options.grpc_health;
   TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
+  grpc.spin = std::chrono::microseconds(options.spin_us);
+  const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });
+  if (options.grpc_transport == "http2" || (options.grpc_transport == "auto" && known))
+    grpc.transport = MakeHttp2Transport;
   auto server = std::make_unique<GrpcServer>(std::move(grpc), std::move(handler));
   TENON_RETURN_IF_ERROR(server->Start());
   if (options.grpc_port != 0)

@@ -1,0 +1,196 @@
+// The calls of a connection: from the head of a request to the end of its response.
+#include <array>
+#include <utility>
+
+#include "serve/grpc_http2/callbacks.h"
+#include "serve/grpc_http2/connection.h"
+
+namespace tenon::serve::http2 {
+namespace {
+
+using Kind = GrpcService::Kind;
+
+/// Both texts must live until the frame is sent, or be copied by nghttp2 (copied).
+nghttp2_nv Field(std::string_view name, std::string_view value, bool copied = false) {
+  const auto bytes = [](std::string_view text) {
+    return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
+  };
+  const int flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | (copied ? 0 : NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+  return {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
+}
+
+constexpr std::string_view kCodes[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                       "9", "10", "11", "12", "13", "14", "15", "16"};
+
+std::string_view CodeText(const Status& status) {
+  const auto code = static_cast<std::size_t>(status.code());
+  return kCodes[code < std::size(kCodes) ? code : 2];
+}
+
+}  // namespace
+
+Stream* Http2Connection::Begin(std::int32_t id) {
+  if (free_.empty()) {
+    storage_.push_back(std::make_unique<Stream>());
+    free_.push_back(storage_.back().get());
+  }
+  Stream* const stream = free_.back();
+  free_.pop_back();
+  stream->id = id;
+  stream->in.Begin(shared_.max_message);
+  stream->at = streams_.size();
+  streams_.push_back(stream);
+  return stream;
+}
+
+void Http2Connection::Closed(Stream* stream) {
+  streams_.back()->at = stream->at;
+  std::swap(streams_[stream->at], streams_.back());
+  streams_.pop_back();
+  stream->Reset();
+  free_.push_back(stream);
+}
+
+void Http2Connection::HeadersDone(Stream& stream) {
+  if (!stream.post) return Refuse(stream, "405");
+  if (!stream.grpc) return Refuse(stream, "415");
+  GrpcService& service = shared_.service;
+  stream.route = service.Find(stream.path);
+  if (stream.route.kind == Kind::kUnknown) return Finish(stream, Status(Code::kUnimplemented, ""));
+  if (service.guarded() && !service.Allowed(stream.route, stream.authorization))
+    return Finish(stream, Status(Code::kUnauthenticated, "Request: a valid bearer token is needed"));
+}
+
+void Http2Connection::Data(Stream& stream, std::string_view bytes) {
+  const bool once = stream.route.kind == Kind::kUnary || stream.route.kind == Kind::kHealthCheck ||
+                    stream.route.kind == Kind::kHealthWatch;
+  while (!bytes.empty() && !stream.closed) {
+    if (stream.has_message && once)
+      return Finish(stream, Status(Code::kInternal, "Request: the call came with more than one message"));
+    const Result<bool> whole = stream.in.Take(bytes);
+    if (!whole.ok()) return Finish(stream, whole.status());
+    if (!*whole) return;
+    stream.has_message = true;
+    if (!once || stream.route.kind == Kind::kHealthWatch) Message(stream);
+  }
+}
+
+/// A message of a call that lasts.
+void Http2Connection::Message(Stream& stream) {
+  std::string inflated;
+  std::string_view bytes = stream.in.bytes();
+  if (stream.in.compressed()) {
+    Result<std::string> out = Decompress(bytes, stream.encoding, shared_.max_message);
+    if (!out.ok()) return Finish(stream, out.status());
+    inflated = *std::move(out);
+    bytes = inflated;
+  }
+  if (stream.route.kind == Kind::kReflection) {
+    Result<std::string> reply = shared_.service.Reflect(bytes);
+    if (!reply.ok()) return Finish(stream, reply.status());
+    return Write(stream, *std::move(reply));
+  }
+  if (const Status s = shared_.service.Health(bytes, true, false).status(); !s.ok()) return Finish(stream, s);
+  stream.watched = ' ' + std::string(bytes);
+  UpdateWatch(stream);
+}
+
+void Http2Connection::UpdateWatch(Stream& stream) {
+  if (stream.watched.empty() || stream.closed) return;
+  Result<std::string> state =
+      shared_.service.Health(std::string_view(stream.watched).substr(1), true, shared_.serving.load());
+  if (!state.ok() || *state == stream.sent) return;
+  stream.sent = *state;
+  Write(stream, *std::move(state));
+}
+
+void Http2Connection::Ended(Stream& stream) {
+  stream.ended = true;
+  if (stream.closed) return;
+  if (stream.in.in_message()) return Finish(stream, Status(Code::kInternal, "Request: its message is cut short"));
+  if (stream.route.kind == Kind::kReflection) return Finish(stream, {});
+  if (!stream.has_message) return Finish(stream, Status(Code::kInternal, "Request: the call came without a message"));
+  if (stream.route.kind != Kind::kHealthWatch) Run(stream);
+}
+
+/// A unary call that has come whole.
+void Http2Connection::Run(Stream& stream) {
+  std::shared_ptr<const void> owner = stream.in.owner();
+  std::string_view bytes = stream.in.bytes();
+  if (stream.in.compressed()) {
+    Result<std::string> out = Decompress(bytes, stream.encoding, shared_.max_message);
+    if (!out.ok()) return Finish(stream, out.status());
+    auto inflated = std::make_shared<const std::string>(*std::move(out));
+    bytes = *inflated;
+    owner = std::move(inflated);
+  }
+  stream.in.Clear();
+  GrpcService& service = shared_.service;
+  if (stream.route.kind == Kind::kHealthCheck) {
+    Result<std::string> reply = service.Health(bytes, false, shared_.serving.load());
+    return reply.ok() ? Answer(stream, {}, *std::move(reply)) : Finish(stream, reply.status());
+  }
+  const int method = stream.route.method;
+  if (service.IsCheap(method, bytes)) {
+    std::string reply;
+    const Status status = service.Handle(method, bytes, owner, stream.deadline, reply);
+    return Answer(stream, status, std::move(reply));
+  }
+  auto run = [self = shared_from_this(), id = stream.id, method, bytes, owner = std::move(owner),
+              deadline = stream.deadline] {
+    std::string reply;
+    const Status status = self->shared_.service.Handle(method, bytes, owner, deadline, reply);
+    self->owner_.Post(self, id, status, std::move(reply));
+  };
+  if (!service.Submit(std::move(run))) Finish(stream, Status(Code::kUnavailable, "Request: the server is stopping"));
+}
+
+void Http2Connection::Answer(Stream& stream, const Status& status, std::string reply) {
+  if (status.ok() && !stream.closed) stream.out.push_back(std::move(reply));
+  Finish(stream, status);
+}
+
+void Http2Connection::Write(Stream& stream, std::string message) {
+  stream.out.push_back(std::move(message));
+  Resume(stream);
+}
+
+/// Has what stands in the stream sent.
+void Http2Connection::Resume(Stream& stream) {
+  if (stream.waiting) {
+    stream.waiting = false;
+    Check(::nghttp2_session_resume_data(session_, stream.id));
+  }
+  if (stream.begun) return;
+  stream.begun = true;
+  const std::array head = {Field(":status", "200"), Field("content-type", "application/grpc")};
+  const nghttp2_data_provider data = Callbacks::DataOf(stream);
+  Check(::nghttp2_submit_response(session_, stream.id, head.data(), head.size(), &data));
+}
+
+void Http2Connection::Finish(Stream& stream, const Status& status) {
+  if (stream.closed) return;
+  stream.closed = stream.finished = true;
+  stream.status = status;
+  if (status.ok() || stream.begun) return Resume(stream);
+  const std::string message = PercentEncoded(status.message());
+  const std::array head = {Field(":status", "200"), Field("content-type", "application/grpc"),
+                           Field("grpc-status", CodeText(status)), Field("grpc-message", message, true),
+                           Field("grpc-accept-encoding", "identity,deflate,gzip")};
+  Check(::nghttp2_submit_response(session_, stream.id, head.data(), head.size(), nullptr));
+}
+
+void Http2Connection::SubmitTrailers(Stream& stream) {
+  const std::string message = PercentEncoded(stream.status.message());
+  const std::array fields = {Field("grpc-status", CodeText(stream.status)), Field("grpc-message", message, true)};
+  Check(::nghttp2_submit_trailer(session_, stream.id, fields.data(), message.empty() ? 1 : 2));
+}
+
+/// A request that is not gRPC: an HTTP status and no more.
+void Http2Connection::Refuse(Stream& stream, const char* http_status) {
+  stream.closed = true;
+  const nghttp2_nv head = Field(":status", http_status);
+  Check(::nghttp2_submit_response(session_, stream.id, &head, 1, nullptr));
+}
+
+}  // namespace tenon::serve::http2

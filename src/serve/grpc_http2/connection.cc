@@ -1,0 +1,189 @@
+// The socket's side of a connection: bytes in, bytes out, its end. calls.cc has the calls.
+#include "serve/grpc_http2/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "serve/grpc_http2/callbacks.h"
+
+namespace tenon::serve::http2 {
+namespace {
+
+constexpr auto kHandshake = std::chrono::seconds(20), kStall = std::chrono::seconds(60);
+constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::milliseconds(200);
+
+}  // namespace
+
+Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls)
+    : fd_(fd), owner_(owner), shared_(shared), tls_(std::move(tls)) {
+  session_ = Callbacks::MakeSession(this);
+  if (session_ == nullptr) {
+    done_ = true;
+    return;
+  }
+  constexpr std::uint32_t kWindow = 8 << 20;
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, shared.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kWindow},
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 1 << 20},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeaderBytes},
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+  };
+  Check(::nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings) - 1));
+  Check(::nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 2 * kWindow));
+}
+
+Http2Connection::~Http2Connection() {
+  ::nghttp2_session_del(session_);
+  ::close(fd_);
+}
+
+void Http2Connection::Check(int result) {
+  if (result < 0 && ::nghttp2_is_fatal(result)) done_ = true;
+}
+
+ssize_t Http2Connection::Receive(char* to, std::size_t size) {
+  return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0);
+}
+
+ssize_t Http2Connection::Send(const char* from, std::size_t size) {
+  return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+}
+
+void Http2Connection::Want(bool read, bool write) {
+  if (read == reading_ && write == writing_) return;
+  reading_ = read;
+  writing_ = write;
+  owner_.Watch(*this, read, write);
+}
+
+void Http2Connection::Readable(Clock::time_point now, std::string& scratch) {
+  now_ = now;
+  if (done_) return;
+  const ssize_t n = Receive(scratch.data(), scratch.size());
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) done_ = true;
+    if (tls_ && tls_->wants_write()) Want(reading_, true);
+    return;
+  }
+  if (n == 0) {  // a client that is gone reads no answer
+    done_ = true;
+    return;
+  }
+  if (lingering_) return;
+  const ssize_t used = ::nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(scratch.data()),
+                                                  static_cast<std::size_t>(n));
+  if (used < 0) {  // no HTTP/2, or a flood
+    Flush();
+    done_ = true;
+    return;
+  }
+  AfterProgress();
+}
+
+/// Sends, and asks for the events that can bring the connection further.
+void Http2Connection::AfterProgress() {
+  Flush();
+  if (done_) return;
+  if (unsent() == 0 && !lingering_ &&
+      (::nghttp2_session_want_read(session_) == 0 || (going_away_ && streams_.empty())) &&
+      ::nghttp2_session_want_write(session_) == 0) {
+    // The client may still be sending: a plain close would reset the connection under what it has not read yet.
+    lingering_ = true;
+    drained_ = now_;
+    if (tls_) tls_->Shutdown();
+    ::shutdown(fd_, SHUT_WR);
+  }
+  Want(lingering_ || unsent() < kOutputLimit, unsent() > 0);
+}
+
+/// Frames that are to be sent, as far as the output has room.
+void Http2Connection::Collect() {
+  while (unsent() < kOutputLimit) {
+    const std::uint8_t* bytes = nullptr;
+    const ssize_t n = ::nghttp2_session_mem_send(session_, &bytes);
+    if (n < 0) done_ = true;
+    if (n <= 0) return;  // data went straight into out_: 0 means that nothing is left, or that there is no room
+    out_.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n));
+  }
+}
+
+void Http2Connection::Flush() {
+  for (;;) {
+    Collect();
+    if (done_ || unsent() == 0) break;
+    const ssize_t n = Send(out_.data() + out_at_, unsent());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) done_ = true;
+      return;
+    }
+    out_at_ += static_cast<std::size_t>(n);
+    progress_ = now_;
+    if (unsent() > 0) {
+      out_.erase(0, out_at_);
+      out_at_ = 0;
+      return;
+    }
+    out_at_ = 0;
+    out_.clear();
+  }
+  if (out_.empty() && out_.capacity() > (64 << 10)) out_ = {};
+}
+
+void Http2Connection::Writable(Clock::time_point now) {
+  now_ = now;
+  if (!done_) AfterProgress();
+}
+
+void Http2Connection::Tick(Clock::time_point now) {
+  now_ = now;
+  if (done_) return;
+  if (lingering_) {
+    done_ = now - drained_ > kLinger;
+  } else if (!settled_) {
+    done_ = draining_ || now - begun_ > kHandshake;
+  } else if (unsent() > 0) {
+    done_ = now - progress_ > kStall;
+  } else if (draining_) {
+    if (!going_away_ && now - drained_ >= kNotice) {
+      going_away_ = true;
+      Check(::nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, ::nghttp2_session_get_last_proc_stream_id(session_),
+                                    NGHTTP2_NO_ERROR, nullptr, 0));
+    }
+    AfterProgress();
+  }
+}
+
+void Http2Connection::Drain(Clock::time_point now) {
+  now_ = now;
+  if (done_ || draining_) return;
+  draining_ = true;
+  drained_ = now;
+  if (!settled_) return;
+  Check(::nghttp2_submit_shutdown_notice(session_));
+  for (Stream* const stream : streams_)
+    if (stream->route.kind == GrpcService::Kind::kHealthWatch || stream->route.kind == GrpcService::Kind::kReflection)
+      Finish(*stream, Status(Code::kUnavailable, "Request: the server is stopping"));
+  AfterProgress();
+}
+
+void Http2Connection::Answered(std::int32_t id, const Status& status, std::string reply, Clock::time_point now) {
+  now_ = now;
+  if (done_) return;
+  auto* const stream = static_cast<Stream*>(::nghttp2_session_get_stream_user_data(session_, id));
+  if (stream == nullptr) return;  // the client has given up
+  Answer(*stream, status, std::move(reply));
+  AfterProgress();
+}
+
+void Http2Connection::UpdateWatches(Clock::time_point now) {
+  now_ = now;
+  if (done_) return;
+  for (Stream* const stream : streams_) UpdateWatch(*stream);
+  AfterProgress();
+}
+
+}  // namespace tenon::serve::http2

@@ -1,0 +1,128 @@
+// Http2Connection: one gRPC client over HTTP/2, seen by the I/O thread that owns it. Frames and header compression are
+// nghttp2's.
+#pragma once
+#include <nghttp2/nghttp2.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/grpc/transport.h"
+#include "serve/grpc_http2/stream.h"
+#include "serve/rest/tls.h"
+
+namespace tenon::serve::http2 {
+
+inline constexpr std::size_t kMaxHeaderBytes = 64 << 10;  // of a request's head
+inline constexpr std::size_t kOutputLimit = 256 << 10;    // unsent bytes at which no more frames are made
+
+/// What all connections of a server share.
+struct Shared {
+  Shared(GrpcTransportOptions o, GrpcService& s) : options(std::move(o)), service(s) {}
+  const GrpcTransportOptions options;
+  GrpcService& service;
+  std::int64_t max_message = -1;
+  std::uint32_t max_streams = 1000;  // of one connection at a time
+  std::shared_ptr<TlsContext> tls = {};
+  std::atomic<bool> serving{false};
+};
+
+/// The calls of a connection to its loop.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  /// Events wanted from now on.
+  virtual void Watch(class Http2Connection& connection, bool read, bool write) = 0;
+  /// Any thread: a worker's answer, to be given to Http2Connection::Answered on the loop's thread.
+  virtual void Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Status status,
+                    std::string reply) = 0;
+};
+
+/// Everything is called on the loop's thread. Cheap calls are answered before Readable returns, all that a read brought
+/// in one write.
+class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// Owns `fd`. `tls` may be null.
+  Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls);
+  ~Http2Connection();
+  Http2Connection(const Http2Connection&) = delete;
+  Http2Connection& operator=(const Http2Connection&) = delete;
+
+  int fd() const { return fd_; }
+  /// Nothing is left to do: the owner drops it.
+  bool done() const { return done_; }
+
+  /// `scratch` is a buffer of the loop.
+  void Readable(Clock::time_point now, std::string& scratch);
+  /// Bytes have been received that Readable has not seen yet and that no event will tell of.
+  bool pending_input() const { return tls_ && !done_ && reading_ && tls_->pending(); }
+  void Writable(Clock::time_point now);
+  /// The socket is broken.
+  void Broken() { done_ = true; }
+  /// Closes what waited too long; goes on with the end of a connection that drains.
+  void Tick(Clock::time_point now);
+  /// Tells the client to begin no more calls here; calls that have begun end, watches are ended.
+  void Drain(Clock::time_point now);
+  /// A worker's answer. The stream may be gone.
+  void Answered(std::int32_t stream, const Status& status, std::string reply, Clock::time_point now);
+  /// The serving state has changed.
+  void UpdateWatches(Clock::time_point now);
+
+ private:
+  friend struct Callbacks;
+  void Received(std::string_view bytes);
+  void AfterProgress();
+  void Flush();
+  void Collect();
+  void Want(bool read, bool write);
+  std::size_t unsent() const { return out_.size() - out_at_; }
+
+  Stream* Begin(std::int32_t id);
+  void Closed(Stream* stream);
+  void HeadersDone(Stream& stream);
+  void Data(Stream& stream, std::string_view bytes);
+  void Message(Stream& stream);
+  void Ended(Stream& stream);
+  void Run(Stream& stream);
+  void UpdateWatch(Stream& stream);
+
+  /// One message of the response; more may follow.
+  void Write(Stream& stream, std::string message);
+  /// The end of the response, behind what was written.
+  void Finish(Stream& stream, const Status& status);
+  void Answer(Stream& stream, const Status& status, std::string reply);
+  void Resume(Stream& stream);
+  void Refuse(Stream& stream, const char* http_status);
+  void SubmitTrailers(Stream& stream);
+  void Check(int result);
+
+  ssize_t Receive(char* to, std::size_t size);
+  ssize_t Send(const char* from, std::size_t size);
+
+  int fd_;
+  ConnectionOwner& owner_;
+  Shared& shared_;
+  const std::unique_ptr<TlsSession> tls_;
+  nghttp2_session* session_ = nullptr;
+  std::vector<Stream*> streams_;                  // open ones
+  std::vector<std::unique_ptr<Stream>> storage_;  // all, open or to be used again
+  std::vector<Stream*> free_;
+  std::string out_;
+  std::size_t out_at_ = 0;
+  Clock::time_point now_ = Clock::now();
+  Clock::time_point begun_ = now_;     // accepted
+  Clock::time_point progress_ = now_;  // last byte taken by the client
+  Clock::time_point drained_ = {};     // when the drain began, then when our side was shut
+  bool reading_ = true, writing_ = false;
+  bool settled_ = false;     // the client's settings have come
+  bool draining_ = false;    // the client was told to begin no more calls
+  bool going_away_ = false;  // calls that it begins all the same are not seen
+  bool lingering_ = false;   // our side is shut: wait for the client's end
+  bool done_ = false;
+};
+
+}  // namespace tenon::serve::http2

@@ -1,0 +1,87 @@
+// Loop: one I/O thread with its connections.
+#pragma once
+#include <condition_variable>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "serve/grpc_http2/connection.h"
+
+struct epoll_event;
+
+namespace tenon::serve::http2 {
+
+/// A socket that listens. The descriptor stays the opener's.
+struct Listener {
+  int fd = -1;
+  bool secure = false;  // its connections speak TLS
+  bool watched = false;
+};
+
+class Loop : public ConnectionOwner {
+ public:
+  explicit Loop(Shared& shared) : shared_(shared), scratch_(256 << 10, '\0') {}
+  ~Loop() override;
+
+  Status Open();
+  /// This loop accepts for all of `loops` (itself among them).
+  void Accept(std::vector<Listener> listeners, std::vector<Loop*> loops);
+  /// The thread's function; returns after Finish.
+  void Run();
+
+  // Any thread:
+  void Adopt(int fd, bool secure);
+  /// The serving state has changed.
+  void Notify();
+  /// Accepts no more and has the connections end when their calls have.
+  void Drain();
+  /// Whether all connections are gone, at the latest at `until`.
+  bool WaitUntilEmpty(std::chrono::steady_clock::time_point until);
+  /// Ends Run and cuts off what is left.
+  void Finish();
+  void Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Status status,
+            std::string reply) override;
+
+  void Watch(Http2Connection& connection, bool read, bool write) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Mail {
+    std::vector<std::pair<int, bool>> adopted = {};
+    struct Answer {
+      std::shared_ptr<Http2Connection> connection;
+      std::int32_t stream;
+      Status status;
+      std::string reply;
+    };
+    std::vector<Answer> answers = {};
+    bool notify = false, drain = false, finish = false;
+  };
+  void Wake();
+  int Wait(epoll_event* events, int room);
+  void Handle(void* from, std::uint32_t events);
+  void TakeMail();
+  void AcceptAll(Listener& listener);
+  void Watch(Listener& listener, bool on);
+  void Add(int fd, bool secure);
+  void Sweep();
+
+  Shared& shared_;
+  int epoll_ = -1, event_ = -1;
+  std::vector<Listener> listeners_;
+  std::vector<Loop*> loops_;
+  std::size_t next_loop_ = 0;
+  std::unordered_map<Http2Connection*, std::shared_ptr<Http2Connection>> connections_;
+  std::vector<Http2Connection*> touched_;  // in this round
+  std::string scratch_;
+  Clock::time_point now_ = Clock::now(), last_tick_ = now_, last_event_ = now_;
+  bool draining_ = false, finished_ = false;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable emptied_;
+  Mail mail_;
+  bool empty_ = true;
+};
+
+}  // namespace tenon::serve::http2

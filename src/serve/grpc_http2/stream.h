@@ -1,0 +1,46 @@
+// Stream: one call of an HTTP/2 connection.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "serve/grpc/transport.h"
+#include "serve/grpc_http2/message.h"
+
+namespace tenon::serve::http2 {
+
+struct Stream {
+  std::int32_t id = 0;
+  std::size_t at = 0;  // among the open streams of the connection
+  // The request's head.
+  std::string path = {}, encoding = {}, authorization = {};
+  std::size_t header_bytes = 0;
+  bool post = false, grpc = false;  // :method, content-type
+  Deadline deadline = kNoDeadline;
+  GrpcService::Route route = {};
+  // Its messages.
+  MessageReader in = {};
+  bool has_message = false;  // of a unary call: it is in `in`
+  bool ended = false;        // the client has sent its last byte
+  bool closed = false;       // its end is decided: what the client still sends is not read
+  // The response.
+  bool begun = false;    // its head is submitted
+  bool waiting = false;  // nghttp2 was told to ask again when there is something
+  std::vector<std::string> out = {};
+  std::size_t out_at = 0;  // bytes sent of the first message, with its head
+  bool finished = false;   // the trailers follow behind `out`
+  Status status = {};
+  std::string watched = {}, sent = {};  // of a Watch: the request with a byte in front, the last response
+
+  /// As new, with the memory that every call needs.
+  void Reset() {
+    Stream fresh;
+    fresh.path.swap(path);
+    fresh.path.clear();
+    fresh.out.swap(out);
+    fresh.out.clear();
+    *this = std::move(fresh);
+  }
+};
+
+}  // namespace tenon::serve::http2
