@@ -92,13 +92,15 @@ inline std::string RunCalls(const ir::Module& module, const std::vector<Recorded
     }
     const Result<std::vector<Literal>> outputs = ir::RunFunction(module, function, std::move(inputs));
     if (!outputs.ok()) return call.signature + ": " + outputs.status().message();
-    if (call.outputs.size() > outputs->size()) return call.signature + ": too few outputs";
+    std::size_t compared = 0;
     for (std::size_t i = 0; i < outputs->size(); ++i) {
       const auto wanted = call.outputs.find(function.output_names[i]);
       if (wanted == call.outputs.end()) continue;
+      ++compared;
       const std::string difference = Difference((*outputs)[i], wanted->second, tolerance);
       if (!difference.empty()) return call.signature + "." + function.output_names[i] + ": " + difference;
     }
+    if (compared != call.outputs.size()) return call.signature + ": not every recorded output is an output";
   }
   return "";
 }

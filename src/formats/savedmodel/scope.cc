@@ -76,6 +76,75 @@ int ToInt(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
+bool IsOp(const NodeDef& node, std::string_view op) {
+  return node.op == op || (Starts(node.op, "Ref") && node.op.substr(3) == op);
+}
+
+bool BoolAttr(const NodeDef& node, std::string_view name) {
+  const auto it = node.attrs.find(name);
+  const bool* value = it == node.attrs.end() ? nullptr : it->second.get<bool>();
+  return value != nullptr && *value;
+}
+
+std::string FrameName(const NodeDef& node) {
+  const auto it = node.attrs.find("frame_name");
+  const std::string* value = it == node.attrs.end() ? nullptr : it->second.get<std::string>();
+  return value == nullptr ? "" : *value;
+}
+
+/// The loops of a body: each LoopCond with the Switches it steers, their Merges, and what enters and leaves.
+void FindFrames(Body& body) {
+  const std::vector<NodeDef>& nodes = *body.nodes;
+  const auto at = [](int id) { return static_cast<std::size_t>(id); };
+  std::unordered_map<int, std::size_t> by_condition, by_switch;
+  std::unordered_map<std::string, std::vector<int>> constants;  // of each frame name
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (IsOp(nodes[i], "Enter") && BoolAttr(nodes[i], "is_constant"))
+      constants[FrameName(nodes[i])].push_back(static_cast<int>(i));
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!IsOp(nodes[i], "Switch")) continue;
+    const std::vector<Ref>& in = body.inputs[i];
+    if (in.size() < 2 || in[0].node < 0 || in[1].node < 0 || nodes[at(in[1].node)].op != "LoopCond") continue;
+    const auto [found, fresh] = by_condition.emplace(in[1].node, body.frames.size());
+    if (fresh) body.frames.emplace_back();
+    Frame& frame = body.frames[found->second];
+    const std::vector<Ref>& condition = body.inputs[at(in[1].node)];
+    if (!condition.empty()) frame.condition = condition[0];
+    Frame::Variable variable;
+    variable.loop_switch = static_cast<int>(i);
+    variable.merge = in[0].node;
+    if (!IsOp(nodes[at(variable.merge)], "Merge")) frame.problem = "a loop variable without a Merge";
+    for (const Ref& ref : body.inputs[at(variable.merge)]) {
+      if (ref.node < 0 || ref.control) continue;
+      const NodeDef& source = nodes[at(ref.node)];
+      if (IsOp(source, "Enter")) variable.enter = ref.node;
+      if (IsOp(source, "NextIteration") && !body.inputs[at(ref.node)].empty())
+        variable.next = body.inputs[at(ref.node)][0];
+    }
+    if (variable.enter < 0 || variable.next.node < 0)
+      frame.problem = "a loop variable without an Enter or a NextIteration";
+    by_switch.emplace(variable.loop_switch, frame.variables.size());
+    frame.variables.push_back(std::move(variable));
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!IsOp(nodes[i], "Exit") || body.inputs[i].empty() || body.inputs[i][0].node < 0) continue;
+    const int source = body.inputs[i][0].node;
+    const auto position = by_switch.find(source);
+    if (position == by_switch.end()) continue;
+    const std::size_t frame = by_condition.at(body.inputs[at(source)][1].node);
+    body.frames[frame].variables[position->second].exits.push_back(static_cast<int>(i));
+    body.frame_of_exit.emplace(static_cast<int>(i), frame);
+  }
+  for (Frame& frame : body.frames) {
+    if (!frame.problem.empty()) continue;
+    frame.constants = constants[FrameName(nodes[at(frame.variables[0].enter)])];
+    for (const Frame::Variable& variable : frame.variables)
+      frame.outer.push_back(body.inputs[at(variable.enter)].empty() ? Ref() : body.inputs[at(variable.enter)][0]);
+    for (const int enter : frame.constants)
+      frame.outer.push_back(body.inputs[at(enter)].empty() ? Ref() : body.inputs[at(enter)][0]);
+  }
+}
+
 }  // namespace
 
 int OutputOffset(std::string_view op, std::string_view argument) {
@@ -185,6 +254,7 @@ std::unique_ptr<Body> Library::Index(const std::vector<NodeDef>& nodes, const Fu
   }
   --depth_;
   body->has_effect = !work.empty();
+  FindFrames(*body);
   while (!work.empty()) {
     const auto at = static_cast<std::size_t>(work.back());
     work.pop_back();

@@ -19,6 +19,20 @@ struct Ref {
   bool control = false;
 };
 
+/// A loop of TF1: the nodes around one LoopCond.
+struct Frame {
+  struct Variable {
+    int enter = -1, merge = -1, loop_switch = -1;
+    Ref next;  // what NextIteration takes
+    std::vector<int> exits;
+  };
+  std::vector<Variable> variables;
+  std::vector<int> constants;  // Enter nodes of values that stay
+  Ref condition;               // what LoopCond takes
+  std::vector<Ref> outer;      // what the Enter nodes take: variables, then constants
+  std::string problem;         // why it is no loop that we know; empty when it is
+};
+
 /// The main graph or a library function, indexed. Its edges are resolved once; it is immutable afterwards.
 struct Body {
   const std::vector<NodeDef>* nodes = nullptr;
@@ -28,6 +42,8 @@ struct Body {
   std::vector<std::vector<Ref>> inputs;  // of each node; data first, in order
   std::vector<std::uint8_t> effect;      // of each node: it or something before it writes state
   bool has_effect = false;               // any node has
+  std::vector<Frame> frames;
+  std::unordered_map<int, std::size_t> frame_of_exit;
 
   /// "node", "node:k", "^node"; in a function "arg", "node:out:k", "^node".
   Ref Find(std::string_view input) const;
@@ -55,6 +71,8 @@ class Library {
 /// output argument of an op that has no other. -1 when an op of several has none of that name.
 int OutputOffset(std::string_view op, std::string_view argument);
 
+struct PendingList;
+
 /// What an edge carries at translation time.
 struct Slot {
   enum class Kind {
@@ -64,12 +82,15 @@ struct Slot {
     kReference,  // the same, of TF1: a tensor when it is read
     kRestored,   // a tensor of the checkpoint, while the restore graph is walked
     kList,       // a TensorList, held as one tensor with the items along axis 0
+    kArray,      // the handle of a TF1 TensorArray (`pending` says of what); its items travel with the flow
     kSumTo,      // axes for Sum that depend on a dim of run time: sum to the shape of `value`
   };
   Kind kind = Kind::kNone;
   ir::Value value;
-  int cell = -1;          // of a resource or reference
-  std::string key, spec;  // of a restored tensor: its name, and "shape start,length:…" of a slice
+  int cell = -1;                               // of a resource or reference
+  std::string key, spec;                       // of a restored tensor: its name, and "shape start,length:…" of a slice
+  std::shared_ptr<const PendingList> pending;  // of a list without a value
+  std::vector<std::pair<ir::Value, bool>> guards;  // of TF1: the Switches behind which it stands, and the side
 };
 
 /// One evaluation of a body.

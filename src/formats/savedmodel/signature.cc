@@ -182,20 +182,22 @@ Result<ir::Module> Translator::RunGraph(const LoadOptions& options) {
   };
   for (const std::string& tensor : options.inputs) inputs.push_back(port(tensor));
   for (const std::string& tensor : options.outputs) outputs.push_back(port(tensor));
-  std::vector<bool> used(main.nodes->size());
+  std::vector<bool> used(main.nodes->size()), waited(main.nodes->size());
   for (const std::vector<Ref>& refs : main.inputs)
     for (const Ref& ref : refs)
-      if (ref.node >= 0 && !ref.control) used[static_cast<std::size_t>(ref.node)] = true;
+      if (ref.node >= 0) (ref.control ? waited : used)[static_cast<std::size_t>(ref.node)] = true;
   for (std::size_t i = 0; i < main.nodes->size(); ++i) {
     const NodeDef& node = (*main.nodes)[i];
     if (options.inputs.empty() && node.op == "Placeholder") {
       const auto attr = node.attrs.find("dtype");
       const TfType* type = attr == node.attrs.end() ? nullptr : attr->second.get<TfType>();
       // Graphs frozen by TensorFlow hold placeholders of loop state that nothing uses.
-      if (used[i] || (type != nullptr && DTypeOfTf(*type))) inputs.push_back(port(node.name));
+      const bool state = node.name.starts_with("unused_control_flow_input") || type == nullptr || !DTypeOfTf(*type);
+      if (used[i] || !state) inputs.push_back(port(node.name));
     }
-    if (options.outputs.empty() && !used[i] && node.op != "NoOp" && node.op != "Const" && node.op != "Assert" &&
-        node.op != "Placeholder")
+    // What only orders others (a pivot of a loop, its unused Exits) is no output.
+    if (options.outputs.empty() && !used[i] && !waited[i] && node.op != "NoOp" && node.op != "Const" &&
+        node.op != "Assert" && node.op != "Placeholder")
       outputs.push_back(port(node.name));
   }
   for (Ports* ports : {&inputs, &outputs})

@@ -43,7 +43,10 @@ Status Translator::Evaluate(Scope& scope, const std::vector<int>& nodes) {
     stack.emplace_back(root, 0);
     while (!stack.empty()) {
       const auto id = static_cast<std::size_t>(stack.back().first);
-      const std::vector<Ref>& refs = body.inputs[id];
+      // A loop of TF1 is translated as a whole at one of its Exits, behind what enters it.
+      const auto frame = body.frame_of_exit.find(static_cast<int>(id));
+      const std::vector<Ref>& refs =
+          frame == body.frame_of_exit.end() ? body.inputs[id] : body.frames[frame->second].outer;
       int next = -1;
       for (std::size_t& at = stack.back().second; at < 2 * refs.size() && next < 0; ++at) {
         const Ref& ref = refs[at % refs.size()];
@@ -59,7 +62,9 @@ Status Translator::Evaluate(Scope& scope, const std::vector<int>& nodes) {
         continue;
       }
       stack.pop_back();
-      TENON_RETURN_IF_ERROR(TranslateNode(scope, static_cast<int>(id)));
+      if (scope.done[id] == 2) continue;  // another Exit of its loop
+      TENON_RETURN_IF_ERROR(frame == body.frame_of_exit.end() ? TranslateNode(scope, static_cast<int>(id))
+                                                              : TranslateFrame(scope, static_cast<int>(id)));
       scope.done[id] = 2;
     }
   }
@@ -114,6 +119,11 @@ Status Translator::TranslateNode(Scope& scope, int id) {
     return {};
   }
   Fold(graph, before, context.results);
+  for (const Slot& input : context.inputs)
+    for (const auto& guard : input.guards)
+      for (Slot& result : context.results)
+        if (node.op != "Merge" && node.op != "RefMerge" && std::ranges::count(result.guards, guard) == 0)
+          result.guards.push_back(guard);
   for (std::size_t k = 0; k < context.results.size(); ++k) {
     const ir::Value value = context.results[k].value;
     if (!value.valid() || value.node < before) continue;

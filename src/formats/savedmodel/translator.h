@@ -1,6 +1,7 @@
 // MetaGraph -> Module. Bodies are evaluated on demand from the outputs of a signature; calls are inlined; the state of
 // variables is followed from write to read, so that an assign becomes a new value.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +46,16 @@ struct Problem {
   bool unsupported = false;
 };
 
+/// A loop: variables with their first values; condition and body take the present ones.
+struct LoopSpec {
+  using Slots = std::vector<Slot>;
+  Slots variables;
+  std::vector<bool> constant;  // those that the body gives back as they are
+  std::vector<std::string> names;
+  std::function<Result<Slot>(Slots)> condition;
+  std::function<Result<Slots>(Slots)> body;
+};
+
 class Translator {
  public:
   /// `owner` keeps the views in `meta` alive; `name` starts the messages.
@@ -64,6 +75,12 @@ class Translator {
 
   /// Translates a call; `prefix` is put before the names of its values.
   Result<std::vector<Slot>> Call(const std::string& function, std::vector<Slot> args, const std::string& prefix);
+  /// Builds a while_loop; gives the last values of the variables.
+  Result<std::vector<Slot>> Loop(LoopSpec spec);
+  /// Builds a cond over functions of `args`; a predicate that is known now chooses one of them.
+  using BranchFn = std::function<Result<std::vector<Slot>>(std::vector<Slot>)>;
+  Result<std::vector<Slot>> Branch(ir::Value predicate, std::vector<Slot> args, const BranchFn& yes,
+                                   const BranchFn& no);
   /// The cell of a VarHandleOp, VariableV2 or table node of the main graph or a function.
   int CellOf(const NodeDef& node, Cell::Kind kind);
   Cell& cell(int id) { return cells_[static_cast<std::size_t>(id)]; }
@@ -79,7 +96,11 @@ class Translator {
   Status Spend(std::size_t bytes);
 
  private:
+  struct Inside;
   Status Evaluate(Scope& scope, const std::vector<int>& nodes);
+  Status TranslateFrame(Scope& scope, int exit);
+  /// What runs inside a body of its own, as a trial: problems are forgotten.
+  Status Try(const std::function<Status()>& run);
   Status TranslateNode(Scope& scope, int id);
   Slot Resolve(const Scope& scope, const Ref& ref) const;
   Result<Slot> Fetch(Scope& scope, const std::string& tensor);

@@ -84,6 +84,7 @@ std::span<const Rule> IndexRules();
 std::span<const Rule> RearrangeRules();
 std::span<const Rule> TrainingRules();
 std::span<const Rule> ExampleRules();
+std::span<const Rule> ControlRules();
 
 /// The rule of an op, or null. Ops whose record names them exactly have a rule too.
 Status (*FindRule(std::string_view op))(OpContext&);
