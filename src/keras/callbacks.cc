@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "base/log.h"
@@ -137,7 +138,31 @@ class LambdaImpl : public CallbackImpl {
   void on_train_batch_end(int batch, const Logs& logs) override {
     if (o_.on_train_batch_end) o_.on_train_batch_end(batch, logs);
   }
-  bool wants_batch_logs() const override { return o_.on_train_batch_end != nullptr; }
+  void on_test_begin(const Logs& logs) override {
+    if (o_.on_test_begin) o_.on_test_begin(logs);
+  }
+  void on_test_end(const Logs& logs) override {
+    if (o_.on_test_end) o_.on_test_end(logs);
+  }
+  void on_test_batch_begin(int batch, const Logs& logs) override {
+    if (o_.on_test_batch_begin) o_.on_test_batch_begin(batch, logs);
+  }
+  void on_test_batch_end(int batch, const Logs& logs) override {
+    if (o_.on_test_batch_end) o_.on_test_batch_end(batch, logs);
+  }
+  void on_predict_begin(const Logs& logs) override {
+    if (o_.on_predict_begin) o_.on_predict_begin(logs);
+  }
+  void on_predict_end(const Logs& logs) override {
+    if (o_.on_predict_end) o_.on_predict_end(logs);
+  }
+  void on_predict_batch_begin(int batch, const Logs& logs) override {
+    if (o_.on_predict_batch_begin) o_.on_predict_batch_begin(batch, logs);
+  }
+  void on_predict_batch_end(int batch, const Logs& logs) override {
+    if (o_.on_predict_batch_end) o_.on_predict_batch_end(batch, logs);
+  }
+  bool wants_batch_logs() const override { return o_.on_train_batch_end != nullptr || o_.on_test_batch_end != nullptr; }
 
  private:
   LambdaCallbackOptions o_;
@@ -162,21 +187,28 @@ class SchedulerImpl : public CallbackImpl {
   int verbose_;
 };
 
+std::string FiveDigits(double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.5f", value);
+  return text;
+}
+
 class CheckpointImpl : public CallbackImpl {
  public:
-  CheckpointImpl(std::string path, ModelCheckpointOptions o) : path_(std::move(path)), o_(std::move(o)) {
+  CheckpointImpl(std::string path, ModelCheckpointOptions o)
+      : path_(std::move(path)), o_(std::move(o)), best_(o_.initial_value_threshold) {
     if (o_.save_weights_only && !path_.ends_with(".weights.npz"))
       fail(Code::kInvalidArgument,
            "ModelCheckpoint: got \"" + path_ + "\", expected a name that ends in .weights.npz with save_weights_only");
   }
-  void on_train_begin(const Logs&) override {
-    any_ = false;
-    batches_ = 0;
-    sign_ = 0;
-  }
+  // As in Keras, the best value and the batches since the last file outlive a fit.
+  void on_train_begin(const Logs&) override { sign_ = 0; }
   void on_epoch_begin(int epoch, const Logs&) override { epoch_ = epoch; }
   void on_train_batch_end(int batch, const Logs& logs) override {
-    if (o_.save_freq <= 0 || ++batches_ < o_.save_freq) return;
+    if (o_.save_freq <= 0) return;
+    batches_ += batch <= last_batch_ ? batch + 1 : batch - last_batch_;
+    last_batch_ = batch;
+    if (batches_ < o_.save_freq) return;
     batches_ = 0;
     Save(batch, logs);
   }
@@ -196,17 +228,15 @@ class CheckpointImpl : public CallbackImpl {
                   "ModelCheckpoint: \"" + o_.monitor + "\" is not among the metrics; saving without comparing");
       } else {
         if (sign_ == 0) sign_ = SignOf(o_.mode, o_.monitor, model());
-        const bool better = !any_ || (sign_ > 0 ? it->second > best_ : it->second < best_);
-        if (!better) {
-          if (o_.verbose > 0)
-            std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " did not improve from " << best_
-                      << std::endl;
-          return;
-        }
-        if (o_.verbose > 0 && any_)
-          std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor << " improved from " << best_ << " to "
-                    << it->second << ", saving model to " << path << std::endl;
-        any_ = true;
+        const bool better = !best_ || (sign_ > 0 ? it->second > *best_ : it->second < *best_);
+        const std::string before = best_ ? FiveDigits(*best_) : "None";
+        if (o_.verbose > 0)
+          std::cout << "\nEpoch " << epoch_ + 1 << ": " << o_.monitor
+                    << (better
+                            ? " improved from " + before + " to " + FiveDigits(it->second) + ", saving model to " + path
+                            : " did not improve from " + before)
+                    << std::endl;
+        if (!better) return;
         best_ = it->second;
       }
     } else if (o_.verbose > 0) {
@@ -219,9 +249,8 @@ class CheckpointImpl : public CallbackImpl {
   }
   std::string path_;
   ModelCheckpointOptions o_;
-  int epoch_ = 0, batches_ = 0, sign_ = 0;
-  bool any_ = false;
-  double best_ = 0;
+  int epoch_ = 0, batches_ = 0, last_batch_ = -1, sign_ = 0;
+  std::optional<double> best_;
 };
 
 }  // namespace

@@ -30,6 +30,14 @@ double Number(const Tensor& t) { return t.item(); }
 
 }  // namespace
 
+DataNames ModelState::NamesOf(const ModelImpl& model) {
+  DataNames names;
+  for (const Tensor& t : model.kind_ == ModelImpl::Kind::kFunctional ? model.graph_.inputs : model.sequential_inputs_)
+    names.inputs.push_back(t.node()->name);
+  names.outputs = OutputNames(model, std::max<std::size_t>(1, model.graph_.outputs.size()));
+  return names;
+}
+
 std::vector<Tensor> ModelState::Forward(const Model& model, const std::vector<Tensor>& x, bool training) {
   return model.call_all(x, {.training = training});
 }
@@ -58,21 +66,25 @@ void ModelState::Build(const Model& model, const std::vector<Tensor>& y, const s
   if (losses > 1)
     for (std::size_t i = 0; i < losses_.size(); ++i)
       if (losses_[i]) loss_metrics_.push_back({i, Mean(names[i] + "_loss")});
-  const auto add = [&](std::size_t output, const NameOr<Metric>& which) {
+  // A name that is taken gets the next free number; a weighted metric's is first "weighted_<name>".
+  std::map<std::string, int> taken;
+  const auto add = [&](std::size_t output, const NameOr<Metric>& which, bool weighted) {
+    const std::string prefix = predictions.size() > 1 ? names[output] + "_" : "";
     Metric metric = get_metric(which, y[output].shape(), predictions[output].shape());
-    std::string name = predictions.size() > 1 ? names[output] + "_" + metric.name() : metric.name();
-    int copies = 0;
-    for (const OutputMetric& m : metrics_)
-      if (m.metric.name() == name) ++copies;
-    if (copies > 0) name += "_" + std::to_string(copies);
+    std::string name = prefix + metric.name();
+    if (weighted && taken.contains(name)) name = prefix + "weighted_" + metric.name();
+    if (const int copies = taken[name]++; copies > 0) name += "_" + std::to_string(copies);
     metric.impl()->set_name(std::move(name));
-    metrics_.push_back({output, metric});
+    metrics_.push_back({output, metric, weighted});
   };
-  if (!options.metrics.one().empty())
+  const auto add_all = [&](const MetricsArg& metrics, const char* what, bool weighted) {
+    std::map<std::size_t, MetricList> by_output;
+    for (const auto& [name, list] : metrics.outputs()) by_output[known(name, what)] = list;
     for (std::size_t i = 0; i < predictions.size(); ++i)
-      for (const NameOr<Metric>& which : options.metrics.one()) add(i, which);
-  for (const auto& [name, list] : options.metrics.outputs())
-    for (const NameOr<Metric>& which : list) add(known(name, "metrics"), which);
+      for (const NameOr<Metric>& which : by_output.contains(i) ? by_output[i] : metrics.one()) add(i, which, weighted);
+  };
+  add_all(options.metrics, "metrics", false);
+  add_all(options.weighted_metrics, "weighted_metrics", true);
 }
 
 Tensor ModelState::TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions,
@@ -97,7 +109,8 @@ Tensor ModelState::TotalLoss(const std::vector<Tensor>& y, const std::vector<Ten
 
 void ModelState::UpdateMetrics(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions,
                                const Tensor& sample_weight) {
-  for (const OutputMetric& m : metrics_) m.metric.update_state(y[m.output], predictions[m.output], sample_weight);
+  for (const OutputMetric& m : metrics_)
+    m.metric.update_state(y[m.output], predictions[m.output], m.weighted ? sample_weight : Tensor());
 }
 
 bool ModelState::Recent::Fits(std::string_view which, const DataArg::Batch& batch) const {

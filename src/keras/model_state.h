@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "eager/state_function.h"
+#include "keras/fit_data.h"
 #include "tenon/keras/model.h"
 
 namespace tenon::keras {
@@ -19,6 +20,8 @@ class ModelState {
   std::vector<Tensor> PredictStep(const Model& model, const std::vector<Tensor>& x);
 
   void ResetMetrics();
+  /// What the data of `model` may be named by.
+  static DataNames NamesOf(const ModelImpl& model);
   /// loss, then the metrics, by name.
   Logs Results() const;
   /// The names of Results in Keras's order: loss, then as compiled.
@@ -30,6 +33,7 @@ class ModelState {
   struct OutputMetric {
     std::size_t output;
     Metric metric;
+    bool weighted = true;  // with the sample weights
   };
   std::vector<Tensor> Forward(const Model& model, const std::vector<Tensor>& x, bool training);
   Tensor TotalLoss(const std::vector<Tensor>& y, const std::vector<Tensor>& predictions, const Tensor& sample_weight,

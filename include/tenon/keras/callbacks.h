@@ -18,12 +18,17 @@ class TENON_API CallbackImpl : public Impl {
   virtual void on_train_end(const Logs& /*logs*/) {}
   virtual void on_epoch_begin(int /*epoch*/, const Logs& /*logs*/) {}
   virtual void on_epoch_end(int /*epoch*/, const Logs& /*logs*/) {}
-  virtual void on_train_batch_begin(int /*batch*/, const Logs& /*logs*/) {}
-  virtual void on_train_batch_end(int /*batch*/, const Logs& /*logs*/) {}
+  /// What on_train_batch_begin and on_train_batch_end do unless overridden.
+  virtual void on_batch_begin(int /*batch*/, const Logs& /*logs*/) {}
+  virtual void on_batch_end(int /*batch*/, const Logs& /*logs*/) {}
+  virtual void on_train_batch_begin(int batch, const Logs& logs) { on_batch_begin(batch, logs); }
+  /// With steps_per_execution n, `batch` is the first of n at a begin and the last at an end.
+  virtual void on_train_batch_end(int batch, const Logs& logs) { on_batch_end(batch, logs); }
   virtual void on_test_begin(const Logs& /*logs*/) {}
   virtual void on_test_end(const Logs& /*logs*/) {}
   virtual void on_test_batch_begin(int /*batch*/, const Logs& /*logs*/) {}
   virtual void on_test_batch_end(int /*batch*/, const Logs& /*logs*/) {}
+  /// The logs of these four are empty: what is predicted is predict's result.
   virtual void on_predict_begin(const Logs& /*logs*/) {}
   virtual void on_predict_end(const Logs& /*logs*/) {}
   virtual void on_predict_batch_begin(int /*batch*/, const Logs& /*logs*/) {}
@@ -87,7 +92,8 @@ struct ModelCheckpointOptions {
   bool save_best_only = false;
   bool save_weights_only = false;
   std::string mode = "auto";
-  int save_freq = 0;  // 0: at every epoch, else after that many batches
+  int save_freq = 0;                                   // 0: at every epoch, else after that many batches
+  std::optional<double> initial_value_threshold = {};  // with save_best_only: the best value before training
 };
 /// filepath may hold {epoch}, {epoch:02d}, {batch} and log names such as {val_loss:.4f}. Weights only: a name that ends
 /// in .weights.npz; else a native module (.tenon).
@@ -107,6 +113,14 @@ struct LambdaCallbackOptions {
   std::function<void(const Logs&)> on_train_end = {};
   std::function<void(int batch, const Logs&)> on_train_batch_begin = {};
   std::function<void(int batch, const Logs&)> on_train_batch_end = {};
+  std::function<void(const Logs&)> on_test_begin = {};
+  std::function<void(const Logs&)> on_test_end = {};
+  std::function<void(int batch, const Logs&)> on_test_batch_begin = {};
+  std::function<void(int batch, const Logs&)> on_test_batch_end = {};
+  std::function<void(const Logs&)> on_predict_begin = {};
+  std::function<void(const Logs&)> on_predict_end = {};
+  std::function<void(int batch, const Logs&)> on_predict_batch_begin = {};
+  std::function<void(int batch, const Logs&)> on_predict_batch_end = {};
 };
 struct TENON_API LambdaCallback : Callback {
   explicit LambdaCallback(LambdaCallbackOptions options);

@@ -1,6 +1,7 @@
 // Model, Sequential: layers that train.
 #pragma once
 #include <iostream>
+#include <set>
 
 #include "tenon/data.h"
 #include "tenon/keras/callbacks.h"
@@ -20,7 +21,8 @@ struct TENON_API TensorsArg {
   std::vector<std::string> names = {};  // empty: in order
 };
 
-/// Batches for fit: none, {x, y} in memory, a Split, or a Dataset of (x, y) batches.
+/// Batches for fit: none, {x, y} or {x, y, sample_weight} in memory, a Split, or a Dataset of batches: (x, y), where
+/// the last Tensor of an element is y, or as a std::tuple of exactly three (x, y, sample_weight).
 class TENON_API DataArg {
  public:
   struct Batch {
@@ -30,15 +32,32 @@ class TENON_API DataArg {
   /// Gives the next batch of a pass, nothing at its end. A new pass starts with each call of `start`.
   using Next = std::function<std::optional<Batch>()>;
   DataArg() = default;
-  DataArg(TensorsArg x_, TensorsArg y_) : x(std::move(x_)), y(std::move(y_)) {}
+  DataArg(TensorsArg x_, TensorsArg y_, Tensor sample_weight_ = {})
+      : x(std::move(x_)), y(std::move(y_)), sample_weight(std::move(sample_weight_)) {}
   DataArg(const data::Split& split) : x(split.images), y(split.labels) {}
   template <class T>
   DataArg(const data::Dataset<T>& dataset) : start([dataset] { return Pass<T>(dataset); }) {}
   bool empty() const { return x.tensors.empty() && !start; }
   TensorsArg x = {}, y = {};
+  Tensor sample_weight = {};         // of x and y
   std::function<Next()> start = {};  // of a Dataset: batches as they come
 
  private:
+  template <class T>
+  static Batch Parts(const T& element) {
+    Batch batch;
+    std::vector<Tensor> flat = flatten(element);
+    if (flat.size() > 1) {
+      batch.y.push_back(std::move(flat.back()));
+      flat.pop_back();
+    }
+    batch.x = std::move(flat);
+    return batch;
+  }
+  template <class X, class Y>
+  static Batch Parts(const std::tuple<X, Y, Tensor>& element) {
+    return {flatten(std::get<0>(element)), flatten(std::get<1>(element)), std::get<2>(element)};
+  }
   template <class T>
   static Next Pass(const data::Dataset<T>& dataset) {
     // The dataset and its iterator live as long as the pass.
@@ -49,14 +68,7 @@ class TENON_API DataArg {
       if (!*first) ++*at;
       *first = false;
       if (*at == kept->end()) return std::nullopt;
-      std::vector<Tensor> flat = flatten(**at);
-      Batch batch;
-      if (flat.size() > 1) {
-        batch.y.push_back(std::move(flat.back()));
-        flat.pop_back();
-      }
-      batch.x = std::move(flat);
-      return batch;
+      return Parts(**at);
     };
   }
 };
@@ -65,10 +77,20 @@ struct CompileOptions {
   OptimizerArg optimizer = "rmsprop";
   LossArg loss = {};
   std::map<std::string, double> loss_weights = {};
-  MetricsArg metrics = {};
+  MetricsArg metrics = {};           // every sample counts once, whatever its weight
+  MetricsArg weighted_metrics = {};  // with sample_weight (or class_weight); a name that metrics has gets "weighted_"
+  int steps_per_execution = 1;       // batches between the hooks of two batches
+};
+/// The epochs after which validation runs: every n-th, or the listed ones, which count from 1.
+struct ValidationFreq {
+  ValidationFreq(int every_) : every(every_) {}
+  ValidationFreq(std::initializer_list<int> epochs_) : epochs(epochs_) {}
+  int every = 1;
+  std::set<int> epochs = {};  // not empty: these
 };
 struct FitOptions {
-  int batch_size = 32;
+  std::optional<int> batch_size =
+      {};           // absent: 32, or rows / steps_per_epoch rounded up where that is given for arrays
   int epochs = 1;   // the final epoch index
   int verbose = 1;  // 0 silent, 1 progress bar, 2 one line per epoch
   std::vector<Callback> callbacks = {};
@@ -81,18 +103,20 @@ struct FitOptions {
   int steps_per_epoch = 0;        // 0: all
   int validation_steps = 0;       // 0: all
   int validation_batch_size = 0;  // 0: batch_size
-  int validation_freq = 1;
+  ValidationFreq validation_freq = 1;
 };
 struct EvaluateOptions {
-  int batch_size = 32;
+  std::optional<int> batch_size = {};  // absent: 32, or rows / steps rounded up where steps are given for arrays
   int verbose = 1;
   Tensor sample_weight = {};
-  int steps = 0;
+  int steps = 0;  // batches; 0: all
   std::vector<Callback> callbacks = {};
 };
 struct PredictOptions {
-  int batch_size = 32;
-  int verbose = 0;
+  std::optional<int> batch_size = {};  // as in EvaluateOptions
+  int verbose = 0;                     // unlike Keras, silent unless asked
+  int steps = 0;                       // batches; 0: all
+  std::vector<Callback> callbacks = {};
 };
 struct TENON_API Evaluation {
   double loss = 0;
@@ -154,6 +178,11 @@ struct TENON_API Model : Layer {
   /// The outputs for all rows, batch by batch. predict_all for several inputs or outputs.
   Tensor predict(const Tensor& x, PredictOptions options = {}) const;
   std::vector<Tensor> predict_all(const TensorsArg& x, PredictOptions options = {}) const;
+  /// The batches of a Dataset: of its elements, the inputs; targets and weights are passed over.
+  template <class T>
+  std::vector<Tensor> predict_all(const data::Dataset<T>& batches, PredictOptions options = {}) const {
+    return PredictBatches(DataArg(batches), std::move(options));
+  }
   /// One step on one batch: metrics are reset first, so the values are that batch's.
   Logs train_on_batch(const TensorsArg& x, const TensorsArg& y, const Tensor& sample_weight = {}) const;
   void summary(std::ostream& out = std::cout) const;
@@ -171,6 +200,9 @@ struct TENON_API Model : Layer {
 
  protected:
   ModelImpl& self() const { return static_cast<ModelImpl&>(*impl()); }
+
+ private:
+  std::vector<Tensor> PredictBatches(const DataArg& data, PredictOptions options) const;
 };
 
 /// A layer; or, in first place, the Tensor of Input.
