@@ -8,6 +8,7 @@
 // thread.
 #pragma once
 #include "tenon/ops/activation.h"  // IWYU pragma: export
+#include "tenon/ops/along_axis.h"  // IWYU pragma: export
 #include "tenon/ops/as_dims.h"  // IWYU pragma: export
 #include "tenon/ops/binary.h"  // IWYU pragma: export
 #include "tenon/ops/broadcast.h"  // IWYU pragma: export
@@ -22,6 +23,7 @@
 #include "tenon/ops/filling.h"  // IWYU pragma: export
 #include "tenon/ops/image.h"  // IWYU pragma: export
 #include "tenon/ops/index.h"  // IWYU pragma: export
+#include "tenon/ops/joining.h"  // IWYU pragma: export
 #include "tenon/ops/linear_algebra.h"  // IWYU pragma: export
 #include "tenon/ops/logical.h"  // IWYU pragma: export
 #include "tenon/ops/lookup.h"  // IWYU pragma: export
@@ -30,6 +32,7 @@
 #include "tenon/ops/pool.h"  // IWYU pragma: export
 #include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
+#include "tenon/ops/reduce_lowered.h"  // IWYU pragma: export
 #include "tenon/ops/sampling.h"  // IWYU pragma: export
 #include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export

@@ -89,8 +89,9 @@ Status EvalScatterNd(EvalContext& ctx) {
         } else if (reduction == "multiply") {
           old = Times(old, value);
         } else if constexpr (!std::same_as<T, std::complex<double>>) {
-          const bool better = reduction == "maximum" ? value > old : value < old;
-          if (better || value != value) old = value;  // NaN wins
+          bool better = reduction == "maximum" ? value > old : value < old;
+          if constexpr (std::same_as<T, double>) better = better || std::isnan(value);  // NaN wins
+          if (better) old = value;
         } else {
           return ctx.Fail("complex numbers have no order");
         }

@@ -32,10 +32,10 @@ void EachFortran(const std::vector<std::int64_t>& dims, std::int64_t size, Visit
   }
 }
 
-template <std::size_t kWidth>
+template <std::size_t Width>
 void Transpose(const NpyHeader& header, std::int64_t size, const std::byte* in, std::byte* out) {
   EachFortran(header.dims, size,
-              [&](std::size_t from, std::size_t to) { std::memcpy(out + to * kWidth, in + from * kWidth, kWidth); });
+              [&](std::size_t from, std::size_t to) { std::memcpy(out + to * Width, in + from * Width, Width); });
 }
 
 template <class Word>

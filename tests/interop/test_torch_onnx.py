@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch_nets import NETS
+import torch_nets  # noqa: F401  registers
+import torch_sequence_nets  # noqa: F401  registers
+from torch_case import NETS
 
 warnings.filterwarnings("ignore")
 

@@ -33,16 +33,4 @@ TENON_API Tensor gather_nd(const Tensor& x, const Tensor& indices);
 /// x: numbers. indices: i32, i64; as for gather_nd. updates: numbers; dims of what gather_nd would read.
 TENON_API Tensor scatter_nd_add(const Tensor& x, const Tensor& indices, const Tensor& updates);
 
-/// y[i, j, …] = x[indices[i, j, …], j, …] for axis 0; the dims of indices may stay below those of x on the other
-/// axes.
-/// x: numbers, bools or strings. indices: i32, i64; of the rank of x.
-/// axis: the axis that is indexed.
-TENON_API Tensor take_along_axis(const Tensor& x, const Tensor& indices, std::int64_t axis);
-
-/// x with updates[i, j, …] added at [indices[i, j, …], j, …] for axis 0: the gradient of take_along_axis.
-/// x: numbers. indices: i32, i64; of the rank of x. updates: numbers; dims of indices.
-/// axis: the axis that is indexed.
-TENON_API Tensor scatter_add_along_axis(const Tensor& x, const Tensor& indices, const Tensor& updates,
-                                        std::int64_t axis);
-
 }  // namespace tenon

@@ -14,16 +14,6 @@ struct ReduceSumOptions {
 /// x: numbers.
 TENON_API Tensor reduce_sum(const Tensor& x, const ReduceSumOptions& options = {});
 
-struct ReduceMeanOptions {
-  /// axes to reduce, negative ones from the end; empty: all
-  std::vector<std::int64_t> axes = {};
-  /// keep the reduced axes as 1
-  bool keep_dims = false;
-};
-/// Arithmetic mean over axes; NaN over nothing.
-/// x: floats or complex.
-TENON_API Tensor reduce_mean(const Tensor& x, const ReduceMeanOptions& options = {});
-
 struct ReduceMaxOptions {
   /// axes to reduce, negative ones from the end; empty: all
   std::vector<std::int64_t> axes = {};
@@ -73,25 +63,5 @@ struct ReduceAllOptions {
 /// Whether every element over the axes is true; true over nothing.
 /// x: bools.
 TENON_API Tensor reduce_all(const Tensor& x, const ReduceAllOptions& options = {});
-
-struct LogsumexpOptions {
-  /// axes to reduce, negative ones from the end; empty: all
-  std::vector<std::int64_t> axes = {};
-  /// keep the reduced axes as 1
-  bool keep_dims = false;
-};
-/// log(sum(exp(x))) over axes, shifted by the maximum.
-/// x: floats.
-TENON_API Tensor logsumexp(const Tensor& x, const LogsumexpOptions& options = {});
-
-struct VarianceOptions {
-  /// axes to reduce, negative ones from the end; empty: all
-  std::vector<std::int64_t> axes = {};
-  /// keep the reduced axes as 1
-  bool keep_dims = false;
-};
-/// Population variance over axes: mean((x - mean(x))^2); NaN over nothing.
-/// x: floats.
-TENON_API Tensor variance(const Tensor& x, const VarianceOptions& options = {});
 
 }  // namespace tenon

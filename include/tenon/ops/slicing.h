@@ -4,24 +4,6 @@
 
 namespace tenon {
 
-struct ConcatOptions {
-  /// the axis to join along
-  std::int64_t axis = -1;
-};
-/// The inputs one after the other along an axis.
-/// xs: numbers, bools or strings.
-TENON_API Tensor concat(std::span<const Tensor> xs, const ConcatOptions& options = {});
-TENON_API Tensor concat(std::initializer_list<Tensor> xs, const ConcatOptions& options = {});
-
-struct SplitOptions {
-  /// the axis to cut
-  std::int64_t axis = -1;
-};
-/// x cut along an axis into consecutive parts of the given sizes.
-/// x: numbers, bools or strings.
-/// sizes: the dim of each part along the axis.
-TENON_API std::vector<Tensor> split(const Tensor& x, const Shape& sizes, const SplitOptions& options = {});
-
 struct SliceOptions {
   /// one per axis, above 0; empty: all 1
   std::vector<std::int64_t> strides = {};

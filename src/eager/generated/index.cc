@@ -34,19 +34,4 @@ Tensor scatter_nd_add(const Tensor& x, const Tensor& indices, const Tensor& upda
   return eager::Call(def, inputs, {})[0];
 }
 
-Tensor take_along_axis(const Tensor& x, const Tensor& indices, std::int64_t axis) {
-  static const ir::OpDef& def = ir::GetOp("take_along_axis");
-  const ir::Attrs attrs = {{"axis", axis}};
-  const Tensor inputs[] = {x, indices};
-  return eager::Call(def, inputs, attrs)[0];
-}
-
-Tensor scatter_add_along_axis(const Tensor& x, const Tensor& indices, const Tensor& updates,
-                                        std::int64_t axis) {
-  static const ir::OpDef& def = ir::GetOp("scatter_add_along_axis");
-  const ir::Attrs attrs = {{"axis", axis}};
-  const Tensor inputs[] = {x, indices, updates};
-  return eager::Call(def, inputs, attrs)[0];
-}
-
 }  // namespace tenon

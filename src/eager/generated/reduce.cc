@@ -13,14 +13,6 @@ Tensor reduce_sum(const Tensor& x, const ReduceSumOptions& options) {
   return eager::Call(def, inputs, attrs)[0];
 }
 
-Tensor reduce_mean(const Tensor& x, const ReduceMeanOptions& options) {
-  static const ir::OpDef& def = ir::GetOp("reduce_mean");
-  const ir::Attrs attrs = {{"axes", options.axes},
-                           {"keep_dims", options.keep_dims}};
-  const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
-}
-
 Tensor reduce_max(const Tensor& x, const ReduceMaxOptions& options) {
   static const ir::OpDef& def = ir::GetOp("reduce_max");
   const ir::Attrs attrs = {{"axes", options.axes},
@@ -55,22 +47,6 @@ Tensor reduce_any(const Tensor& x, const ReduceAnyOptions& options) {
 
 Tensor reduce_all(const Tensor& x, const ReduceAllOptions& options) {
   static const ir::OpDef& def = ir::GetOp("reduce_all");
-  const ir::Attrs attrs = {{"axes", options.axes},
-                           {"keep_dims", options.keep_dims}};
-  const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
-}
-
-Tensor logsumexp(const Tensor& x, const LogsumexpOptions& options) {
-  static const ir::OpDef& def = ir::GetOp("logsumexp");
-  const ir::Attrs attrs = {{"axes", options.axes},
-                           {"keep_dims", options.keep_dims}};
-  const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
-}
-
-Tensor variance(const Tensor& x, const VarianceOptions& options) {
-  static const ir::OpDef& def = ir::GetOp("variance");
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};

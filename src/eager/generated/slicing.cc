@@ -5,23 +5,6 @@
 
 namespace tenon {
 
-Tensor concat(std::span<const Tensor> xs, const ConcatOptions& options) {
-  static const ir::OpDef& def = ir::GetOp("concat");
-  const ir::Attrs attrs = {{"axis", options.axis}};
-  return eager::Call(def, xs, attrs)[0];
-}
-Tensor concat(std::initializer_list<Tensor> xs, const ConcatOptions& options) {
-  return concat(std::span<const Tensor>(xs.begin(), xs.size()), options);
-}
-
-std::vector<Tensor> split(const Tensor& x, const Shape& sizes, const SplitOptions& options) {
-  static const ir::OpDef& def = ir::GetOp("split");
-  const ir::Attrs attrs = {{"axis", options.axis},
-                           {"sizes", sizes}};
-  const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs);
-}
-
 Tensor slice(const Tensor& x, const Shape& starts, const Shape& limits, const SliceOptions& options) {
   static const ir::OpDef& def = ir::GetOp("slice");
   const ir::Attrs attrs = {{"starts", starts},

@@ -34,13 +34,13 @@ const Available& Found() {
 }  // namespace
 
 const LoopKernels& GetLoopKernels() {
-  static const LoopKernels& kChosen = *[] {
+  static const LoopKernels& chosen = *[] {
     const char* wanted = std::getenv("TENON_ISA");
     for (int i = 0; wanted != nullptr && i < Found().count; ++i)
       if (std::string_view(wanted) == Found().list[i]->isa) return Found().list[i];
     return Found().list[0];
   }();
-  return kChosen;
+  return chosen;
 }
 
 int AvailableLoopKernels(const LoopKernels* const** list) {

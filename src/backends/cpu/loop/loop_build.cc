@@ -6,7 +6,7 @@
 #include <limits>
 #include <unordered_map>
 
-#include "backends/cpu/loop/loop_access.h"
+#include "backends/cpu/loop/loop_code.h"
 #include "backends/cpu/loop/loop_finish.h"
 #include "backends/cpu/loop/loop_ops.h"
 #include "base/status_macros.h"
@@ -21,34 +21,22 @@ using Dims = std::vector<std::int64_t>;
 
 constexpr std::int64_t kTile = 1024;
 
-Status No(std::string message) { return Status(Code::kUnimplemented, "loop: " + std::move(message)); }
-
 std::int64_t Product(std::span<const std::int64_t> dims) {
   std::int64_t n = 1;
   for (const std::int64_t d : dims) n *= d;
   return n;
 }
 
-// A value of the body in the making.
-struct Val {
-  bool external = false;  // an input of the body: loaded where it is used, as its user sees it
-  std::optional<double> constant;
-  std::int32_t reg = -1;
-  Level level = Level::kScalar;
-  Frame frame = Frame::kRight;
-  bool after_row = false, after_col = false;  // follows from a reduction
-};
-
 class LoopBuilder {
  public:
-  LoopBuilder(const ir::Graph& body, const LoopSpace& space) : body_(body), space_(space) {}
+  LoopBuilder(const ir::Graph& body, const LoopSpace& space) : body_(body), space_(space), code_(body_, space_, p_) {}
 
   Result<LoopProgram> Build() {
     TENON_RETURN_IF_ERROR(Prepare());
     for (std::int32_t id = 0; id < body_.size(); ++id) TENON_RETURN_IF_ERROR(Node(id));
     for (std::size_t i = 0; i < body_.outputs().size(); ++i) TENON_RETURN_IF_ERROR(Output(i));
     if (p_.regs.size() > static_cast<std::size_t>(kMaxLoopRegs))
-      return No("more than " + std::to_string(kMaxLoopRegs) + " registers");
+      return NoLoop("more than " + std::to_string(kMaxLoopRegs) + " registers");
     FinishLoop(p_, static_cast<int>(body_.size()));
     p_.text = Text();
     return std::move(p_);
@@ -56,7 +44,7 @@ class LoopBuilder {
 
  private:
   Dims DimsOf(Value v) const { return body_.type(v).shape().values(); }
-  Val& At(Value v) { return vals_[v]; }
+  LoopVal& At(Value v) { return vals_[v]; }
 
   Status Prepare() {
     std::vector<Dims> operands;
@@ -73,7 +61,7 @@ class LoopBuilder {
       const ir::Node& n = body_.node(id);
       if (n.op->name == "input" || n.op->name == "constant") continue;
       const std::optional<LoopOpInfo> info = FindLoopOp(body_, n);
-      if (!info) return No("no operation for " + std::string(n.op->name));
+      if (!info) return NoLoop("no operation for " + std::string(n.op->name));
       bool follows = false;
       for (const Value v : n.inputs) follows = follows || (v.valid() && after_row[static_cast<std::size_t>(v.node)]);
       if (info->kind == LoopClass::kReduce) {
@@ -110,117 +98,10 @@ class LoopBuilder {
     return true;
   }
 
-  // ---- code ----
-  std::int32_t NewReg(CType type, Level level) {
-    p_.regs.push_back({.type = type, .level = level});
-    return static_cast<std::int32_t>(p_.regs.size() - 1);
-  }
-  bool chunked() const { return p_.tile_cols < p_.cols; }
-  // Where code runs whose operands have these properties.
-  std::vector<LoopInstr>& CodeFor(const Val& v) {
-    if (v.after_col) return p_.col_end;
-    if (v.after_row) return chunked() ? p_.row_end : p_.tile;
-    if (v.level == Level::kScalar) return p_.scalar;
-    if (v.level == Level::kCol) return p_.column;
-    return p_.tile;
-  }
-  void Emit(const Val& v, LoopInstr i) {
-    i.level = v.level;
-    CodeFor(v).push_back(i);
-  }
-
-  Result<Val> Constant(double value, DType dtype) {
-    CType type = CType::kF32;
-    CTypeOf(dtype, &type);
-    Val v;
-    v.constant = value;
-    v.reg = NewReg(type, Level::kScalar);
-    LoopInstr i{.kind = InstrKind::kConst, .dst = v.reg};
-    const Literal as_held = ir::ScalarLiteral(value, dtype == DType::kBool ? DType::kI32
-                                                     : type == CType::kF32 ? DType::kF32
-                                                     : type == CType::kF64 ? DType::kF64
-                                                     : type == CType::kI32 ? DType::kI32
-                                                     : type == CType::kI64 ? DType::kI64
-                                                                           : DType::kU64);
-    std::memcpy(&i.bits, as_held.raw().data(), as_held.nbytes());
-    Emit(v, i);
-    return v;
-  }
-
   // A value as its user sees it: an input is loaded with the access that the user's shape gives.
-  Result<Val> Use(Value v, const Dims& user, Frame frame) {
-    Val& found = At(v);
-    if (!found.external) return found;
-    Val out;
-    LoopOperand operand;
-    for (std::size_t i = 0; i < body_.inputs().size(); ++i)
-      if (body_.inputs()[i] == v) operand.input = static_cast<std::int32_t>(i);
-    operand.dtype = body_.type(v).dtype();
-    operand.access = MakeAccess(space_, user, frame, DimsOf(v), &out.level);
-    if (operand.access.row_dims.size() > static_cast<std::size_t>(kMaxLoopRowDims))
-      return No("an operand with too many dims");
-    for (const auto& [key, val] : loaded_)
-      if (key.input == operand.input && Same(key.access, operand.access)) return val;
-    CType type = CType::kF32;
-    CTypeOf(operand.dtype, &type);
-    out.reg = NewReg(type, out.level);
-    const LoopAccess& a = operand.access;
-    const bool same_bits = GetLoopKernels().load[static_cast<int>(operand.dtype)] == nullptr;
-    const bool row_line = a.row_dims.empty() || (a.row_dims.size() == 1 && a.row_strides[0] == 1);
-    bool direct = same_bits && a.col_table.empty();
-    switch (out.level) {
-      case Level::kScalar:
-        break;
-      case Level::kRow:
-        direct = direct && row_line;
-        break;
-      case Level::kCol:
-        direct = direct && (a.col_stride == 1);
-        break;
-      case Level::kFull:
-        direct = direct && (a.dense || (p_.tile_rows == 1 && a.col_stride == 1));
-        break;
-    }
-    p_.operands.push_back(operand);
-    const auto index = static_cast<std::int32_t>(p_.operands.size() - 1);
-    if (direct)
-      p_.regs[static_cast<std::size_t>(out.reg)].operand = index;
-    else
-      Emit(out, {.kind = InstrKind::kLoad, .dst = out.reg, .index = index});
-    loaded_.push_back({std::move(operand), out});
-    return out;
-  }
-  static bool Same(const LoopAccess& a, const LoopAccess& b) {
-    return a.dense == b.dense && a.row_dims == b.row_dims && a.row_strides == b.row_strides &&
-           a.col_stride == b.col_stride && a.col_table == b.col_table;
-  }
-
-  // The same value at a higher level.
-  Result<Val> Raise(Val v, Level level) {
-    if (v.level == level) return v;
-    if (level == Level::kFull && v.level == Level::kCol && p_.tile_rows == 1 && !v.after_col) {
-      v.level = level;  // one row: the same elements
-      return v;
-    }
-    const auto key = static_cast<std::int64_t>(v.reg) * 4 + static_cast<int>(level);
-    if (const auto it = raised_.find(key); it != raised_.end()) return it->second;
-    if (v.after_col && level != Level::kCol) return No("a reduction over rows is used for each element");
-    Val out = v;
-    out.constant.reset();
-    out.reg = NewReg(p_.regs[static_cast<std::size_t>(v.reg)].type, level);
-    out.level = level;
-    if (v.level == Level::kScalar) {
-      p_.scalar.push_back({.kind = InstrKind::kSplat, .level = level, .dst = out.reg, .a = v.reg});
-    } else if (v.level == Level::kRow && level == Level::kFull) {
-      if (v.after_row && chunked()) return No("a reduction over chunked columns is used for each element");
-      p_.tile.push_back({.kind = InstrKind::kExpandRow, .level = level, .dst = out.reg, .a = v.reg});
-    } else if (v.level == Level::kCol && level == Level::kFull) {
-      p_.column.push_back({.kind = InstrKind::kExpandCol, .level = level, .dst = out.reg, .a = v.reg});
-    } else {
-      return No("a column value is used as a row value");
-    }
-    raised_[key] = out;
-    return out;
+  Result<LoopVal> Use(Value v, const Dims& user, Frame frame) {
+    const LoopVal& found = At(v);
+    return found.external ? code_.Load(v, user, frame) : found;
   }
   static Level Join(Level a, Level b) {
     if (a == b || b == Level::kScalar) return a;
@@ -238,20 +119,20 @@ class LoopBuilder {
     }
     if (n.op->name == "constant") {
       const Literal& l = n.attrs.Lit("value");
-      if (l.size() != 1) return No("a constant of more than one element inside");
+      if (l.size() != 1) return NoLoop("a constant of more than one element inside");
       if (is_integer(l.dtype()) && dtype_bits(l.dtype()) == 64) {  // exact
-        TENON_ASSIGN_OR_RETURN(Val v, Constant(0, l.dtype()));
+        TENON_ASSIGN_OR_RETURN(LoopVal v, code_.Constant(0, l.dtype()));
         std::memcpy(&p_.scalar.back().bits, l.raw().data(), 8);
         At(self) = v;
         return {};
       }
-      TENON_ASSIGN_OR_RETURN(At(self), Constant(l.at(0), l.dtype()));
+      TENON_ASSIGN_OR_RETURN(At(self), code_.Constant(l.at(0), l.dtype()));
       return {};
     }
     const LoopOpInfo info = *FindLoopOp(body_, n);
     const Dims dims = DimsOf(self);
     if (info.kind == LoopClass::kConstant) {
-      TENON_ASSIGN_OR_RETURN(At(self), Constant(info.value, body_.type(self).dtype()));
+      TENON_ASSIGN_OR_RETURN(At(self), code_.Constant(info.value, body_.type(self).dtype()));
       return {};
     }
     if (info.kind == LoopClass::kReduce) return Reduce(self, n, info);
@@ -265,42 +146,42 @@ class LoopBuilder {
       const bool shape_only = n.op->name != "identity" && n.op->name != "stop_gradient";
       const bool external = At(n.inputs[0]).external;
       const bool broadcast = n.op->name == "broadcast_to" || n.op->name == "broadcast_like";
-      TENON_ASSIGN_OR_RETURN(Val v, Use(n.inputs[0], external && !broadcast ? DimsOf(n.inputs[0]) : dims, frame));
+      TENON_ASSIGN_OR_RETURN(LoopVal v, Use(n.inputs[0], external && !broadcast ? DimsOf(n.inputs[0]) : dims, frame));
       if (shape_only && !broadcast && v.level == Level::kRow)
         v.frame = dims.size() == space_.dims.size() ? Frame::kRight : Frame::kLeft;
-      if (broadcast && Misaligned(n.inputs[0], frame)) return No("a row value without its ones is broadcast");
+      if (broadcast && Misaligned(n.inputs[0], frame)) return NoLoop("a row value without its ones is broadcast");
       At(self) = v;
       return {};
     }
-    std::vector<Val> args;
+    std::vector<LoopVal> args;
     Level level = Level::kScalar;
     for (const Value v : n.inputs) {
       if (!v.valid()) {
         args.emplace_back();
         continue;
       }
-      if (Misaligned(v, frame)) return No("a row value without its ones is broadcast");
-      TENON_ASSIGN_OR_RETURN(Val arg, Use(v, dims, frame));
+      if (Misaligned(v, frame)) return NoLoop("a row value without its ones is broadcast");
+      TENON_ASSIGN_OR_RETURN(LoopVal arg, Use(v, dims, frame));
       level = Join(level, arg.level);
       args.push_back(arg);
     }
-    Val out;
+    LoopVal out;
     out.level = level;
     out.frame = frame;
     for (std::size_t i = 0; i < args.size(); ++i) {
       if (!n.inputs[i].valid()) continue;
-      TENON_ASSIGN_OR_RETURN(args[i], Raise(args[i], level));
+      TENON_ASSIGN_OR_RETURN(args[i], code_.Raise(args[i], level));
       out.after_row = out.after_row || args[i].after_row;
       out.after_col = out.after_col || args[i].after_col;
     }
-    if (out.after_col && level != Level::kCol) return No("a reduction over rows is used for each element");
-    if (out.after_row && level == Level::kFull && chunked())
-      return No("a reduction over chunked columns is used for each element");
+    if (out.after_col && level != Level::kCol) return NoLoop("a reduction over rows is used for each element");
+    if (out.after_row && level == Level::kFull && code_.chunked())
+      return NoLoop("a reduction over chunked columns is used for each element");
     if (info.kind == LoopClass::kCast) return Cast(self, n, out, args[0]);
     if (info.kind == LoopClass::kClip) {
-      Val v = args[0];
-      if (n.inputs.size() > 1 && n.inputs[1].valid()) v = Binary(out, LoopOp::kMax, v, args[1]);
-      if (n.inputs.size() > 2 && n.inputs[2].valid()) v = Binary(out, LoopOp::kMin, v, args[2]);
+      LoopVal v = args[0];
+      if (n.inputs.size() > 1 && n.inputs[1].valid()) v = code_.Binary(out, LoopOp::kMax, v, args[1]);
+      if (n.inputs.size() > 2 && n.inputs[2].valid()) v = code_.Binary(out, LoopOp::kMin, v, args[2]);
       v.frame = frame;
       At(self) = v;
       return {};
@@ -309,76 +190,53 @@ class LoopBuilder {
     const CType type = p_.regs[static_cast<std::size_t>(args[select ? 1 : 0].reg)].type;
     CType held = CType::kF32;
     CTypeOf(body_.type(self).dtype(), &held);
-    out.reg = NewReg(held, level);
+    out.reg = code_.NewReg(held, level);
     LoopInstr i{.kind = InstrKind::kOp, .dst = out.reg, .a = args[0].reg};
     i.b = args.size() > 1 ? args[1].reg : -1;
     i.c = args.size() > 2 ? args[2].reg : -1;
     i.op = GetLoopKernels().op[static_cast<int>(info.op)][static_cast<int>(type)];
-    Emit(out, i);
-    if (info.wraps) Wrap(out, body_.type(self).dtype());
+    code_.Emit(out, i);
+    if (info.wraps) code_.Wrap(out, body_.type(self).dtype());
     At(self) = out;
     return {};
   }
 
   bool Misaligned(Value v, Frame frame) {
-    const Val& x = At(v);
+    const LoopVal& x = At(v);
     return !x.external && x.level == Level::kRow && x.frame == Frame::kLeft && frame != Frame::kLeft &&
            p_.rows * p_.batch != 1;
   }
-  Val Binary(const Val& like, LoopOp op, const Val& a, const Val& b) {
-    Val out = like;
-    const CType type = p_.regs[static_cast<std::size_t>(a.reg)].type;
-    out.reg = NewReg(type, like.level);
-    Emit(out, {.kind = InstrKind::kOp,
-               .dst = out.reg,
-               .a = a.reg,
-               .b = b.reg,
-               .op = GetLoopKernels().op[static_cast<int>(op)][static_cast<int>(type)]});
-    return out;
-  }
-  // In place: the register now holds what storing and loading would give.
-  void Wrap(Val& v, DType dtype) {
-    const CastKernel wrap = GetLoopKernels().wrap[static_cast<int>(dtype)];
-    if (wrap != nullptr) CastTo(v, p_.regs[static_cast<std::size_t>(v.reg)].type, wrap);
-  }
-  void CastTo(Val& v, CType type, CastKernel kernel) {
-    const std::int32_t from = v.reg;
-    v.reg = NewReg(type, v.level);
-    v.constant.reset();
-    Emit(v, {.kind = InstrKind::kCast, .dst = v.reg, .a = from, .cast = kernel});
-  }
-
-  Status Cast(Value self, const ir::Node& n, const Val& like, const Val& arg) {
+  Status Cast(Value self, const ir::Node& n, const LoopVal& like, const LoopVal& arg) {
     const DType from = body_.type(n.inputs[0]).dtype(), to = body_.type(self).dtype();
-    Val v = like;
+    LoopVal v = like;
     v.reg = arg.reg;
     CType source = CType::kF32, target = CType::kF32;
     CTypeOf(from, &source), CTypeOf(to, &target);
     const LoopKernels& k = GetLoopKernels();
     if (to == DType::kBool) {
       if (from != DType::kBool) {
-        TENON_ASSIGN_OR_RETURN(Val zero, Constant(0, from));
-        TENON_ASSIGN_OR_RETURN(zero, Raise(zero, v.level));
-        const std::int32_t reg = NewReg(CType::kI32, v.level);
-        Emit(v, {.kind = InstrKind::kOp,
-                 .dst = reg,
-                 .a = v.reg,
-                 .b = zero.reg,
-                 .op = k.op[static_cast<int>(LoopOp::kNotEqual)][static_cast<int>(source)]});
+        TENON_ASSIGN_OR_RETURN(LoopVal zero, code_.Constant(0, from));
+        TENON_ASSIGN_OR_RETURN(zero, code_.Raise(zero, v.level));
+        const std::int32_t reg = code_.NewReg(CType::kI32, v.level);
+        code_.Emit(v, {.kind = InstrKind::kOp,
+                       .dst = reg,
+                       .a = v.reg,
+                       .b = zero.reg,
+                       .op = k.op[static_cast<int>(LoopOp::kNotEqual)][static_cast<int>(source)]});
         v.reg = reg;
       }
     } else if (is_float(from) && !is_float(to)) {
-      const std::int32_t reg = NewReg(target, v.level);
+      const std::int32_t reg = code_.NewReg(target, v.level);
       LoopInstr i{.kind = InstrKind::kClampCast, .dst = reg, .a = v.reg};
       i.clamp = k.clamp_cast[static_cast<int>(source)][static_cast<int>(target)];
       const int bits = dtype_bits(to);
       i.low = is_signed_integer(to) ? -std::ldexp(1.0, bits - 1) : 0;
       i.high = std::ldexp(1.0, is_signed_integer(to) ? bits - 1 : bits) - (bits < 64 ? 1 : 0);
-      Emit(v, i);
+      code_.Emit(v, i);
       v.reg = reg;
     } else {
-      if (source != target) CastTo(v, target, k.cast[static_cast<int>(source)][static_cast<int>(target)]);
-      if (from != to && from != DType::kBool) Wrap(v, to);
+      if (source != target) code_.CastTo(v, target, k.cast[static_cast<int>(source)][static_cast<int>(target)]);
+      if (from != to && from != DType::kBool) code_.Wrap(v, to);
     }
     v.constant.reset();
     At(self) = v;
@@ -387,17 +245,17 @@ class LoopBuilder {
 
   Status Reduce(Value self, const ir::Node& n, const LoopOpInfo& info) {
     const Dims in_dims = DimsOf(n.inputs[0]);
-    if (in_dims != space_.dims) return No("a reduction of a part of the space");
+    if (in_dims != space_.dims) return NoLoop("a reduction of a part of the space");
     const bool by_row = RowReduction(n);
-    TENON_ASSIGN_OR_RETURN(Val arg, Use(n.inputs[0], in_dims, Frame::kRight));
-    TENON_ASSIGN_OR_RETURN(arg, Raise(arg, Level::kFull));
-    Val out;
+    TENON_ASSIGN_OR_RETURN(LoopVal arg, Use(n.inputs[0], in_dims, Frame::kRight));
+    TENON_ASSIGN_OR_RETURN(arg, code_.Raise(arg, Level::kFull));
+    LoopVal out;
     out.level = by_row ? Level::kRow : Level::kCol;
     out.after_row = by_row || arg.after_row;
     out.after_col = !by_row;
     out.frame = by_row && DimsOf(self).size() < space_.dims.size() ? Frame::kLeft : Frame::kRight;
     const CType type = p_.regs[static_cast<std::size_t>(arg.reg)].type;
-    out.reg = NewReg(type, out.level);
+    out.reg = code_.NewReg(type, out.level);
     LoopInstr i{.kind = by_row ? InstrKind::kReduceRow : InstrKind::kReduceCol,
                 .level = Level::kFull,
                 .reduce = info.reduce,
@@ -405,12 +263,12 @@ class LoopBuilder {
                 .a = arg.reg};
     if (by_row) {
       i.index = row_reduces_++;
-      if (row_reduces_ > kMaxLoopRowReduces) return No("too many reductions over columns");
+      if (row_reduces_ > kMaxLoopRowReduces) return NoLoop("too many reductions over columns");
     } else {
-      i.b = NewReg(type, Level::kCol);
+      i.b = code_.NewReg(type, Level::kCol);
     }
     p_.tile.push_back(i);
-    if (info.wraps) Wrap(out, body_.type(self).dtype());
+    if (info.wraps) code_.Wrap(out, body_.type(self).dtype());
     At(self) = out;
     return {};
   }
@@ -418,7 +276,7 @@ class LoopBuilder {
   Status Output(std::size_t index) {
     const Value value = body_.outputs()[index];
     const Dims dims = DimsOf(value);
-    TENON_ASSIGN_OR_RETURN(Val v, Use(value, dims, Frame::kRight));
+    TENON_ASSIGN_OR_RETURN(LoopVal v, Use(value, dims, Frame::kRight));
     const std::int64_t n = Product(dims);
     const auto count = [&](Level level) {
       switch (level) {
@@ -437,11 +295,11 @@ class LoopBuilder {
     if (count(level) != n)
       for (const Level l : {Level::kRow, Level::kCol, Level::kFull})
         if (count(l) == n && Join(v.level, l) == l && level == v.level) level = l;
-    if (count(level) != n) return No("an output that is neither full, row, column nor scalar");
-    TENON_ASSIGN_OR_RETURN(v, Raise(v, level));
+    if (count(level) != n) return NoLoop("an output that is neither full, row, column nor scalar");
+    TENON_ASSIGN_OR_RETURN(v, code_.Raise(v, level));
     const auto out = static_cast<std::int32_t>(index);
     p_.outputs.push_back({.reg = v.reg, .dtype = body_.type(value).dtype(), .level = level});
-    Emit(v, {.kind = InstrKind::kStore, .a = v.reg, .index = out});
+    code_.Emit(v, {.kind = InstrKind::kStore, .a = v.reg, .index = out});
     return {};
   }
 
@@ -455,16 +313,15 @@ class LoopBuilder {
   const ir::Graph& body_;
   LoopSpace space_;
   LoopProgram p_;
-  std::unordered_map<Value, Val, ir::ValueHash> vals_;
-  std::vector<std::pair<LoopOperand, Val>> loaded_;
-  std::unordered_map<std::int64_t, Val> raised_;
+  LoopCode code_;
+  std::unordered_map<Value, LoopVal, ir::ValueHash> vals_;
   int row_reduces_ = 0;
 };
 
 }  // namespace
 
 Result<LoopProgram> BuildLoop(const ir::Graph& body, const LoopSpace& space) {
-  if (space.dims.size() > static_cast<std::size_t>(kMaxLoopRowDims)) return No("more than 16 dims");
+  if (space.dims.size() > static_cast<std::size_t>(kMaxLoopRowDims)) return NoLoop("more than 16 dims");
   return LoopBuilder(body, space).Build();
 }
 

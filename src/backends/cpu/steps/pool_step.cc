@@ -14,12 +14,12 @@ namespace tenon::cpu {
 extern const PoolKernels kPoolKernels_avx512, kPoolKernels_avx2, kPoolKernels_baseline;
 
 const PoolKernels& GetPoolKernels() {
-  static const PoolKernels& kChosen = [&]() -> const PoolKernels& {
+  static const PoolKernels& chosen = [&]() -> const PoolKernels& {
     const std::string_view isa = GetLoopKernels().isa;
     if (isa == "avx512") return kPoolKernels_avx512;
     return isa == "avx2" ? kPoolKernels_avx2 : kPoolKernels_baseline;
   }();
-  return kChosen;
+  return chosen;
 }
 
 namespace {

@@ -15,12 +15,12 @@ namespace tenon::cpu {
 extern const RandomKernels kRandomKernels_avx512, kRandomKernels_avx2, kRandomKernels_baseline;
 
 const RandomKernels& GetRandomKernels() {
-  static const RandomKernels& kChosen = [&]() -> const RandomKernels& {
+  static const RandomKernels& chosen = [&]() -> const RandomKernels& {
     const std::string_view isa = GetLoopKernels().isa;
     if (isa == "avx512") return kRandomKernels_avx512;
     return isa == "avx2" ? kRandomKernels_avx2 : kRandomKernels_baseline;
   }();
-  return kChosen;
+  return chosen;
 }
 
 namespace {
