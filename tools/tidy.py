@@ -83,7 +83,7 @@ def main():
         if args.seconds and time.monotonic() - start > args.seconds:
             left.append(path)
             return
-        done = subprocess.run([tidy, "--quiet", "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-deprecated-declarations", "-p", os.path.join(args.build, "tidy"), path], capture_output=True, text=True, check=False)
+        done = subprocess.run([tidy, "--quiet", "--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wno-deprecated-declarations", "--extra-arg=-Wno-unknown-pragmas", "-p", os.path.join(args.build, "tidy"), path], capture_output=True, text=True, check=False)
         if done.returncode:
             failed.append(path)
             print("\n".join(line for line in done.stdout.splitlines() if re.search(r"(error|warning): ", line)) or done.stderr, flush=True)

@@ -230,9 +230,9 @@ int Main(const Options& o) {
                   {"requests during the swap", std::to_string(sent) + ", " + std::to_string(failed) + " failed"}};
   if (!digits::WriteReport(report, html)) std::cerr << "digits: cannot write " << html << '\n';
   std::cout << base << "/, " << onnx << ", " << png << ", " << html << "\n\nTry next:\n  build/bin/tenon inspect "
-            << onnx << "\n  build/bin/tenon verify " << base << "/2 " << onnx
-            << "\n  build/bin/tenon serve --model_name=digits --model_base_path=$PWD/" << base
-            << " --rest_api_port=8501\n";
+            << onnx << "\n  build/bin/tenon verify " << base << "/1 " << onnx
+            << " --layers\n  build/bin/tenon serve --model_name=digits --model_base_path="
+            << (base.starts_with('/') ? "" : "$PWD/") << base << " --rest_api_port=8501\n";
   return verified && swapped && failed == 0 && wrong_answers == 0 ? 0 : 1;
 }
 

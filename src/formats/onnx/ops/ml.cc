@@ -25,7 +25,7 @@ Status Binarizer(NodeContext& n) {
   return {};
 }
 
-Status Lookup(NodeContext& n, Literal keys, Literal values, Literal otherwise) {
+Status Lookup(NodeContext& n, Literal keys, const Literal& values, const Literal& otherwise) {
   if (keys.dtype() != n.dtype(0)) {
     // Numbers of another type: keys in the type of the input.
     if (keys.dtype() == DType::kString || n.dtype(0) == DType::kString)
