@@ -83,7 +83,7 @@ bench-peers: setup-dev
 # What a request costs the server, beside a synchronous grpc++ server; in the environment of `make interop`. Writes
 # out/bench-serving.json. BENCH_ARGS="--seconds 1 --rounds 1" is quick.
 bench-serving: build setup-dev
-	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && $$python bench/serving/grpc_rows.py --build $(BUILD) --out out/bench-serving.json $(BENCH_ARGS)
+	python=$$(tools/venv.py $(TENON_VENV) tests/interop/requirements.txt) && $$python bench/serving/rows.py --build $(BUILD) --out out/bench-serving.json $(BENCH_ARGS)
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz out

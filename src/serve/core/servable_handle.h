@@ -1,5 +1,6 @@
 // ServableHandle: keeps one loaded version alive while a request uses it, and pins nothing else.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -8,13 +9,16 @@
 
 namespace tenon::serve {
 
-/// What is known of the time that a version's runs take: the slowest of the recent ones. Any thread.
+/// What is known of the time that a version's runs take: the slowest of the recent ones. One run alone at most doubles
+/// it (the system may have taken the processor away meanwhile); several in a row are believed. Any thread.
 class RunCost {
  public:
   void Add(std::chrono::nanoseconds took) {
+    constexpr std::int64_t kStep = 20'000;  // a run this short is never held against a version
     const std::int64_t old = slowest_.load(std::memory_order_relaxed);
     const std::int64_t decayed = old - old / 64;
-    slowest_.store(took.count() > decayed ? took.count() : decayed, std::memory_order_relaxed);
+    const std::int64_t seen = old < 0 ? took.count() : std::min<std::int64_t>(took.count(), 2 * decayed + kStep);
+    slowest_.store(std::max(seen, decayed), std::memory_order_relaxed);
   }
   /// Below zero while nothing has run yet.
   std::chrono::nanoseconds estimate() const {

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""What a request costs the server, beside other servers that do the same and beside what the system alone costs.
+
+  bench/serving/rows.py --build build --out out/bench-serving.json [--seconds 1.5] [--rounds 3]
+
+Everything runs on the loopback, servers on the first processor, the client on the last one, and ends by itself (about
+three minutes). Servers of a group run side by side, the idle ones stopped; rounds of them alternate; a row holds the
+medians. Rows that are in the file already and that this run does not measure are kept. docs/serving.md says what the
+rows mean.
+"""
+import argparse
+import contextlib
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+from inputs import write_models, write_requests
+from servers import ROOT, Programs, Server, free_port, measure
+
+MANY = 200
+
+
+class Bench:
+    def __init__(self, args):
+        self.args, self.rows = args, []
+        self.programs = Programs(args.build)
+        self.work = self.programs.out
+        self.models = self.work / "models"
+        self.weights = write_models(self.models, MANY)
+        write_requests(self.work)
+        self.onnx = self.models / "mlp/1/model.onnx"
+
+    # Servers by name.
+    def ours(self, *flags, model="mlp", rest=False):
+        port, other = free_port(), free_port()
+        ports = [f"--port={other}", f"--rest_api_port={port}"] if rest else [f"--port={port}"]
+        base = (self.models / model).resolve()
+        return Server([self.args.build / "bin/tenon", "serve", "--address=127.0.0.1", *ports, "--model_name=m", f"--model_base_path={base}", *flags], port)
+
+    def peer(self, what):
+        port = free_port()
+        return Server([self.programs.peer, f"127.0.0.1:{port}", what], port)
+
+    def echo(self, request, reply, *flags):
+        port = free_port()
+        return Server([self.programs.echo, port, (self.work / request).stat().st_size, reply, *flags], port)
+
+    def python(self, kind):
+        port = free_port()
+        return Server([sys.executable, ROOT / "bench/serving/onnx_server.py", kind, port, self.onnx, self.work], port)
+
+    def compare(self, contenders, connections, calls, *options, seconds=None):
+        """contenders: name -> (make a server, kind, request file, options of the client); name -> medians of each figure."""
+        seen = {name: [] for name in contenders}
+        with contextlib.ExitStack() as stack:
+            servers = {name: stack.enter_context(make()) for name, (make, *_) in contenders.items()}
+            for server in servers.values():
+                server.pause(True)
+            stack.callback(lambda: [s.pause(False) for s in servers.values()])
+            for turn in range(-1, self.args.rounds):
+                for name, (_, kind, request, *more) in contenders.items():
+                    servers[name].pause(False)
+                    length = 0.3 if turn < 0 else seconds or self.args.seconds
+                    result = measure(self.programs.load, servers[name], kind, self.work / request, connections, calls, length, *options, *more)
+                    servers[name].pause(True)
+                    if turn >= 0:
+                        result["rate"] = result["requests"] / result["seconds"]
+                        seen[name].append(result)
+        return {name: {key: statistics.median(r[key] for r in results) for key in results[0]} for name, results in seen.items()}
+
+    def row(self, name, unit, ours, peer, peer_value, goal=None, limit=None, relative=False):
+        ratio = ours / peer_value if peer_value else None
+        measured = ratio if relative else ours
+        ok = None if limit is None or measured is None else measured <= limit
+        self.rows.append({"name": name, "threads": 1, "ours": ours, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio, "goal": goal, "ok": ok})
+        beside = "" if peer_value is None else f", {peer} {peer_value:.1f} ({ratio:.2f} x)"
+        print(f"{name}: {ours:.1f} {unit}{beside}{'' if goal is None else f', goal {goal}: ' + ('ok' if ok else 'missed')}", flush=True)
+
+    def each(self, name, unit, key, seen, ours, peers, goal, limit):
+        """A row for each peer; the goal is that of the first, the others stand beside."""
+        for i, peer in enumerate(p for p in peers if p in seen):
+            self.row(f"{name}, beside {peer}", unit, seen[ours][key], peer, seen[peer][key], goal if i == 0 else None, limit if i == 0 else None)
+
+    # Groups of rows.
+    def cpu_grpc(self):
+        contenders = {"ours": (self.ours, "grpc", "mlp.grpc"), "library": (lambda: self.ours("--grpc_transport=library"), "grpc", "mlp.grpc"),
+                      "onnxruntime behind grpcio": (lambda: self.python("grpc"), "grpc", "mlp.grpc"),
+                      "bare epoll echo": (lambda: self.echo("mlp.grpc", 120), "echo", "mlp.grpc", "--reply", "120")}
+        if self.programs.peer:
+            contenders["synchronous grpc++ server"] = (lambda: self.peer(self.onnx), "grpc", "mlp.grpc")
+            contenders["bare gRPC echo"] = (lambda: self.peer("--echo"), "grpc", "mlp.grpc")
+        others = ["synchronous grpc++ server", "bare gRPC echo", "bare epoll echo", "onnxruntime behind grpcio"]
+        for connections, calls, what, limit in ((16, 10, "16 connections x 10 calls", 10), (8, 1, "8 connections x 1 call", 25)):
+            seen = self.compare(contenders, connections, calls)
+            title = f"gRPC predict MLP, server CPU per request, {what}"
+            self.each(title, "us", "cpu", seen, "ours", others, f"<= {limit} us", limit)
+            self.each(f"{title}, --grpc_transport=library", "us", "cpu", seen, "library", others[:2], "<= 25 us", 25)
+
+    def cpu_rest(self):
+        contenders = {"ours": (lambda: self.ours(rest=True), "http", "mlp.http"), "onnxruntime behind http.server": (lambda: self.python("rest"), "http", "mlp.http"),
+                      "bare epoll echo": (lambda: self.echo("mlp.http", 400), "echo", "mlp.http", "--reply", "400")}
+        for connections in (64, 8):
+            seen = self.compare(contenders, connections, 1)
+            self.each(f"REST predict MLP, server CPU per request, {connections} connections", "us", "cpu", seen, "ours", ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
+
+    def latency(self):
+        contenders = {"gRPC": (self.ours, "grpc", "mlp.grpc"), "REST": (lambda: self.ours(rest=True), "http", "mlp.http"),
+                      "gRPC echo bytes": (lambda: self.echo("mlp.grpc", 120), "echo", "mlp.grpc", "--reply", "120"),
+                      "REST echo bytes": (lambda: self.echo("mlp.http", 400), "echo", "mlp.http", "--reply", "400"),
+                      "onnxruntime behind http.server": (lambda: self.python("rest"), "http", "mlp.http")}
+        if self.programs.peer:
+            contenders["synchronous grpc++ server"] = (lambda: self.peer(self.onnx), "grpc", "mlp.grpc")
+        seen = self.compare(contenders, 1, 1)
+        for kind, other in (("gRPC", "synchronous grpc++ server"), ("REST", "onnxruntime behind http.server")):
+            title = f"{kind} predict MLP, p50, one connection"
+            self.row(f"{title}, beside bare epoll echo", "us", seen[kind]["p50"], "bare epoll echo", seen[f"{kind} echo bytes"]["p50"], "<= 1.1 x the echo", 1.1, True)
+            if other in seen:
+                self.row(f"{title}, beside {other}", "us", seen[kind]["p50"], other, seen[other]["p50"])
+        spin = "--spin_microseconds=1000000"
+        contenders = {"gRPC": (lambda: self.ours(spin), "grpc", "mlp.grpc"), "REST": (lambda: self.ours(spin, rest=True), "http", "mlp.http"),
+                      "gRPC echo bytes": (lambda: self.echo("mlp.grpc", 120, "--spin"), "echo", "mlp.grpc", "--reply", "120"),
+                      "REST echo bytes": (lambda: self.echo("mlp.http", 400, "--spin"), "echo", "mlp.http", "--reply", "400")}
+        seen = self.compare(contenders, 1, 1, "--spin")
+        for kind in ("gRPC", "REST"):
+            self.row(f"{kind} predict MLP, p50, one connection, spin", "us", seen[kind]["p50"], "bare epoll echo, spin", seen[f"{kind} echo bytes"]["p50"], "<= 25 us", 25)
+
+    def tail(self):
+        """Sixteen connections; the load is that of the rate at which the server's processor is busy all the time."""
+        for kind, make, form in (("gRPC", self.ours, "grpc"), ("REST", lambda: self.ours(rest=True), "http")):
+            contender = {"ours": (make, form, f"mlp.{form}")}
+            rate = 0.6 * self.compare(contender, 16, 1)["ours"]["rate"]
+            seen = self.compare(contender, 16, 1, "--rate", rate, seconds=2 * self.args.seconds)["ours"]
+            self.row(f"{kind} predict MLP, p99 at 60 % load", "us", seen["p99"], f"its p50 ({rate:.0f} requests a second)", seen["p50"], "<= 3 x p50", 3, True)
+
+    def image(self):
+        if not self.programs.peer:
+            return
+        contenders = {"ours": (lambda: self.ours(model="image"), "grpc", "image.grpc"), "bare gRPC echo": (lambda: self.peer("--echo"), "grpc", "image.grpc"),
+                      "library": (lambda: self.ours("--grpc_transport=library", model="image"), "grpc", "image.grpc")}
+        seen = self.compare(contenders, 1, 1)
+        for key, what in (("p50", "p50, one connection"), ("cpu", "server CPU per request")):
+            self.row(f"gRPC 600 KB image, {what}", "us", seen["ours"][key], "bare gRPC echo", seen["bare gRPC echo"][key], "<= 1.2 x the echo", 1.2, True)
+            self.row(f"gRPC 600 KB image, {what}, --grpc_transport=library", "us", seen["library"][key], "bare gRPC echo", seen["bare gRPC echo"][key])
+
+    def many(self):
+        """Time from the start of the process until all models are served (the port opens then), and memory."""
+        def start(*flags):
+            port = free_port()
+            begun = time.monotonic()
+            with Server([self.args.build / "bin/tenon", "serve", "--address=127.0.0.1", f"--rest_api_port={port}", *flags], port) as server:
+                return time.monotonic() - begun, server.resident_bytes()
+
+        times, sizes, alone = [], [], []
+        for _ in range(self.args.rounds):
+            took, size = start(f"--model_config_file={self.models / 'many.config'}")
+            times.append(took)
+            sizes.append(size)
+            alone.append(start("--model_name=m", f"--model_base_path={(self.models / 'mlp').resolve()}")[1])
+        self.row(f"{MANY} MLP models at start, all ready", "s", statistics.median(times), None, None, "<= 2 s", 2)
+        each = (statistics.median(sizes) - statistics.median(alone)) / (MANY - 1)
+        self.row("memory of an idle MLP model beyond its weights", "KB", (each - self.weights) / 1024, "its weights", self.weights / 1024, "<= 1024 KB", 1024)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "out/bench-serving.json")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of one run of the client")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="groups, with commas: cpu_grpc cpu_rest tail latency image many")
+    args = parser.parse_args()
+    args.build = args.build.resolve()
+    bench = Bench(args)
+    groups = args.only.split(",") if args.only else ["cpu_grpc", "cpu_rest", "tail", "latency", "image", "many"]
+    for group in groups:
+        getattr(bench, group)()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    old = json.loads(args.out.read_text()) if args.out.exists() else []
+    kept = [r for r in (old["rows"] if isinstance(old, dict) else old) if r["name"] not in {x["name"] for x in bench.rows}]
+    args.out.write_text(json.dumps(kept + bench.rows, indent=1) + "\n")
+    print(f"wrote {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
