@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "eager/node.h"
+#include "tensor/sole_owner.h"
 
 namespace tenon::keras {
 namespace {
@@ -145,7 +146,7 @@ Tensor Batches::Gather(const Tensor& rows, std::int64_t begin, std::int64_t end,
     return Tensor(Literal::from_strings(std::move(dims), std::move(strings)));
   }
   const std::size_t row = l.nbytes() / static_cast<std::size_t>(rows_);
-  if (!spare.buffer().unique() || spare.dtype() != l.dtype() || spare.dims() != dims)
+  if (!IsSoleOwner(spare.buffer()) || spare.dtype() != l.dtype() || spare.dims() != dims)
     spare = Literal::uninitialized(l.dtype(), std::move(dims));
   const std::size_t first = static_cast<std::size_t>(begin), count = static_cast<std::size_t>(end - begin);
   const std::span<const std::uint32_t> order = order_;

@@ -6,6 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#define TENON_NO_THREAD_SANITIZER __attribute__((no_sanitize_thread, noinline))
+#else
+#define TENON_NO_THREAD_SANITIZER
+#endif
+
 namespace tenon::runtime {
 
 void SetTeam(int threads) {
@@ -33,15 +40,41 @@ int AvailableCpus() {
 }
 
 namespace internal {
+namespace {
 
-void RunTeam(int threads, int parts, void (*call)(const void* f, int part), const void* f) {
+// The order that a team's start and end give, said to the thread sanitizer: it does not see into the OpenMP runtime.
+struct TeamOrder {
+#if defined(__SANITIZE_THREAD__)
+  void Before() { __tsan_release(&begins); }
+  void Begin() { __tsan_acquire(&begins); }
+  void End() { __tsan_release(&ends); }
+  void After() { __tsan_acquire(&ends); }
+  char begins = 0, ends = 0;
+#else
+  void Before() {}
+  void Begin() {}
+  void End() {}
+  void After() {}
+#endif
+};
+
+void RunShare(TeamOrder& order, int n, int id, int parts, void (*call)(const void* f, int part), const void* f) {
+  order.Begin();
+  const int per = parts / n, extra = parts % n;
+  const int begin = id * per + std::min(id, extra), end = begin + per + (id < extra ? 1 : 0);
+  for (int p = begin; p < end; ++p) call(f, p);
+  order.End();
+}
+
+}  // namespace
+
+// Not instrumented itself: the threads read its variables before the order is known.
+TENON_NO_THREAD_SANITIZER void RunTeam(int threads, int parts, void (*call)(const void* f, int part), const void* f) {
+  TeamOrder order;
+  order.Before();
 #pragma omp parallel num_threads(threads)
-  {
-    const int n = omp_get_num_threads(), id = omp_get_thread_num();
-    const int per = parts / n, extra = parts % n;
-    const int begin = id * per + std::min(id, extra), end = begin + per + (id < extra ? 1 : 0);
-    for (int p = begin; p < end; ++p) call(f, p);
-  }
+  RunShare(order, omp_get_num_threads(), omp_get_thread_num(), parts, call, f);
+  order.After();
 }
 
 }  // namespace internal

@@ -7,6 +7,7 @@
 #include "runtime/parallel.h"
 #include "runtime/plan_instance.h"
 #include "runtime/ports.h"
+#include "tensor/sole_owner.h"
 
 namespace tenon::runtime {
 namespace {
@@ -93,7 +94,7 @@ class PlanContext : public Context {
       const PlanPort& port = plan.outputs[j];
       if (const int from = plan.donated_from[j]; from >= 0) {
         Literal& given = inputs[static_cast<std::size_t>(from)];
-        if (!given.buffer().unique()) {
+        if (!IsSoleOwner(given.buffer())) {
           Literal copy = Literal::uninitialized(port.dtype, port.dims);
           std::memcpy(copy.mutable_raw().data(), given.raw().data(), given.nbytes());
           given = std::move(copy);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tensor/sole_owner.h"
+
 namespace tenon::runtime {
 
 const Literal& EmptyLiteral() {
@@ -27,7 +29,7 @@ Status CheckDonations(const std::vector<Donation>& donations, std::size_t num_in
 
 bool MayOverwrite(const Literal& literal, DType dtype, std::span<const std::int64_t> dims) {
   return literal.dtype() == dtype && dtype != DType::kString && std::ranges::equal(literal.dims(), dims) &&
-         literal.buffer().unique();
+         IsSoleOwner(literal.buffer());
 }
 
 }  // namespace tenon::runtime

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tenon/types.h"
+#include "tensor/sole_owner.h"
 
 namespace tenon {
 
@@ -20,8 +21,10 @@ Buffer Buffer::allocate(std::size_t bytes, bool zero) {
   Buffer b;
   const std::size_t align = bytes >= kHugeFrom ? kHugePage : 64;
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
-  auto* p = bytes > kMostBytes ? nullptr : static_cast<std::byte*>(std::aligned_alloc(align, rounded));
-  if (p == nullptr) fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
+  void* memory = nullptr;  // aligned_alloc takes multiples of the alignment only
+  if (bytes > kMostBytes || ::posix_memalign(&memory, align, rounded) != 0)
+    fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
+  auto* const p = static_cast<std::byte*>(memory);
   if (align == kHugePage) ::madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: may be refused
   if (zero) std::memset(p, 0, rounded);
   b.data_ = std::shared_ptr<std::byte>(p, [](std::byte* q) { std::free(q); });
@@ -123,7 +126,7 @@ void Literal::check_dtype(DType wanted) const {
 }
 
 std::span<std::byte> Literal::mutable_raw() & {
-  if (!buffer_.unique() && buffer_.size() > 0) {
+  if (!IsSoleOwner(buffer_) && buffer_.size() > 0) {
     Buffer copy = Buffer::allocate(buffer_.size(), false);
     std::memcpy(copy.mutable_data(), buffer_.data(), buffer_.size());
     buffer_ = std::move(copy);
@@ -138,7 +141,10 @@ const std::vector<std::string>& Literal::strings() const& {
 
 std::vector<std::string>& Literal::mutable_strings() & {
   check_dtype(DType::kString);
-  if (strings_.use_count() > 1) strings_ = std::make_shared<std::vector<std::string>>(*strings_);
+  if (strings_.use_count() > 1)
+    strings_ = std::make_shared<std::vector<std::string>>(*strings_);
+  else
+    AfterLastRelease(strings_);
   return *strings_;
 }
 

@@ -24,7 +24,7 @@ BatchPool::~BatchPool() {
 
 void BatchPool::Add(std::shared_ptr<BatchSource> source) {
   const std::lock_guard lock(mutex_);
-  sources_.push_back({std::move(source), 0});
+  sources_.push_back({.source = std::move(source)});
 }
 
 void BatchPool::Remove(const BatchSource* source) {
@@ -32,6 +32,8 @@ void BatchPool::Remove(const BatchSource* source) {
   const auto find = [&] {
     return std::ranges::find_if(sources_, [&](const Entry& e) { return e.source.get() == source; });
   };
+  if (const auto it = find(); it != sources_.end()) it->leaving = true;
+  work_.notify_all();
   idle_.wait(lock, [&] {
     const auto it = find();
     return it == sources_.end() || (it->running == 0 && it->source->Due() == Clock::time_point::max());
@@ -63,7 +65,8 @@ void BatchPool::Loop() {
       for (std::size_t i = 0; i < sources_.size() && chosen == sources_.size(); ++i) {
         const std::size_t at = (next_ + i) % sources_.size();
         const Clock::time_point due = sources_[at].source->Due();
-        if (due <= now || (stopping_ && due != Clock::time_point::max())) chosen = at;
+        const bool at_once = stopping_ || sources_[at].leaving;
+        if (due <= now || (at_once && due != Clock::time_point::max())) chosen = at;
         soonest = std::min(soonest, due);
       }
     }

@@ -43,8 +43,9 @@ class BatchPool {
 
  private:
   struct Entry {
-    std::shared_ptr<BatchSource> source;
+    std::shared_ptr<BatchSource> source = {};
     int running = 0;
+    bool leaving = false;  // all that it has is due
   };
   void Loop();
   const int limit_;

@@ -144,7 +144,9 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
     if (batches_.empty()) return Clock::time_point::max();
     const Batch& first = batches_.front();
     if (first.closed) return Clock::time_point::min();
-    return first.tasks[0].queued + std::chrono::microseconds(batching_.batch_timeout_micros);
+    constexpr std::int64_t kLongest =
+        std::int64_t{366} * 24 * 3600 * 1'000'000;  // what lies further overflows the clock
+    return first.tasks[0].queued + std::chrono::microseconds(std::min(batching_.batch_timeout_micros, kLongest));
   }
   std::function<void()> Take() override {
     auto batch = std::make_shared<Batch>(std::move(batches_.front()));
@@ -167,7 +169,7 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
     const std::int64_t room = batches_.empty() || batches_.back().closed ? 0 : limit_ - batches_.back().rows;
     const bool split = batching_.enable_large_batch_splitting && !batching_.adaptive && task.rows > room;
     const std::int64_t rest = split ? task.rows - std::max<std::int64_t>(room, 0) : task.rows;
-    const std::int64_t opened = split ? (rest + limit_ - 1) / limit_ : task.rows > room ? 1 : 0;
+    const std::int64_t opened = split ? rest / limit_ + (rest % limit_ != 0) : task.rows > room ? 1 : 0;
     const auto waiting = static_cast<std::int64_t>(batches_.size());
     if (opened > 0 && waiting + opened > batching_.max_enqueued_batches)
       return Status(Code::kUnavailable,

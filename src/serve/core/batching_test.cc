@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <latch>
+#include <limits>
 #include <thread>
 
 #include "serve/core/fake_servable.h"
@@ -242,6 +244,24 @@ TEST(MetricsTest, TextOfEachKind) {
   for (int i = 0; i < 5000; ++i) counter.At({std::to_string(i), "OK"}).Add();
   const std::string text = metrics.Text();
   EXPECT_NE(text.find("model_name=\"_other\",status=\"_other\"} 3001"), std::string::npos);
+}
+
+TEST_F(BatchingTest, TimeoutsAndSizesWithoutEndAndTheEndOfAServable) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  gated = false;
+  Make({.max_batch_size = kMost,
+        .batch_timeout_micros = kMost,
+        .enable_large_batch_splitting = true,
+        .max_execution_batch_size = kMost});
+  std::promise<Result<std::vector<Literal>>> answer;
+  std::vector<Literal> in = {Literal::from<float>({2, 1}, {1, 2})};
+  servable->RunAsync(servable->signatures()[0], std::move(in), {}, kNoDeadline,
+                     [&](Result<std::vector<Literal>> outputs) { answer.set_value(std::move(outputs)); });
+  auto future = answer.get_future();
+  EXPECT_EQ(future.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);  // it waits for more
+  servable.reset();                                                                        // runs what is queued
+  ASSERT_EQ(future.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_TRUE(future.get().ok());
 }
 
 }  // namespace

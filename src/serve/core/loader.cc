@@ -46,7 +46,9 @@ Status CreatorLoader::Load() {
 
 void CreatorLoader::Unload() {
   servable_.reset();
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these have a heap of their own
   ::malloc_trim(0);  // give the pages back to the system: the next version must not find them still taken
+#endif
 }
 
 LoaderFactory MakeLoaderFactory(ServableCreator creator) {

@@ -12,6 +12,7 @@
 #include <climits>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <thread>
 
 namespace tenon::serve {
@@ -106,7 +107,8 @@ class Transport : public GrpcTransport {
 
   /// Waits for one more call on the queue. A call that nobody waits for when the server shuts down would be cancelled.
   void Expect(grpc::ServerCompletionQueue* queue) {
-    if (!shut_down_.load(std::memory_order_acquire)) new Call(*this, queue);
+    const std::shared_lock lock(expect_mutex_);
+    if (!shut_down_) new Call(*this, queue);
   }
   bool Draining() {
     if (!draining_.load(std::memory_order_acquire)) return false;
@@ -120,7 +122,9 @@ class Transport : public GrpcTransport {
   std::mutex mutex_;
   std::set<Call*> streams_;  // calls that last: watches and reflection
   bool serving_ = false;
-  std::atomic<bool> draining_{false}, shut_down_{false};
+  std::atomic<bool> draining_{false};
+  std::shared_mutex expect_mutex_;  // the library takes no call for a queue that is shut down: it ends the process
+  bool shut_down_ = false;          // guarded by expect_mutex_
   std::atomic<std::chrono::steady_clock::rep> last_refused_{0};
 
  private:
@@ -382,7 +386,10 @@ void Transport::Drain(std::chrono::steady_clock::time_point until) {
 
 void Transport::Finish() {
   Drain(std::chrono::steady_clock::now());
-  shut_down_ = true;
+  {
+    const std::lock_guard lock(expect_mutex_);
+    shut_down_ = true;
+  }
   for (const auto& queue : queues_) queue->Shutdown();
   for (std::thread& thread : threads_) thread.join();
   if (threads_.empty()) {

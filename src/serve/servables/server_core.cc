@@ -107,7 +107,11 @@ Status ServerCore::Check() const {
 
 Status ServerCore::Start() {
   if (started_.exchange(true)) return Status(Code::kFailedPrecondition, "Server: start() was called before");
-  Status status = Open();
+  Status status;
+  {
+    const std::lock_guard lock(open_mutex_);
+    status = stopping_ ? Status(Code::kCancelled, "Server: stopped before it was started") : Open();
+  }
   if (!status.ok()) Stop();
   return status;
 }
@@ -324,9 +328,11 @@ void ServerCore::Stop() {
   ready_ = false;
   Notify();
   monitor_->Cancel();
+  const std::lock_guard open(open_mutex_);  // a start in progress ends first: it gives up at its next step
   const std::lock_guard lock(stop_mutex_);
   if (stopped_) return;
   stopped_ = true;
+  ready_ = false;
   {
     const std::lock_guard poll(poll_mutex_);  // so that the thread does not miss it
     poll_wake_.notify_all();

@@ -67,6 +67,7 @@ class ServerCore : public ModelAdmin {
   std::atomic<bool> ready_{false};
   std::atomic<bool> started_{false};
   std::atomic<bool> stopping_{false};
+  std::mutex open_mutex_;            // held by Start while it makes the members that Stop ends
   std::mutex stop_mutex_;            // one Stop at a time
   std::mutex reload_mutex_;          // one Reload at a time
   std::vector<ModelConfig> models_;  // what is served, guarded by reload_mutex_

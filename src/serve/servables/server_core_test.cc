@@ -46,6 +46,10 @@ struct ServerTest : ::testing::Test {
   }
   Result<std::unique_ptr<Servable>> Make(const ServableId& id, const std::string& path) {
     if (std::filesystem::exists(path + "/broken")) return Status(Code::kDataLoss, path + ": broken");
+    if (id.name == "loading") {  // and does not end before the gate opens
+      ++waiting;
+      gate.wait();
+    }
     if (id.name != "slow") return testing::Affine(0, static_cast<float>(id.version));
     Signature s;
     s.name = "serving_default";
@@ -255,6 +259,28 @@ TEST_F(ServerTest, SigtermDrains) {
   struct sigaction after{};
   ::sigaction(SIGTERM, nullptr, &after);
   EXPECT_EQ(after.sa_handler, before.sa_handler);
+}
+
+TEST_F(ServerTest, StopEndsAStartThatWaitsForItsModels) {
+  Deploy("loading", 1);
+  server = std::make_unique<ServerCore>(
+      Options({"loading"}), [this](const ServableId& id, const std::string& path) { return Make(id, path); });
+  Status started;
+  std::thread starter([&] { started = server->Start(); });
+  ASSERT_TRUE(Eventually([&] { return waiting == 1; }));
+  std::atomic<bool> asked{false};
+  std::thread stopper([&] {
+    asked = true;
+    server->Stop();
+  });
+  ASSERT_TRUE(Eventually([&] { return asked.load(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  gate.count_down();
+  starter.join();
+  stopper.join();
+  EXPECT_TRUE(started.ok() || started.code() == Code::kCancelled) << started.message();
+  EXPECT_FALSE(server->ready());
+  EXPECT_EQ(server->rest_port(), 0);
 }
 
 TEST_F(ServerTest, StopWakesWait) {

@@ -190,6 +190,12 @@ Result<Ex> ResizeAxis(NodeContext& n, Ex x, const AxisPlan& p, const Options& o,
   return Select(Along(n, beyond, p.axis, rank, DType::kBool), n.Scalar(o.outside, x.dtype()), y);
 }
 
+// A computed size, rounded down.
+Result<std::int64_t> WholeSize(NodeContext& n, double size) {
+  if (!(size >= 0 && size < 9e15)) return n.Fail(fmt::format("a size of {:g}", size));
+  return static_cast<std::int64_t>(size);
+}
+
 // The sizes when the aspect ratio is kept: one scale for all axes, sizes rounded half up.
 Status KeepAspect(NodeContext& n, const std::string& policy, std::vector<AxisPlan>* plans) {
   const bool known = std::none_of(plans->begin(), plans->end(),
@@ -216,7 +222,7 @@ Status KeepAspect(NodeContext& n, const std::string& policy, std::vector<AxisPla
   for (AxisPlan& p : *plans) {
     p.static_scale = scale;
     p.scale = n.Scalar(*scale, kReal);
-    p.out = static_cast<std::int64_t>(std::floor(*scale * static_cast<double>(p.in.value()) + 0.5));
+    TENON_ASSIGN_OR_RETURN(p.out, WholeSize(n, *scale * static_cast<double>(p.in.value()) + 0.5));
     p.out_size = Number(n, {}, 0, p.out);
   }
   return {};
@@ -301,7 +307,7 @@ Status Resize(NodeContext& n) {
       const double extent = known_roi ? known_roi->at(last) - known_roi->at(index) : 1.0;
       p.static_scale = s;
       if (!p.in.is_symbolic()) {
-        p.out = static_cast<std::int64_t>(std::floor(static_cast<double>(p.in.value()) * extent * s));
+        TENON_ASSIGN_OR_RETURN(p.out, WholeSize(n, static_cast<double>(p.in.value()) * extent * s));
       } else if (s == std::floor(s) && s < 1e9 && extent == 1) {
         p.out = p.in * static_cast<std::int64_t>(s);
       } else if (const double inverse = 1 / s; inverse == std::floor(inverse) && inverse < 1e9 && extent == 1) {
