@@ -1,5 +1,6 @@
 // load and save: every format, both ways.
 #pragma once
+#include <cstdint>
 #include <string>
 
 #include "tenon/module.h"
@@ -15,6 +16,9 @@ TENON_API std::optional<Format> format_from_name(std::string_view name);
 struct SaveOptions {
   Format format = Format::kAuto;
   int onnx_opset = 21;  // 13..28
+  /// ONNX: weights of this many bytes and more go to a side file in the model's folder, NAME.data. Negative: only where
+  /// the file would pass 2 GiB, the limit of its encoding.
+  std::int64_t onnx_external_threshold = -1;
 };
 struct LoadOptions {
   Format format = Format::kAuto;

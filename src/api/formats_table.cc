@@ -40,7 +40,7 @@ Result<ir::Module> LoadOnnx(const std::string& path, const LoadOptions& options)
 }
 Status SaveOnnx(const ir::Module& module, const std::string& path, const SaveOptions& options) {
   TENON_ASSIGN_OR_RETURN(const onnx::Model model, onnx::Export(module, {.opset = options.onnx_opset}));
-  return onnx::WriteFile(model, path);
+  return onnx::WriteFile(model, path, {.external_threshold = options.onnx_external_threshold});
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ enum ExitCode { kDone = 0, kDiffers = 1, kUsage = 2, kFailed = 3 };
 struct ConvertOptions {
   std::string from, to, format;
   int onnx_opset = 21;
+  std::int64_t external_threshold = -1;
   bool verify = true, json = false;
   int samples = 2;
 };

@@ -16,6 +16,7 @@ int Fail(const char* command, const Status& status) {
 int Convert(const ConvertOptions& o) {
   SaveOptions save_options;
   save_options.onnx_opset = o.onnx_opset;
+  save_options.onnx_external_threshold = o.external_threshold;
   if (!o.format.empty()) {
     const std::optional<Format> format = format_from_name(o.format);
     if (!format) {

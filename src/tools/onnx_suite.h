@@ -35,8 +35,9 @@ struct CaseResult {
 /// output of every data set agrees; it is unsupported when the importer or the backend says kUnimplemented. Any thread.
 CaseResult RunSuiteCase(const SuiteCase& test, const std::string& backend);
 
-/// Reads and translates the case, writes it at that opset, reads and translates what was written. It passes when both
-/// give the same bits for every data set on the reference backend; it is unsupported when it cannot be read or written.
+/// Reads and translates the case, writes it at that opset (or at the model's own, when that is newer), reads and
+/// translates what was written. It passes when both give the same bits for every data set on the reference backend; it
+/// is unsupported when it cannot be read or written.
 CaseResult RoundTripSuiteCase(const SuiteCase& test, std::int64_t opset);
 
 }  // namespace tenon::tools

@@ -60,6 +60,10 @@ int main(int argc, char** argv) {
   c->add_option("--opset", convert.onnx_opset, "ONNX operator set, 13 to 28")
       ->check(CLI::Range(13, 28))
       ->capture_default_str();
+  c->add_option("--external-data", convert.external_threshold,
+                "ONNX: weights of this many bytes and more go to a side file, NAME.data; without it only those of a "
+                "model above 2 GiB")
+      ->check(CLI::NonNegativeNumber);
   c->add_option("--samples", convert.samples, "random inputs of the verification")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

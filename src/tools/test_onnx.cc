@@ -75,7 +75,8 @@ int TestOnnx(const TestOnnxOptions& o) {
   for (const auto& [op, score] : by_op)
     std::cout << op << std::string(op.size() < 32 ? 32 - op.size() : 1, ' ') << "  " << score.pass << "  " << score.fail
               << "  " << score.unsupported << '\n';
-  std::cout << total.pass << " of " << total.all() << " cases pass on " << o.backend << " (" << total.fail << " fail, "
+  std::cout << total.pass << " of " << total.all() << " cases "
+            << (o.roundtrip > 0 ? "come back bit for bit" : "pass on " + o.backend) << " (" << total.fail << " fail, "
             << total.unsupported << " unsupported), " << seconds << " s\n";
   if (!o.json.empty()) {
     auto file = base::AtomicFile::Create(o.json);

@@ -74,3 +74,29 @@ def test_external_data_and_metadata(tenon, tmp_path, fixtures):
     tenon("convert", source, tmp_path / "out.onnx")
     onnx.checker.check_model(str(tmp_path / "out.onnx"), full_check=True)
     assert onnx.load(tmp_path / "out.onnx").producer_name == "tenon"
+
+
+def test_external_data_is_written_above_a_threshold(tenon, tmp_path, fixtures):
+    """Weights of 256 bytes and more stand in a side file that ONNX Runtime finds; the smaller ones stay in the model."""
+    source = fixtures / "bert" / "model.onnx"
+    out = tmp_path / "out.onnx"
+    tenon("convert", source, out, "--external-data", 256, "--no-verify")
+    side = tmp_path / "out.onnx.data"
+    assert side.stat().st_size > 4096
+    onnx.checker.check_model(str(out), full_check=True)
+    tensors = onnx.load(out, load_external_data=False).graph.initializer
+    outside = [t for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL]
+    assert outside and len(outside) < len(tensors)
+    for t in outside:
+        where = {e.key: e.value for e in t.external_data}
+        assert where["location"] == side.name and int(where["offset"]) % 4096 == 0 and int(where["length"]) >= 256
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(out), options, providers=["CPUExecutionProvider"])
+    arrays = np.load(fixtures / "bert" / "io.npz")
+    got = session.run(None, {i.name: arrays[f"in.{i.name}"] for i in session.get_inputs()})
+    for value, o in zip(got, session.get_outputs()):
+        np.testing.assert_allclose(value, arrays[f"out.{o.name}"], rtol=1e-4, atol=1e-5)
+    # Written again over itself, with all weights inside: the side file goes with the model that read it.
+    tenon("convert", out, tmp_path / "again.onnx", "--no-verify")
+    assert not (tmp_path / "again.onnx.data").exists()

@@ -11,10 +11,12 @@
 
 namespace tenon::onnx {
 
+inline constexpr std::int64_t kOldestOpset = 13, kNewestOpset = 28;  // that can be written
+
 struct ExportOptions {
   /// The signature to write; empty: Module::Signature's choice.
   std::string function = {};
-  /// Target operator set, 13 to 28. The IR version follows from it.
+  /// Target operator set, kOldestOpset to kNewestOpset. The IR version follows from it.
   std::int64_t opset = 21;
 };
 

@@ -76,7 +76,9 @@ std::int64_t NodeContext::Int(std::string_view name, std::int64_t otherwise) con
 }
 double NodeContext::Float(std::string_view name, double otherwise) const {
   const Attribute* found = Find(name);
-  return found == nullptr || found->floats.empty() ? otherwise : static_cast<double>(found->floats[0]);
+  // A default is an f32 as well: written out it must not change.
+  return static_cast<double>(found == nullptr || found->floats.empty() ? static_cast<float>(otherwise)
+                                                                       : found->floats[0]);
 }
 std::string NodeContext::String(std::string_view name, std::string_view otherwise) const {
   const Attribute* found = Find(name);

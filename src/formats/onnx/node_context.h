@@ -67,7 +67,7 @@ class NodeContext {
 
   bool HasAttr(std::string_view name) const { return Find(name) != nullptr; }
   std::int64_t Int(std::string_view name, std::int64_t otherwise) const;
-  double Float(std::string_view name, double otherwise) const;
+  double Float(std::string_view name, double otherwise) const;  // always an f32's value
   std::string String(std::string_view name, std::string_view otherwise) const;
   Ints IntList(std::string_view name) const;  // empty when left out
   std::vector<double> FloatList(std::string_view name) const;

@@ -1,4 +1,4 @@
-// Texts, sequences, optionals, tables, seeded draws and images.
+// Texts, sequences, optionals, tables, draws and images.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -106,7 +106,7 @@ Status OneInput(OpWriter& w) {
   return {};
 }
 
-// ---- seeded draws ----
+// ---- draws ----
 
 Status Seeded(OpWriter& w) {
   const Shape& dims = w.attrs().Dims("dims");
@@ -119,6 +119,21 @@ Status Seeded(OpWriter& w) {
   w.Finish(std::string(w.row.theirs), {},
            {IntAttribute("dtype", FromDType(dtype)), FloatAttribute("seed", static_cast<double>(seed)),
             IntsAttribute("shape", dims.values())});
+  return {};
+}
+
+// Draws without a seed: operators that keep a state of their own.
+Status Draw(OpWriter& w) {
+  if (!w.x.IsRandomState(w.env, w.value(0))) return w.Unsupported("a draw whose key is computed");
+  const Shape& dims = w.attrs().Dims("dims");
+  const Attribute dtype = IntAttribute("dtype", FromDType(w.attrs().Dtype("dtype")));
+  const std::string theirs(w.row.theirs);
+  if (dims.is_static()) {
+    w.Finish(theirs, {}, {dtype, IntsAttribute("shape", dims.values())});
+    return {};
+  }
+  TENON_ASSIGN_OR_RETURN(const std::string shape, w.x.DimVector(dims));
+  w.Finish(theirs + "Like", {w.Emit("ConstantOfShape", {shape})}, {dtype});
   return {};
 }
 
@@ -238,6 +253,8 @@ const ExportRow kRows[] = {
     {"optional_value", 15, OneInput, "OptionalGetElement"},
     {"seeded_uniform", 13, Seeded, "RandomUniform"},
     {"seeded_normal", 13, Seeded, "RandomNormal"},
+    {"random_uniform", 13, Draw, "RandomUniform"},
+    {"random_normal", 13, Draw, "RandomNormal"},
     {"lookup_values", 13, LookupValues},
     {"count_ngrams", 13, CountNgrams},
     {"tree_ensemble", 13, TreeEnsemble},

@@ -82,10 +82,10 @@ class DimEmitter {
     return Status(Code::kInternal, fmt::format("onnx: the dim's function \"{}\" is not known", function));
   }
   Result<std::string> Symbol(const std::string& name) {
-    const auto found = x_.symbols_.find(name);
-    if (found == x_.symbols_.end())
+    const auto* found = x_.FindSymbol(name);
+    if (found == nullptr)
       return Status(Code::kUnimplemented, fmt::format("no value has \"{}\" as one of its dims", name));
-    const auto& [value, index, element] = found->second;
+    const auto& [value, index, element] = *found;
     const std::string from = element ? value : x_.Emit("Shape", {value});
     return x_.Emit("Gather", {from, Number(index)}, {IntAttribute("axis", 0)});
   }
@@ -99,10 +99,10 @@ Result<std::string> Exporter::DimScalar(const Dim& dim) {
   if (const std::optional<std::int64_t> value = dim.try_value())
     return Constant(ir::FromInts(DType::kI64, {1}, {*value}));
   const std::string text = dim.to_string();
-  for (const Level& level : stack_)
-    if (const auto found = level.dims.find(text); found != level.dims.end()) return found->second;
+  std::map<std::string, std::string>& known = symbols_.back().dims;
+  if (const auto found = known.find(text); found != known.end()) return found->second;
   TENON_ASSIGN_OR_RETURN(const std::string name, DimEmitter(*this, text).Run());
-  stack_.back().dims[text] = name;
+  known[text] = name;
   return name;
 }
 

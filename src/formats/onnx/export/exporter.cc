@@ -13,13 +13,6 @@
 namespace tenon::onnx {
 namespace {
 
-Attribute Named(std::string name, AttributeType type) {
-  Attribute attribute;
-  attribute.name = std::move(name);
-  attribute.type = type;
-  return attribute;
-}
-
 const ExportRow* FindExportRow(std::string_view op) {
   static const std::map<std::string_view, const ExportRow*> kRows = [] {
     std::map<std::string_view, const ExportRow*> rows;
@@ -42,32 +35,6 @@ std::int64_t IrVersion(std::int64_t opset) {
 }
 
 }  // namespace
-
-Attribute FloatAttribute(std::string name, double value) {
-  Attribute attribute = Named(std::move(name), AttributeType::kFloat);
-  attribute.floats = {static_cast<float>(value)};
-  return attribute;
-}
-Attribute IntAttribute(std::string name, std::int64_t value) {
-  Attribute attribute = Named(std::move(name), AttributeType::kInt);
-  attribute.ints = {value};
-  return attribute;
-}
-Attribute IntsAttribute(std::string name, Ints value) {
-  Attribute attribute = Named(std::move(name), AttributeType::kInts);
-  attribute.ints = std::move(value);
-  return attribute;
-}
-Attribute StringAttribute(std::string name, std::string value) {
-  Attribute attribute = Named(std::move(name), AttributeType::kString);
-  attribute.strings = {std::move(value)};
-  return attribute;
-}
-Attribute GraphAttribute(std::string name, Graph value) {
-  Attribute attribute = Named(std::move(name), AttributeType::kGraph);
-  attribute.graphs.push_back(std::move(value));
-  return attribute;
-}
 
 std::string Exporter::Fresh(std::string wish) {
   if (wish.empty()) wish = "value";
@@ -144,17 +111,27 @@ Graph Exporter::Pop() {
 }
 
 void Exporter::NoteSymbols(const ir::Type& type, const std::string& name) {
-  if (!type.is_tensor() || !type.has_rank() || stack_.size() != 1) return;
+  if (!type.is_tensor() || !type.has_rank()) return;
   for (int i = 0; i < type.rank(); ++i)
     if (const std::string_view symbol = type.shape()[i].symbol_name(); !symbol.empty())
-      symbols_.insert({std::string(symbol), {name, i}});
+      symbols_.back().sources.insert({std::string(symbol), {name, i}});
 }
 
 void Exporter::NoteElements(const std::vector<Dim>& elements, const std::string& name) {
-  if (stack_.size() != 1) return;
   for (std::size_t i = 0; i < elements.size(); ++i)
     if (const std::string_view symbol = elements[i].symbol_name(); !symbol.empty())
-      symbols_.insert({std::string(symbol), {name, static_cast<int>(i), true}});
+      symbols_.back().sources.insert({std::string(symbol), {name, static_cast<int>(i), true}});
+}
+
+const Exporter::SymbolSource* Exporter::FindSymbol(const std::string& name) const {
+  for (auto level = symbols_.rbegin(); level != symbols_.rend(); ++level)
+    if (const auto found = level->sources.find(name); found != level->sources.end()) return &found->second;
+  return nullptr;
+}
+
+bool Exporter::IsRandomState(Env& env, ir::Value v) {
+  while (env.graph->node(v).op->name == "add") v = env.graph->node(v).inputs[0];
+  return !random_state_.empty() && Name(env, v) == random_state_;
 }
 
 Status Exporter::WriteLowered(Env& env, std::int32_t id) {
@@ -282,18 +259,27 @@ void Exporter::WriteNodes(Env& env) {
 Names Exporter::InlineGraph(const ir::Graph& graph, const Names& inputs) {
   Env env;
   env.graph = &graph;
-  for (std::size_t i = 0; i < inputs.size() && i < graph.inputs().size(); ++i) env.names[graph.inputs()[i]] = inputs[i];
+  symbols_.emplace_back();
+  for (std::size_t i = 0; i < inputs.size() && i < graph.inputs().size(); ++i) {
+    env.names[graph.inputs()[i]] = inputs[i];
+    NoteSymbols(graph.type(graph.inputs()[i]), inputs[i]);
+  }
   WriteNodes(env);
   Names outputs;
   for (const ir::Value v : graph.outputs()) outputs.push_back(Name(env, v));
+  symbols_.pop_back();
   return outputs;
 }
 
 Result<Model> Exporter::Run() {
-  if (opset() < 13 || opset() > 28)
-    return Status(Code::kInvalidArgument, fmt::format("onnx: opset {}, expected 13 to 28", opset()));
+  if (opset() < kOldestOpset || opset() > kNewestOpset)
+    return Status(Code::kInvalidArgument,
+                  fmt::format("onnx: opset {}, expected {} to {}", opset(), kOldestOpset, kNewestOpset));
   TENON_ASSIGN_OR_RETURN(const ir::Function* function, module_.Signature(options_.function));
-  if (!function->writes.empty())
+  // Draws without a seed are operators with a state of their own in ONNX.
+  const bool draws = function->writes == std::vector<std::string>{"random/state"};
+  if (draws) random_state_ = function->writes[0];
+  if (!function->writes.empty() && !draws)
     return Status(Code::kUnimplemented, fmt::format("onnx: the function \"{}\" changes {} variables; ONNX has no state",
                                                     function->name, function->writes.size()));
   Push();
@@ -318,6 +304,7 @@ Result<Model> Exporter::Run() {
       return Status(Code::kInternal, fmt::format("onnx: no variable \"{}\" in the module", function->reads[i]));
     Tensor tensor;
     tensor.name = Fresh(cell->path());
+    if (function->reads[i] == random_state_) random_state_ = tensor.name;
     tensor.value = cell->Read();
     stack_.back().initializers.insert({tensor.name, *tensor.value});
     env.names[function->read_input(i)] = tensor.name;
@@ -357,42 +344,5 @@ Result<Model> Exporter::Run() {
 }
 
 Result<Model> Export(const ir::Module& module, const ExportOptions& options) { return Exporter(module, options).Run(); }
-
-Names OpWriter::ins() {
-  Names names;
-  for (int i = 0; i < num_inputs(); ++i) names.push_back(in(i));
-  return names;
-}
-
-std::string OpWriter::out(int i) {
-  const ir::Value here{id, i};
-  if (const auto found = env.names.find(here); found != env.names.end()) return found->second;
-  const std::string& wish = node().outputs[static_cast<std::size_t>(i)].record.name;
-  return env.names[here] = x.Fresh(wish.empty() ? std::string(node().op->name) : wish);
-}
-
-std::optional<Literal> OpWriter::constant(int i) const {
-  if (!has(i)) return std::nullopt;
-  const ir::Node& maker = env.graph->node(value(i));
-  if (maker.op->name != "constant") return std::nullopt;
-  return maker.attrs.Lit("value");
-}
-
-std::string OpWriter::Ints1(const Ints& values) const {
-  return x.Constant(ir::FromInts(DType::kI64, {static_cast<std::int64_t>(values.size())}, values));
-}
-
-std::string OpWriter::Scalar(double number, DType to) const { return x.Constant(ir::ScalarLiteral(number, to)); }
-
-Ints OpWriter::Axes(std::string_view attr, int rank) const {
-  Ints axes = attrs().Ints(attr);
-  for (std::int64_t& axis : axes)
-    if (axis < 0) axis += rank;
-  return axes;
-}
-
-Status OpWriter::Unsupported(std::string_view what) const {
-  return Status(Code::kUnimplemented, fmt::format("{} has no form in ONNX opset {}", what, opset()));
-}
 
 }  // namespace tenon::onnx

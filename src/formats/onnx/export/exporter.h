@@ -77,6 +77,8 @@ class Exporter {
   std::string ChannelsFirst(Env& env, ir::Value v);
   /// `name` holds v with channels first; `as_declared` becomes v itself.
   void SetChannelsFirst(Env& env, ir::Value v, std::string name, const std::string& as_declared);
+  /// The value is the state of draws without a seed, or a stream of it.
+  bool IsRandomState(Env& env, ir::Value v);
   /// Starts a new inner graph and ends it.
   void Push() { stack_.emplace_back(); }
   Graph Pop();
@@ -95,7 +97,6 @@ class Exporter {
     Graph graph;
     std::map<std::string, Literal> initializers = {};
     std::map<std::string, std::string> shared = {};  // bytes of small constants -> name
-    std::map<std::string, std::string> dims = {};    // text of a dim -> name
   };
   Status WriteNode(Env& env, std::int32_t id);
   Status WritePlain(Env& env, std::int32_t id);
@@ -117,7 +118,15 @@ class Exporter {
     int index;             // an axis of the value, or
     bool element = false;  // an element of it, an i64 vector
   };
-  std::map<std::string, SymbolSource> symbols_;
+  // What is known of the symbols of one graph of ours. A graph inside of another sees the outer one's too; one that is
+  // written in several places tells its own in each of them.
+  struct Symbols {
+    std::map<std::string, SymbolSource> sources = {};
+    std::map<std::string, std::string> dims = {};  // text of a dim -> name
+  };
+  const SymbolSource* FindSymbol(const std::string& name) const;
+  std::vector<Symbols> symbols_ = std::vector<Symbols>(1);
+  std::string random_state_;  // the name of the variable that moves draws without a seed on; empty: none
   std::vector<Status> errors_;
   bool uses_ml_ = false;  // operators of the domain ai.onnx.ml
   friend class DimEmitter;

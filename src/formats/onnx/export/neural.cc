@@ -193,6 +193,22 @@ Status BatchNorm(OpWriter& w) {
   return {};
 }
 
+// The statistics of this batch are what a momentum of 0 leaves of the running ones.
+Status BatchNormTraining(OpWriter& w) {
+  if (!w.ranked(0) || w.opset() < 14) return w.Lower();
+  const int rank = w.shape(0).rank();
+  const std::int64_t axis = w.attrs().Int("axis");
+  const Dim channels = rank < 2 ? Dim::any() : w.shape(0)[1];
+  if (rank < 2 || (axis < 0 ? axis + rank : axis) != 1 || channels.is_symbolic()) return w.Lower();
+  const std::string zeros = w.x.Constant(
+      ir::FromDoubles(w.dtype(0), {channels.value()}, std::vector<double>(static_cast<std::size_t>(channels.value()))));
+  w.x.EmitAll("BatchNormalization", {w.in(0), Channel(w, 1, 1, channels), Channel(w, 2, 0, channels), zeros, zeros},
+              {FloatAttribute("epsilon", w.attrs().Float("epsilon")), FloatAttribute("momentum", 0),
+               IntAttribute("training_mode", 1)},
+              {w.out(0), w.out(1), w.out(2)});
+  return {};
+}
+
 Status LayerNorm(OpWriter& w) {
   if (w.opset() < 17 || !w.has(1) || !w.ranked(0)) return w.Lower();
   std::vector<Attribute> attributes = {IntAttribute("axis", w.attrs().Int("axis")),
@@ -216,6 +232,7 @@ const ExportRow kRows[] = {
     {"avg_pool", 13, Pool, "AveragePool"},
     {"global_average_pool", 13, GlobalAveragePool},
     {"batch_norm", 13, BatchNorm},
+    {"batch_norm_training", 13, BatchNormTraining},
     {"layer_norm", 13, LayerNorm},
     {"softmax", 13, Softmax, "Softmax"},
     {"log_softmax", 13, Softmax, "LogSoftmax"},

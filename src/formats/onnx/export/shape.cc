@@ -11,9 +11,12 @@ namespace {
 
 // One dim may be left to -1, and a dim of the same place to 0; others are computed.
 Status Reshape(OpWriter& w) {
-  if (w.has(1)) {
+  if (w.has(1)) {  // a 0 is a dim of 0
+    std::vector<Attribute> attributes;
+    if (w.opset() >= 14) attributes.push_back(IntAttribute("allowzero", 1));
     w.Finish("Reshape",
-             {w.in(0), w.dtype(1) == DType::kI64 ? w.in(1) : w.Emit("Cast", {w.in(1)}, {IntAttribute("to", kInt64)})});
+             {w.in(0), w.dtype(1) == DType::kI64 ? w.in(1) : w.Emit("Cast", {w.in(1)}, {IntAttribute("to", kInt64)})},
+             std::move(attributes));
     return {};
   }
   const Shape& to = w.attrs().Dims("dims");

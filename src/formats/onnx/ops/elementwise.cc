@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/recognise.h"
 
 namespace tenon::onnx {
 namespace {
@@ -20,7 +21,8 @@ Result<Value> LegacySecond(NodeContext& n) {
 
 Status Binary(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Value y, LegacySecond(n));
-  n.Out(0, n.Add(n.row.ours, {n.in(0), y}));
+  const Value whole = Recognised(n, n.row.ours, n.in(0), y);
+  n.Out(0, whole.valid() ? whole : n.Add(n.row.ours, {n.in(0), y}));
   return {};
 }
 
@@ -118,7 +120,8 @@ Status IsInf(NodeContext& n) {
 }
 
 Status Rename(NodeContext& n) {
-  n.Out(0, n.Add(n.row.ours, {n.in(0)}));
+  const Value whole = Recognised(n, n.row.ours, n.in(0));
+  n.Out(0, whole.valid() ? whole : n.Add(n.row.ours, {n.in(0)}));
   return {};
 }
 
@@ -150,6 +153,8 @@ const OpRow kRows[] = {
        return Status();
      }},
     {"Not", 1, 1, 1, "", Rename, "logical_not"},
+    {"Reciprocal", 1, 1, 1, "", Rename, "reciprocal"},
+    {"Log", 1, 1, 1, "", Rename, "log"},
 };
 
 }  // namespace
