@@ -97,6 +97,6 @@ def test_external_data_is_written_above_a_threshold(tenon, tmp_path, fixtures):
     got = session.run(None, {i.name: arrays[f"in.{i.name}"] for i in session.get_inputs()})
     for value, o in zip(got, session.get_outputs()):
         np.testing.assert_allclose(value, arrays[f"out.{o.name}"], rtol=1e-4, atol=1e-5)
-    # Written again over itself, with all weights inside: the side file goes with the model that read it.
+    # Without a threshold the weights stand in the model again.
     tenon("convert", out, tmp_path / "again.onnx", "--no-verify")
     assert not (tmp_path / "again.onnx.data").exists()

@@ -5,35 +5,12 @@
 namespace tenon::onnx {
 
 std::span<const std::span<const OpRow>> RowFamilies() {
-  static const std::array kAll = {kElementwiseRows,
-                                  kActivationRows,
-                                  kTypeRows,
-                                  kShapeRows,
-                                  kSliceRows,
-                                  kIndexRows,
-                                  kReduceRows,
-                                  kDotRows,
-                                  kConvRows,
-                                  kPoolRows,
-                                  kNormRows,
-                                  kControlRows,
-                                  kSequenceRows,
-                                  kQuantizeRows,
-                                  kResizeRows,
-                                  kRecurrentRows,
-                                  kAttentionRows,
-                                  kLossRows,
-                                  kMathRows,
-                                  kContribRows,
-                                  kVisionRows,
-                                  kStateRows,
-                                  kContribAttentionRows,
-                                  kTextRows,
-                                  kRandomRows,
-                                  kMlRows,
-                                  kMlTreeRows,
-                                  kMlSvmRows,
-                                  kTrainingRows};
+  static const std::array kAll = {
+      kElementwiseRows, kActivationRows, kTypeRows,     kShapeRows,  kSliceRows,     kIndexRows,
+      kReduceRows,      kDotRows,        kConvRows,     kPoolRows,   kNormRows,      kBranchRows,
+      kControlRows,     kSequenceRows,   kQuantizeRows, kResizeRows, kRecurrentRows, kAttentionRows,
+      kLossRows,        kMathRows,       kContribRows,  kVisionRows, kStateRows,     kContribAttentionRows,
+      kTextRows,        kRandomRows,     kMlRows,       kMlTreeRows, kMlSvmRows,     kTrainingRows};
   return kAll;
 }
 

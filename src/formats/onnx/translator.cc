@@ -146,11 +146,32 @@ void Translator::Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* 
       if (std::optional<Literal> value = literal(v)) v = b.Constant(*std::move(value));
 }
 
+Value Translator::WithDeclaredRank(Value v, std::string_view name, Scope* scope) const {
+  if (!v.valid() || scope->declared == nullptr) return v;
+  const ir::Type& type = scope->frame->graph.type(v);
+  if (!type.is_tensor() || type.has_rank()) return v;
+  const auto info = std::find_if(scope->declared->begin(), scope->declared->end(),
+                                 [&](const ValueInfo& declared) { return declared.name == name; });
+  if (info == scope->declared->end() || info->type.kind != TypeKind::kTensor || !info->type.shape) return v;
+  const auto rank = static_cast<std::int64_t>(info->type.shape->size());
+  ir::Builder b(&scope->frame->graph);
+  const Value dims = b.Reshape(b.Add("shape_of", {v}), Shape({rank}));
+  std::vector<std::string> symbols;
+  std::vector<Dim> shape;
+  for (std::int64_t i = 0; i < rank; ++i) {
+    shape.push_back(Dim::any());
+    symbols.emplace_back(shape.back().symbol_name());
+  }
+  b.Add("as_dims", {dims}, {{"symbols", std::move(symbols)}});
+  const Value ranked = b.Reshape(v, Shape(std::move(shape)));
+  return b.ok() ? ranked : v;
+}
+
 void Translator::SetOutputs(const Node& node, const std::vector<Value>& values, Scope* scope) {
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const std::string& name = node.outputs[i];
     if (name.empty()) continue;
-    const Value v = i < values.size() ? values[i] : kFailed;
+    const Value v = WithDeclaredRank(i < values.size() ? values[i] : kFailed, name, scope);
     scope->values[name] = v;
     if (!v.valid()) continue;
     ir::Record& record = scope->frame->graph.output(v).record;
@@ -255,97 +276,6 @@ void Translator::TranslateNodes(const std::vector<Node>& nodes, Scope* scope) {
       errors_.push_back(Status(status.code(), fmt::format("{}: {}", NodeName(nodes[i]), status.message())));
     SetOutputs(nodes[i], {}, scope);
   }
-}
-
-Result<Body> Translator::TranslateBody(const Graph& graph, const Scope& scope, std::vector<ir::Output> inputs) {
-  Body body;
-  body.frame = std::make_unique<Frame>();
-  body.frame->outer = scope.frame;
-  Scope inner;
-  inner.frame = body.frame.get();
-  inner.outer = &scope;
-  inner.imports = scope.imports;
-  inner.attributes = scope.attributes;
-  inner.prefix = scope.prefix;
-  if (graph.inputs.size() != inputs.size())
-    return Status(Code::kInvalidArgument, fmt::format("the graph \"{}\" has {} inputs, expected {}", graph.name,
-                                                      graph.inputs.size(), inputs.size()));
-  ir::Builder b(&body.frame->graph);
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const Value v = b.Input(graph.inputs[i].name, inputs[i].type);
-    body.frame->graph.output(v).symbolic = inputs[i].symbolic;
-    inner.values[graph.inputs[i].name] = v;
-  }
-  TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
-  TranslateNodes(graph.nodes, &inner);
-  for (const ValueInfo& output : graph.outputs) {
-    const Lookup found = Find(inner, output.name);
-    if (!found.value.valid()) return Status(Code::kCancelled, "a node of the graph failed");
-    body.outputs.push_back(found.value);
-  }
-  return body;
-}
-
-Result<std::vector<Value>> Translator::Inline(const Graph& graph, const Scope& scope) {
-  Scope inner;
-  inner.frame = scope.frame;
-  inner.outer = &scope;
-  inner.imports = scope.imports;
-  inner.attributes = scope.attributes;
-  inner.prefix = scope.prefix;
-  TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
-  TranslateNodes(graph.nodes, &inner);
-  std::vector<Value> outputs;
-  for (const ValueInfo& output : graph.outputs) {
-    const Lookup found = Find(inner, output.name);
-    if (!found.value.valid()) return Status(Code::kCancelled, "a node of the graph failed");
-    outputs.push_back(found.value);
-  }
-  return outputs;
-}
-
-std::vector<Value> Translator::UniteCaptures(const std::vector<Body*>& bodies) {
-  std::vector<Value> all;
-  for (const Body* body : bodies)
-    for (const Value v : body->frame->captured)
-      if (std::find(all.begin(), all.end(), v) == all.end()) all.push_back(v);
-  for (Body* body : bodies) {
-    Frame& frame = *body->frame;
-    const std::size_t own = frame.graph.inputs().size() - frame.captured.size();
-    ir::Graph united;
-    std::unordered_map<Value, Value, ir::ValueHash> moved;
-    const auto copy = [&](std::int32_t id) {
-      ir::Node node = frame.graph.node(id);
-      for (Value& v : node.inputs)
-        if (v.valid()) v = moved.at(v);
-      const auto count = static_cast<std::int32_t>(node.outputs.size());
-      const std::int32_t to = united.Append(std::move(node));
-      for (std::int32_t k = 0; k < count; ++k) moved[{id, k}] = {to, k};
-    };
-    for (std::size_t i = 0; i < own; ++i) copy(frame.graph.inputs()[i].node);
-    for (const Value outer : all) {
-      const auto known = std::find(frame.captured.begin(), frame.captured.end(), outer);
-      if (known != frame.captured.end()) {
-        copy(frame.graph.inputs()[own + static_cast<std::size_t>(known - frame.captured.begin())].node);
-      } else {
-        const ir::Output& source = frame.outer->graph.output(outer);
-        ir::Builder(&united).Input(source.record.name, source.type);
-      }
-    }
-    for (std::int32_t id = 0; id < frame.graph.size(); ++id)
-      if (!moved.contains({id, 0})) copy(id);
-    frame.graph = std::move(united);
-    frame.captured = all;
-    frame.from_outer.clear();
-    for (Value& v : body->outputs) v = moved.at(v);
-  }
-  return all;
-}
-
-ir::GraphPtr Translator::Close(Body body, std::vector<Value> outputs) {
-  body.frame->graph.set_outputs(std::move(outputs));
-  body.frame->graph.Compact();
-  return std::make_shared<const ir::Graph>(std::move(body.frame->graph));
 }
 
 Status Translator::CheckExpansion() const {

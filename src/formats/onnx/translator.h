@@ -31,6 +31,7 @@ struct Scope {
   const std::map<std::string_view, const Attribute*>* attributes = nullptr;  // of the function call
   std::string prefix = {};  // of the names of values: the calls that lead to a function's body, "y/"
   std::unordered_map<std::string_view, Value> values = {};  // invalid: its node failed
+  const std::vector<ValueInfo>* declared = nullptr;         // what the graph says of its values' types
 };
 
 /// A sub-graph whose inputs are bound and whose nodes are translated; not yet closed.
@@ -79,6 +80,8 @@ class Translator {
   void TranslateNodes(const std::vector<Node>& nodes, Scope* scope);
   Status TranslateNode(const Node& node, Scope* scope);
   Status CallFunction(const Function& function, const Node& node, const std::vector<Value>& inputs, Scope* scope);
+  /// v, or the same value with the rank that the graph declares for that name where none is known; the run checks it.
+  Value WithDeclaredRank(Value v, std::string_view name, Scope* scope) const;
   void SetOutputs(const Node& node, const std::vector<Value>& values, Scope* scope);
   const Function* FindFunction(const Node& node) const;
   Status CheckExpansion() const;

@@ -5,8 +5,8 @@
 namespace tenon::onnx {
 
 extern const std::span<const OpRow> kElementwiseRows, kActivationRows, kTypeRows, kShapeRows, kSliceRows, kIndexRows,
-    kReduceRows, kDotRows, kConvRows, kPoolRows, kNormRows, kResizeRows, kRecurrentRows, kControlRows, kSequenceRows,
-    kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows, kVisionRows, kStateRows, kContribAttentionRows,
-    kTextRows, kRandomRows, kMlRows, kMlTreeRows, kMlSvmRows, kTrainingRows;
+    kReduceRows, kDotRows, kConvRows, kPoolRows, kNormRows, kResizeRows, kRecurrentRows, kBranchRows, kControlRows,
+    kSequenceRows, kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows, kVisionRows, kStateRows,
+    kContribAttentionRows, kTextRows, kRandomRows, kMlRows, kMlTreeRows, kMlSvmRows, kTrainingRows;
 
 }  // namespace tenon::onnx
