@@ -204,7 +204,7 @@ Status MatMulNBits(NodeContext& n) {
   for (std::int64_t c = 0; c < columns; ++c)
     for (std::int64_t i = 0; i < k; ++i) {
       const std::int64_t at = i / block, cell = c * blocks + at;
-      double zero = std::int64_t{1} << (bits - 1);
+      double zero = static_cast<double>(std::int64_t{1} << (bits - 1));
       if (zeros)
         zero = zeros->dtype() == DType::kU8 ? unpack(zeros->data<std::uint8_t>(), c * zero_bytes, at) : zeros->at(cell);
       weights[static_cast<std::size_t>(c * k + i)] =
