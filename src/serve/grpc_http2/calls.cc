@@ -151,6 +151,9 @@ void Http2Connection::Answer(Stream& stream, const Status& status, std::string r
 }
 
 void Http2Connection::Write(Stream& stream, std::string message) {
+  if (stream.queued + message.size() > kQueueLimit)
+    return Finish(stream, Status(Code::kResourceExhausted, "Request: the client does not read the answers"));
+  stream.queued += message.size();
   stream.out.push_back(std::move(message));
   Resume(stream);
 }

@@ -17,7 +17,8 @@
 namespace tenon::serve::http2 {
 
 inline constexpr std::size_t kMaxHeaderBytes = 64 << 10;  // of a request's head
-inline constexpr std::size_t kOutputLimit = 256 << 10;    // unsent bytes at which no more frames are made
+inline constexpr std::size_t kQueueLimit = 1 << 20;     // of a call that lasts: responses that its client does not take
+inline constexpr std::size_t kOutputLimit = 256 << 10;  // unsent bytes at which no more frames are made
 
 /// What all connections of a server share.
 struct Shared {
@@ -90,7 +91,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Run(Stream& stream);
   void UpdateWatch(Stream& stream);
 
-  /// One message of the response; more may follow.
+  /// One message of the response; more may follow. Ends the call when the client does not take what it asks for.
   void Write(Stream& stream, std::string message);
   /// The end of the response, behind what was written.
   void Finish(Stream& stream, const Status& status);

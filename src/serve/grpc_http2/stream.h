@@ -28,6 +28,7 @@ struct Stream {
   bool waiting = false;  // nghttp2 was told to ask again when there is something
   std::vector<std::string> out = {};
   std::size_t out_at = 0;  // bytes sent of the first message, with its head
+  std::size_t queued = 0;  // bytes of the messages in `out`
   bool finished = false;   // the trailers follow behind `out`
   Status status = {};
   std::string watched = {}, sent = {};  // of a Watch: the request with a byte in front, the last response

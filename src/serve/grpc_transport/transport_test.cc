@@ -270,6 +270,41 @@ TEST_P(Transport, ManyClients) {
   EXPECT_EQ(good, 400);
 }
 
+/// A client that asks for more and more and reads nothing must not fill the server's memory.
+TEST_P(Transport, AnswersThatNobodyReadsAreBounded) {
+  if (!GetParam()) return;  // the gRPC library's own bound
+  ASSERT_TRUE(Open({.port = kFreePort}).ok());
+  grpc::GenericStub stub(Channel());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  grpc::CompletionQueue queue;
+  const auto done = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  auto call = stub.PrepareCall(&context, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(done());
+  Writer w;
+  w.Text(1, std::string(100'000, 'h'));  // comes back in the answer
+  w.Text(7, "");                         // list_services
+  const grpc::ByteBuffer request = BufferOf(std::move(w).Take());
+  for (int i = 0; i < 1000; ++i) {  // 100 MB of answers
+    call->Write(request, nullptr);
+    if (!done()) break;
+  }
+  grpc::ByteBuffer reply;
+  int replies = 0;
+  for (call->Read(&reply, nullptr); done(); call->Read(&reply, nullptr)) ++replies;
+  EXPECT_GT(replies, 0);
+  EXPECT_LT(replies, 200);  // the server's megabyte and what the client's gRPC took by itself
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  done();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+}
+
 TEST_P(Transport, WrongKeysAreAnError) {
   const Status status = Open({.port = kFreePort, .tls = Tls{.key = "no key", .certificate = "no certificate"}});
   EXPECT_FALSE(status.ok());
