@@ -93,7 +93,7 @@ class Bench:
             contenders["bare gRPC echo"] = (lambda: self.peer("--echo"), "grpc", "mlp.grpc")
         others = ["synchronous grpc++ server", "bare gRPC echo", "bare epoll echo", "onnxruntime behind grpcio"]
         for connections, calls, what, limit in ((16, 10, "16 connections x 10 calls", 10), (8, 1, "8 connections x 1 call", 25)):
-            seen = self.compare(contenders, connections, calls)
+            seen = self.compare(contenders, connections, calls, "--spin")
             title = f"gRPC predict MLP, server CPU per request, {what}"
             self.each(title, "us", "cpu", seen, "ours", others, f"<= {limit} us", limit)
             self.each(f"{title}, --grpc_transport=library", "us", "cpu", seen, "library", others[:2], "<= 25 us", 25)
@@ -102,7 +102,7 @@ class Bench:
         contenders = {"ours": (lambda: self.ours(rest=True), "http", "mlp.http"), "onnxruntime behind http.server": (lambda: self.python("rest"), "http", "mlp.http"),
                       "bare epoll echo": (lambda: self.echo("mlp.http", 400), "echo", "mlp.http", "--reply", "400")}
         for connections in (64, 8):
-            seen = self.compare(contenders, connections, 1)
+            seen = self.compare(contenders, connections, 1, "--spin")
             self.each(f"REST predict MLP, server CPU per request, {connections} connections", "us", "cpu", seen, "ours", ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
 
     def latency(self):

@@ -111,8 +111,8 @@ struct ServerOptions {
   bool grpc_health = false;                     // serve grpc.health.v1
   std::string grpc_transport = "auto";          // "http2": our own; "library": the gRPC library, in libtenon_grpc.so;
                                                 // "auto": http2, unless a channel argument needs the library
-  int spin_us = 0;  // I/O threads look for requests this long before they sleep: answers come sooner, at the cost of a
-                    // busy processor; 0: off
+  int spin_us = -1;  // I/O threads look for requests this long before they sleep: answers come sooner, at the cost of a
+                     // busy processor; 0: off; -1: at most 50, and only while clients send again that soon
   bool tensor_content_replies = false;          // Predict replies over gRPC use tensor_content
   bool check_signature_method = false;          // a signature's method name must be that of the call
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check

@@ -81,7 +81,8 @@ std::vector<Flag> ServerFlags::List() {
       {"shadow_report_dir", &shadow_report_dir, "where inputs of disagreeing requests are kept (.npz)"},
       {"grpc_transport", &grpc_transport,
        "http2, library (gRPC's), or auto: http2 unless a channel argument needs gRPC's"},
-      {"spin_microseconds", &spin_microseconds, "I/O threads look for requests this long before they sleep; 0: off"},
+      {"spin_microseconds", &spin_microseconds,
+       "I/O threads look for requests this long before they sleep; 0: off, -1: while it pays"},
       {"help", &help, "print this and exit"},
   };
 }

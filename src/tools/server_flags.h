@@ -38,7 +38,7 @@ struct ServerFlags {
   std::int32_t max_connections = 65536;
   std::int64_t memory_budget_bytes = 0, max_body_bytes = std::int64_t{1} << 30;
   float requests_per_second = 0, shadow_fraction = 0, shadow_tolerance = 1e-3F;
-  std::int32_t shadow_promote_after = 100, spin_microseconds = 0;
+  std::int32_t shadow_promote_after = 100, spin_microseconds = -1;
   std::string grpc_transport = "auto";
   std::string shadow_report_dir;
   bool rest_api_compress_replies = false, strict_start = false, resource_preserving = false, help = false;

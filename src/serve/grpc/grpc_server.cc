@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "base/threads.h"
 #include "serve/core/task_pool.h"
+#include "serve/grpc/content_offset.h"
 #include "serve/grpc/health.h"
 #include "serve/grpc/reflection.h"
 #include "serve/grpc/transport.h"
@@ -92,6 +93,9 @@ class Service : public GrpcService {
   Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
                 std::string& reply) const override {
     return handler_->Handle(static_cast<GrpcHandler::Method>(method), request, owner, deadline, reply);
+  }
+  std::size_t AlignAt(int method, std::string_view begin) const override {
+    return static_cast<GrpcHandler::Method>(method) == GrpcHandler::Method::kPredict ? rpc::ContentOffset(begin) : 0;
   }
   Result<std::string> Reflect(std::string_view request) const override {
     return rpc::Reflection::Ours().Answer(request, options_.health);

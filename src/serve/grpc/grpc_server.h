@@ -25,7 +25,7 @@ struct GrpcServerOptions {
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};  // integers are set as such
   std::vector<std::string> bearer_tokens = {};  // calls must carry one; none: no check. Health needs none
   bool health = false;                          // grpc.health.v1
-  std::chrono::microseconds spin{0};            // as in GrpcTransportOptions
+  SpinOptions spin = {};                        // of the I/O threads; not the gRPC library's
   /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.
   std::function<std::unique_ptr<GrpcTransport>(const GrpcTransportOptions&, GrpcService&)> transport = {};
 };

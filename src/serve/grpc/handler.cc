@@ -12,7 +12,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Method = GrpcHandler::Method;
 
-constexpr std::size_t kCheapRequest = 64 << 10;
+constexpr std::size_t kCheapRequest = 1 << 20;
 constexpr std::size_t kMaxMessage = 1024;
 
 constexpr std::pair<std::string_view, Method> kMethods[] = {

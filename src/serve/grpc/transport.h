@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "serve/core/servable.h"
+#include "serve/core/spinner.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
@@ -34,6 +35,9 @@ class GrpcService {
   /// Makes the reply. `owner` keeps `request` alive.
   virtual Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
                         Deadline deadline, std::string& reply) const = 0;
+  /// Where in a request's first bytes something begins that is best put at a multiple of 64 bytes in memory; 0:
+  /// nowhere.
+  virtual std::size_t AlignAt(int method, std::string_view begin) const = 0;
   /// One response of the reflection stream.
   virtual Result<std::string> Reflect(std::string_view request) const = 0;
   /// The response of Check or Watch.
@@ -49,7 +53,7 @@ struct GrpcTransportOptions {
   int io_threads = 1;
   std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};
-  std::chrono::microseconds spin{0};  // I/O threads look for events this long before they sleep; not the gRPC library's
+  SpinOptions spin = {};  // of the I/O threads; not the gRPC library's
 };
 
 class GrpcTransport {
@@ -65,7 +69,7 @@ class GrpcTransport {
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 2;
+inline constexpr int kGrpcAbi = 3;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

@@ -19,6 +19,8 @@ nghttp2_nv Field(std::string_view name, std::string_view value, bool copied = fa
   return {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
 }
 
+constexpr std::size_t kLarge = 4 << 10;  // a frame with more may be the first of a large tensor
+
 constexpr std::string_view kCodes[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                        "9", "10", "11", "12", "13", "14", "15", "16"};
 
@@ -67,6 +69,8 @@ void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   while (!bytes.empty() && !stream.closed) {
     if (stream.has_message && once)
       return Finish(stream, Status(Code::kInternal, "Request: the call came with more than one message"));
+    if (once && stream.in.fresh() && bytes.size() > kLarge)
+      stream.in.AlignAt(shared_.service.AlignAt(stream.route.method, bytes.substr(kMessageHead)));
     const Result<bool> whole = stream.in.Take(bytes);
     if (!whole.ok()) return Finish(stream, whole.status());
     if (!*whole) return;

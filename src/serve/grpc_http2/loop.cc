@@ -173,11 +173,10 @@ void Loop::Sweep() {
 
 /// Events. Before it sleeps it looks for them again and again, for as long as the options say.
 int Loop::Wait(epoll_event* events, int room) {
-  const bool spins = !connections_.empty() && now_ - last_event_ < shared_.options.spin;
-  const int n =
-      ::epoll_wait(epoll_, events, room, spins ? 0 : static_cast<int>((draining_ ? kDrainTick : kTick).count()));
+  const auto tick = static_cast<int>((draining_ ? kDrainTick : kTick).count());
+  const int n = ::epoll_wait(epoll_, events, room, spinner_.MaySleep() || connections_.empty() ? tick : 0);
   now_ = Clock::now();
-  if (n > 0) last_event_ = now_;
+  spinner_.Waited(now_, n > 0);
   return n;
 }
 

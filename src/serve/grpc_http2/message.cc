@@ -59,7 +59,7 @@ void MessageReader::Begin(std::int64_t limit) {
 
 void MessageReader::Clear() {
   data_.reset();
-  head_filled_ = capacity_ = filled_ = size_ = 0;
+  head_filled_ = capacity_ = filled_ = size_ = align_at_ = pad_ = 0;
   head_[0] = 0;
   complete_ = false;
 }
@@ -72,9 +72,20 @@ Status MessageReader::ReadHead() {
   for (std::size_t i = 1; i < kMessageHead; ++i) size_ = size_ << 8 | static_cast<unsigned char>(head_[i]);
   if (limit_ >= 0 && size_ > static_cast<std::size_t>(limit_))
     return Status(Code::kResourceExhausted, fmt::format("Received message larger than max ({} vs. {})", size_, limit_));
-  capacity_ = std::min(size_, kTrusted);
-  data_ = std::make_shared_for_overwrite<char[]>(capacity_);
+  Allocate(std::min(size_, kTrusted));
   return {};
+}
+
+/// Room for the message, with what has come of it.
+void MessageReader::Allocate(std::size_t capacity) {
+  constexpr std::size_t kAlignment = 64;
+  std::shared_ptr<char[]> data = std::make_shared_for_overwrite<char[]>(capacity + (align_at_ > 0 ? kAlignment : 0));
+  const std::size_t pad =
+      align_at_ > 0 ? (0 - reinterpret_cast<std::uintptr_t>(data.get()) - align_at_) % kAlignment : 0;
+  if (filled_ > 0) std::memcpy(data.get() + pad, data_.get() + pad_, filled_);
+  data_ = std::move(data);
+  pad_ = pad;
+  capacity_ = capacity;
 }
 
 Result<bool> MessageReader::Take(std::string_view& in) {
@@ -88,13 +99,8 @@ Result<bool> MessageReader::Take(std::string_view& in) {
     if (Status s = ReadHead(); !s.ok()) return s;
   }
   const std::size_t n = std::min(in.size(), size_ - filled_);
-  if (filled_ + n > capacity_) {
-    capacity_ = std::min(size_, std::max(2 * capacity_, filled_ + n));
-    std::shared_ptr<char[]> larger = std::make_shared_for_overwrite<char[]>(capacity_);
-    std::memcpy(larger.get(), data_.get(), filled_);
-    data_ = std::move(larger);
-  }
-  if (n > 0) std::memcpy(data_.get() + filled_, in.data(), n);
+  if (filled_ + n > capacity_) Allocate(std::min(size_, std::max(2 * capacity_, filled_ + n)));
+  if (n > 0) std::memcpy(data_.get() + pad_ + filled_, in.data(), n);
   filled_ += n;
   in.remove_prefix(n);
   complete_ = filled_ == size_;

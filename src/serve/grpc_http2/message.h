@@ -38,6 +38,11 @@ class MessageReader {
  public:
   static constexpr std::size_t kTrusted = std::size_t{1} << 20;
 
+  /// The next message's byte at `offset` will lie at a multiple of 64 in memory. To be called before its bytes come.
+  void AlignAt(std::size_t offset) { align_at_ = offset; }
+  /// Nothing of a message has come since Begin.
+  bool fresh() const { return head_filled_ == 0; }
+
   /// For a new stream. `limit`: bytes of a message; below 0: none.
   void Begin(std::int64_t limit);
 
@@ -45,7 +50,7 @@ class MessageReader {
   /// next call. kResourceExhausted for a message beyond the limit, kInternal for a head that is none.
   Result<bool> Take(std::string_view& in);
 
-  std::string_view bytes() const { return {data_.get(), filled_}; }
+  std::string_view bytes() const { return {data_.get() + pad_, filled_}; }
   /// Keeps bytes() alive.
   std::shared_ptr<const void> owner() const { return data_; }
   bool compressed() const { return head_[0] == 1; }
@@ -56,12 +61,14 @@ class MessageReader {
 
  private:
   Status ReadHead();
+  void Allocate(std::size_t capacity);
 
   std::int64_t limit_ = -1;
   char head_[kMessageHead] = {};
   std::size_t head_filled_ = 0;
   std::shared_ptr<char[]> data_;
-  std::size_t capacity_ = 0, filled_ = 0, size_ = 0;
+  std::size_t capacity_ = 0, filled_ = 0, size_ = 0, align_at_ = 0;
+  std::size_t pad_ = 0;  // unused bytes in front of the message
   bool complete_ = false;
 };
 

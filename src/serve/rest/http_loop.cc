@@ -18,7 +18,8 @@
 
 namespace tenon::serve {
 
-HttpServer::Loop::Loop(std::shared_ptr<Shared> shared) : shared_(std::move(shared)), scratch_(256 << 10, '\0') {}
+HttpServer::Loop::Loop(std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)), scratch_(256 << 10, '\0'), spinner_(shared_->options.spin) {}
 
 HttpServer::Loop::~Loop() {
   for (const int fd : adopted_) ::close(fd);
@@ -169,11 +170,10 @@ void HttpServer::Loop::Run() {
       listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
     }
     const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
-    const bool spins = !connections_.empty() && now_ - last_event_ < o.spin;
     const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                               spins ? 0 : static_cast<int>(wait.count()));
+                               spinner_.MaySleep() || connections_.empty() ? static_cast<int>(wait.count()) : 0);
     now_ = Clock::now();
-    if (n > 0) last_event_ = now_;
+    spinner_.Waited(now_, n > 0);
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr == &event_) {

@@ -54,7 +54,8 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections_;
   std::vector<HttpConnection*> touched_;  // in this round
   std::string scratch_;
-  Clock::time_point now_ = Clock::now(), last_tick_ = now_, last_event_ = now_;
+  Clock::time_point now_ = Clock::now(), last_tick_ = now_;
+  Spinner spinner_;
   bool draining_ = false;
 
   std::mutex mutex_;  // guards the mail

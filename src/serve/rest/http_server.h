@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "serve/core/spinner.h"
 #include "serve/core/task_pool.h"
 #include "serve/rest/http_message.h"
 #include "serve/rest/tls.h"
@@ -25,7 +26,7 @@ struct HttpServerOptions {
   std::chrono::milliseconds read_timeout{20'000};     // for the head of a request, and without any byte of a body
   std::chrono::milliseconds write_timeout{30'000};    // without any byte taken by the client
   std::shared_ptr<TlsContext> tls = {};               // none: plain HTTP
-  std::chrono::microseconds spin{0};                  // the I/O threads look for events this long before they sleep
+  SpinOptions spin = {};                              // of the I/O threads
   std::size_t least_rate = 1024;                      // bytes a second that a body must come with after read_timeout
 };
 

@@ -94,10 +94,12 @@ inline const char* ScanShortFloat(const char* p, float& out) {
   if (first > 9) return nullptr;
   std::uint64_t mantissa = first;
   ++p;
+  int whole = 1;
   if (first != 0) {
     const int n = TakeDigits8(p, mantissa);
     if (n == 8) return nullptr;
     p += n;
+    whole += n;
   }
   int scale = 0;
   const bool point = *p == '.';
@@ -116,7 +118,10 @@ inline const char* ScanShortFloat(const char* p, float& out) {
         if (n > 3) return nullptr;
         p += n;
         scale += n;
+      } else if (whole + scale > 19) {
+        return nullptr;  // the mantissa has overflowed
       }
+      if (static_cast<std::int64_t>(mantissa) < 0) return nullptr;
     }
   }
   if ((*p | 0x20) == 'e') return nullptr;

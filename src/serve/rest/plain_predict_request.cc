@@ -3,7 +3,9 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <type_traits>
 
+#include "serve/rest/float_run.h"
 #include "serve/rest/json_number.h"
 #include "serve/rest/predict_request.h"
 
@@ -183,8 +185,17 @@ class PlainReader {
       if (depth != rank) return std::nullopt;
       // The elements of the innermost list.
       const T* const row = next;
+      bool plain = rank > 0;
       do {
         Space();
+        if constexpr (std::is_same_v<T, float>) {
+          if (plain) {
+            const char* const from = p_;
+            p_ = ScanFloatRun(p_, end_, next);
+            plain = p_ != from;
+            Space();
+          }
+        }
         if (p_ == end_ || !one(*next)) return std::nullopt;
         ++next;
         Space();

@@ -134,7 +134,7 @@ Status ServerCore::Open() {
     if (options_.rest_tls) {
       TENON_ASSIGN_OR_RETURN(http.tls, TlsContext::Make(*options_.rest_tls));
     }
-    http.spin = std::chrono::microseconds(options_.spin_us);
+    http.spin = SpinOptions::Of(options_.spin_us);
     http.request_timeout = milliseconds(options_.rest_timeout_ms);
     RestOptions rest{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }};
     if (shadow_) rest.shadow_report = [shadow = shadow_](std::string_view model) { return shadow->Report(model); };

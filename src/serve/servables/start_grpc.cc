@@ -38,9 +38,6 @@ Status CheckGrpcOptions(const ServerOptions& options) {
   if (options.grpc_threads < 0)
     return Status(Code::kInvalidArgument,
                   fmt::format("ServerOptions: grpc_threads: got {}, expected 0 or more", options.grpc_threads));
-  if (options.spin_us < 0)
-    return Status(Code::kInvalidArgument,
-                  fmt::format("ServerOptions: spin_us: got {}, expected 0 or more", options.spin_us));
   if (options.grpc_transport != "auto" && options.grpc_transport != "http2" && options.grpc_transport != "library")
     return Status(Code::kInvalidArgument,
                   fmt::format("ServerOptions: grpc_transport: got \"{}\", expected auto, http2 or library",
@@ -63,7 +60,7 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.bearer_tokens = options.bearer_tokens;
   grpc.health = options.grpc_health;
   TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
-  grpc.spin = std::chrono::microseconds(options.spin_us);
+  grpc.spin = SpinOptions::Of(options.spin_us);
   const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });
   if (options.grpc_transport == "http2" || (options.grpc_transport == "auto" && known))
     grpc.transport = MakeHttp2Transport;

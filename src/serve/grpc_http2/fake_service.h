@@ -1,0 +1,82 @@
+// FakeService: a GrpcService for tests. /s/Echo answers with the request at once, /s/Work does so from a worker when
+// `go` lets it, /s/Fail fails with the request as its text.
+#pragma once
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "serve/grpc/transport.h"
+
+namespace tenon::serve::http2::testing {
+
+class FakeService : public GrpcService {
+ public:
+  ~FakeService() override { Stop(); }
+  Route Find(std::string_view path) const override {
+    if (path == "/s/Echo") return {Kind::kUnary, 0};
+    if (path == "/s/Work") return {Kind::kUnary, 1};
+    if (path == "/s/Fail") return {Kind::kUnary, 2};
+    if (path == "/s/Reflect") return {Kind::kReflection, 0};
+    if (path == "/s/Check") return {Kind::kHealthCheck, 0};
+    if (path == "/s/Watch") return {Kind::kHealthWatch, 0};
+    return {};
+  }
+  bool guarded() const override { return !token.empty(); }
+  bool Allowed(const Route&, std::string_view authorization) const override { return authorization == token; }
+  bool IsCheap(int method, std::string_view) const override { return method != 1; }
+  Status Handle(int method, std::string_view request, const std::shared_ptr<const void>&, Deadline deadline,
+                std::string& reply) const override {
+    if (method == 1) {
+      std::unique_lock lock(mutex_);
+      ++running_;
+      wake_.notify_all();
+      wake_.wait(lock, [&] { return go_; });
+    }
+    if (std::chrono::steady_clock::now() >= deadline) return Status(Code::kDeadlineExceeded, "Deadline Exceeded");
+    if (method == 2) return Status(Code::kInvalidArgument, std::string(request));
+    reply = request;
+    return {};
+  }
+  std::size_t AlignAt(int, std::string_view) const override { return align_at; }
+  Result<std::string> Reflect(std::string_view request) const override { return "<" + std::string(request) + ">"; }
+  Result<std::string> Health(std::string_view, bool, bool serving) const override {
+    return std::string(serving ? "up" : "down");
+  }
+  bool Submit(std::function<void()> task) override {
+    const std::lock_guard lock(mutex_);
+    threads_.emplace_back(std::move(task));
+    return true;
+  }
+  /// Lets the work end.
+  void Go() {
+    const std::lock_guard lock(mutex_);
+    go_ = true;
+    wake_.notify_all();
+  }
+  void WaitForWork(int count) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return running_ >= count; });
+  }
+  void Stop() {
+    Go();
+    std::vector<std::thread> threads;
+    {
+      const std::lock_guard lock(mutex_);
+      threads.swap(threads_);
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  std::string token;
+  std::size_t align_at = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable wake_;
+  mutable int running_ = 0;
+  bool go_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tenon::serve::http2::testing
