@@ -29,6 +29,8 @@ struct Counts {
   std::atomic<long> allocations = 0, locks = 0;
 };
 Counts ours, library;
+
+#ifdef TENON_COUNTS
 thread_local int in_library = 0;
 Counts& Now() { return in_library > 0 ? library : ours; }
 
@@ -37,6 +39,7 @@ template <class F>
 F* Next(const char* name) {
   return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
 }
+#endif
 }  // namespace
 
 #ifdef TENON_COUNTS

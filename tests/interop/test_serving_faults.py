@@ -76,7 +76,7 @@ def test_version_folder_deleted_while_serving(serve, tmp_path):
 
 def test_half_written_version(serve, tmp_path):
     base = write_model(tmp_path / "m", 1, 1, 1)
-    server = serve("--model_name=m", f"--model_base_path={base}", "--load_retry_interval_micros=200000")
+    server = serve("--model_name=m", f"--model_base_path={base}", "--load_retry_interval_micros=800000")  # five, 4 s
     whole = write_model(tmp_path / "other", 2, 1, 2) / "2" / "model.onnx"
     (base / "2").mkdir()
     time.sleep(1.5)  # an empty folder is seen as a version

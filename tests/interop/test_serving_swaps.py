@@ -30,6 +30,11 @@ def write_version(folder, version):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(folder / "model.onnx"))
 
 
+def sanitized(build):
+    cache = build / "CMakeCache.txt"
+    return cache.exists() and "TENON_SANITIZE:STRING=\n" not in cache.read_text(encoding="utf-8")
+
+
 def resident_bytes(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -107,7 +112,7 @@ def test_swaps_lose_and_mix_nothing(build, tmp_path):
         assert not wrong, wrong[:5]
         assert min(answers) > 0
         print(f"{SWAPS} swaps, {sum(answers)} answers, resident {sizes[min(50, len(sizes) - 1)] >> 20} -> {sizes[-1] >> 20} MiB")
-        if SWAPS >= 200:
+        if SWAPS >= 200 and not sanitized(build):  # a sanitizer keeps what is freed for a while
             settled = sizes[50:]
             assert max(settled[-50:]) < 1.05 * max(settled[:50]), (settled[0], settled[-1])
 

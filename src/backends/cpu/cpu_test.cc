@@ -205,5 +205,19 @@ TEST(CpuFunction, SegmentsAroundWhatOnlyTheDataDecide) {
   EXPECT_NE(plan.find("ref:nonzero"), std::string::npos) << plan;
 }
 
+// |-0.0| is 0.0, which only its reciprocal shows; the lowest integer is its own magnitude.
+TEST(CpuFunction, MagnitudesAtTheEnds) {
+  ir::Graph g;
+  Builder b(&g);
+  const Ex x = b(b.Input("x", Type::Tensor(DType::kF32, Shape({20})))),
+           i = b(b.Input("i", Type::Tensor(DType::kI32, Shape({20})))),
+           j = b(b.Input("j", Type::Tensor(DType::kI64, Shape({20}))));
+  g.set_outputs({1.0 / Op("abs", x), Op("abs", i), Op("abs", j)});
+  ASSERT_TRUE(b.ok());
+  Check(g, {Literal::from<float>({20}, std::vector<float>(20, -0.0F)),
+            Literal::from<std::int32_t>({20}, std::vector<std::int32_t>(20, INT32_MIN)),
+            Literal::from<std::int64_t>({20}, std::vector<std::int64_t>(20, INT64_MIN))});
+}
+
 }  // namespace
 }  // namespace tenon::cpu

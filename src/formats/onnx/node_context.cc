@@ -120,6 +120,14 @@ Result<Ints> NodeContext::NeedInts(int i, std::string_view what) const {
   return ir::ToInts(*value);
 }
 
+Result<std::int64_t> NodeContext::NeedInt(int i, std::string_view what) const {
+  const std::optional<Literal> value = Const(i);
+  if (!value) return Unsupported(fmt::format("{} that is computed when the model runs", what));
+  if (value->size() != 1 || !is_integer(value->dtype()))
+    return Fail(fmt::format("{}: got {}, expected one integer", what, value->to_string()));
+  return ir::ToInts(*value)[0];
+}
+
 Result<double> NodeContext::NeedFloat(int i, std::string_view what) const {
   const std::optional<Literal> value = Const(i);
   if (!value) return Unsupported(fmt::format("{} that is computed when the model runs", what));

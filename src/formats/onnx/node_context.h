@@ -82,6 +82,7 @@ class NodeContext {
   std::optional<Literal> FoldNow(Value v) const;
   /// A list of integers that must be known now; `what` names it in the message.
   Result<Ints> NeedInts(int i, std::string_view what) const;
+  Result<std::int64_t> NeedInt(int i, std::string_view what) const;
   Result<double> NeedFloat(int i, std::string_view what) const;
   /// The elements of a small integer tensor as dims.
   std::optional<std::vector<Dim>> Symbolic(Value v) const;

@@ -249,8 +249,8 @@ Status Cumulative(NodeContext& n) {
     n.Out(0, SwitchAxis(n, n.in(1), rank, {n.in(0)}, along));
     return {};
   }
-  TENON_ASSIGN_OR_RETURN(const double axis_value, n.NeedFloat(1, "axis"));
-  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(static_cast<std::int64_t>(axis_value), rank));
+  TENON_ASSIGN_OR_RETURN(const std::int64_t axis_value, n.NeedInt(1, "axis"));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axis_value, rank));
   n.Out(0, along(n.b, {n.in(0)}, axis));
   return {};
 }

@@ -94,8 +94,7 @@ Status DftAlong(NodeContext& n, int axis) {
   std::int64_t length = shape[axis].try_value().value_or(0);
   if (half) length = 2 * (length - 1);
   if (n.has(1)) {
-    TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(1, "dft_length"));
-    length = static_cast<std::int64_t>(given);
+    TENON_ASSIGN_OR_RETURN(length, n.NeedInt(1, "dft_length"));
   }
   // Half a spectrum of one element alone is that of nothing.
   if (length < (half && !n.has(1) ? 0 : 1) || length > kMostLength)
@@ -164,8 +163,7 @@ Status Dft(NodeContext& n) {
   }
   std::int64_t axis_value = n.opset < 20 ? n.Int("axis", 1) : -2;
   if (n.opset >= 20 && n.has(2)) {
-    TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(2, "axis"));
-    axis_value = static_cast<std::int64_t>(given);
+    TENON_ASSIGN_OR_RETURN(axis_value, n.NeedInt(2, "axis"));
   }
   TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(axis_value, shape.rank()));
   return DftAlong(n, axis);
@@ -198,8 +196,7 @@ Status Stft(NodeContext& n) {
   if (n.has(3) && !n.Const(3)) return StftAtRun(n, shape);
   std::int64_t length = 0;
   if (n.has(3)) {
-    TENON_ASSIGN_OR_RETURN(const double given, n.NeedFloat(3, "frame_length"));
-    length = static_cast<std::int64_t>(given);
+    TENON_ASSIGN_OR_RETURN(length, n.NeedInt(3, "frame_length"));
   } else if (n.has(2)) {
     TENON_ASSIGN_OR_RETURN(const Shape window, n.ShapeOf(n.in(2)));
     length = window[0].try_value().value_or(0);
