@@ -22,8 +22,10 @@ double Config::number(const std::string& key) const {
   return v.number();
 }
 std::int64_t Config::integer(const std::string& key) const {
-  if (at(key).kind() != Value::Kind::kInteger) WrongKind(key, "whole number");
-  return static_cast<std::int64_t>(at(key).number());
+  const Value& v = at(key);
+  if (v.kind() != Value::Kind::kInteger || !(v.number() >= -0x1p63 && v.number() < 0x1p63))
+    WrongKind(key, "whole number of 64 bits");
+  return static_cast<std::int64_t>(v.number());
 }
 bool Config::flag(const std::string& key) const {
   if (at(key).kind() != Value::Kind::kBool) WrongKind(key, "bool");

@@ -36,6 +36,8 @@ void WriteNested(JsonWriter& json, const Literal& value, std::size_t dim, std::i
     json.Bool(value.at(at) != 0);
   else if (value.dtype() == DType::kI64)
     json.Number(value.data<std::int64_t>()[static_cast<std::size_t>(at)]);
+  else if (value.dtype() == DType::kU64)
+    json.Number(value.data<std::uint64_t>()[static_cast<std::size_t>(at)]);
   else if (is_float(value.dtype()))
     json.Number(value.dtype() == DType::kF64 ? value.at(at) : static_cast<double>(static_cast<float>(value.at(at))));
   else
