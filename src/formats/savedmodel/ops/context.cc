@@ -59,7 +59,7 @@ namespace {
 template <class T>
 T Get(const AttrValue* attr, T otherwise) {
   const T* value = attr == nullptr ? nullptr : attr->get<T>();
-  return value == nullptr ? otherwise : *value;
+  return value == nullptr ? std::move(otherwise) : *value;
 }
 }  // namespace
 
