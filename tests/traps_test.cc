@@ -97,11 +97,12 @@ TEST(Traps, MovedFrom) {
   auto s = keras::make<Scale>(0.5);
   keras::Handle kept = s;  // the class follows
   keras::Layer moved = std::move(kept);
-  EXPECT_TRUE(kept == moved);                  // NOLINT(bugprone-use-after-move)
-  EXPECT_TRUE(kept(zeros({1, 4})).defined());  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(kept == moved);                  // NOLINT(bugprone-use-after-move): what is tested
+  EXPECT_TRUE(kept(zeros({1, 4})).defined());  // NOLINT(bugprone-use-after-move): what is tested
   EXPECT_EQ(kept->builds, 1);
   Tensor a = zeros({1}), b = std::move(a);
-  EXPECT_EQ(Thrown([&] { (void)a.shape(); }), Code::kInvalidArgument);  // NOLINT(bugprone-use-after-move)
+  // NOLINTNEXTLINE(bugprone-use-after-move): what is tested
+  EXPECT_EQ(Thrown([&] { (void)a.shape(); }), Code::kInvalidArgument);
   EXPECT_TRUE(b.defined());
   EXPECT_TRUE(Thrown([] { (void)(2 * Variable()); }).has_value());
 }

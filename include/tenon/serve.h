@@ -152,7 +152,7 @@ class TENON_API Server {
   int rest_port() const;
   int grpc_port() const;
   /// Replaces the list of models: loads new ones, unloads those gone. Waits for new ones as start() does.
-  Result<void> reload(std::vector<ModelConfig> models);
+  Result<void> reload(const std::vector<ModelConfig>& models);
 
  private:
   struct Impl;

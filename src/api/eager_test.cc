@@ -5,7 +5,6 @@
 
 #include "eager/dispatch.h"
 #include "tenon/function.h"
-#include "tenon/ops.h"
 
 namespace tenon {
 namespace {
@@ -73,22 +72,6 @@ TEST(Tape, PersistentAndUnrelated) {
   EXPECT_FLOAT_EQ(static_cast<float>(tape.gradient(y, x).item()), 6);
   EXPECT_FLOAT_EQ(static_cast<float>(tape.gradient(y, x).item()), 6);
   EXPECT_FALSE(tape.gradient(y, array<float>({}, {1})).defined());
-}
-
-TEST(Tape, APathWithoutAGradientIsNamed) {
-  const Tensor x = ones({1, 1, 4, 4}), rois = array<float>({1, 4}, {0, 0, 2, 2});
-  GradientTape tape({.persistent = true});
-  tape.watch(x);
-  const Tensor crops = roi_align(x, rois, array<std::int64_t>({1}, {0}));
-  try {
-    (void)tape.gradient(reduce_sum(crops), x);
-    FAIL() << "roi_align has no gradient";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.status().code(), Code::kFailedPrecondition);
-    EXPECT_NE(std::string(e.what()).find("roi_align: is not differentiable"), std::string::npos) << e.what();
-    EXPECT_NE(std::string(e.what()).find("stop_gradient"), std::string::npos) << e.what();
-  }
-  EXPECT_EQ(tape.gradient(reduce_sum(stop_gradient(crops) + x), x).literal().at(0), 1);
 }
 
 TEST(Function, TracedOncePerSignature) {

@@ -18,6 +18,6 @@ void Server::wait() { impl_->core.Wait(); }
 void Server::stop() { impl_->core.Stop(); }
 int Server::rest_port() const { return impl_->core.rest_port(); }
 int Server::grpc_port() const { return impl_->core.grpc_port(); }
-Result<void> Server::reload(std::vector<ModelConfig> models) { return impl_->core.ReloadModels(models); }
+Result<void> Server::reload(const std::vector<ModelConfig>& models) { return impl_->core.ReloadModels(models); }
 
 }  // namespace tenon::serve

@@ -6,7 +6,6 @@
 
 namespace tenon::cpu {
 
-// NOLINTNEXTLINE(readability-identifier-naming): the suffix is the instruction set that the file is compiled for
 extern const DenseKernels kDenseKernels_avx512, kDenseKernels_avx2, kDenseKernels_baseline;
 
 const DenseKernels& GetDenseKernels() {
