@@ -92,13 +92,20 @@ TEST(KerasFit, MetricsOfTwoOutputsAreNamedAsInKeras) {
 }
 
 TEST(KerasFit, ClassWeightsAreSampleWeights) {
-  ExpectLogs(Last(Classifier(Both()).fit(
-                 X(), Classes(),
-                 {.batch_size = 2, .epochs = 2, .verbose = 0, .shuffle = false, .class_weight = {{0, 2.0}, {2, 0.5}}})),
-             {{"accuracy", 0.600000024},
-              {"loss", 1.2444346},
-              {"sparse_categorical_crossentropy", 0.95725733},
-              {"weighted_accuracy", 0.769230783}});
+  const keras::Logs want = {{"accuracy", 0.600000024},
+                            {"loss", 1.2444346},
+                            {"sparse_categorical_crossentropy", 0.95725733},
+                            {"weighted_accuracy", 0.769230783}};
+  const std::map<int, double> weights = {{0, 2.0}, {2, 0.5}};
+  ExpectLogs(
+      Last(Classifier(Both()).fit(
+          X(), Classes(), {.batch_size = 2, .epochs = 2, .verbose = 0, .shuffle = false, .class_weight = weights})),
+      want);
+  const auto data = data::Dataset<std::pair<Tensor, Tensor>>({X(), Classes()}).batch(2);
+  ExpectLogs(Last(Classifier(Both()).fit(data, {.epochs = 2, .verbose = 0, .class_weight = weights})), want);
+  EXPECT_THROW(
+      (void)Classifier().fit(X(), Classes(), {.verbose = 0, .class_weight = weights, .sample_weight = Weights()}),
+      Error);
 }
 
 const keras::Logs kWeightedValidation = {{"accuracy", 0.600000024},

@@ -67,10 +67,11 @@ ModelState& Compiled(const std::unique_ptr<ModelState>& state, const char* what)
 }
 }  // namespace
 
-History Model::fit(const DataArg& data, FitOptions o) const {
+History Model::fit(const DataArg& given, FitOptions o) const {
   ModelImpl& m = self();
   ModelState& state = Compiled(m.state_, "fit");
-  if (data.empty()) fail(Code::kInvalidArgument, "fit: got no data");
+  if (given.empty()) fail(Code::kInvalidArgument, "fit: got no data");
+  const DataArg data = o.class_weight.empty() ? given : WithClassWeights(given, o.class_weight, o.sample_weight);
   if (o.validation_freq.every < 1)
     fail(Code::kInvalidArgument,
          "fit: got validation_freq " + std::to_string(o.validation_freq.every) + ", expected 1 or more");
@@ -78,14 +79,7 @@ History Model::fit(const DataArg& data, FitOptions o) const {
     fail(Code::kInvalidArgument,
          "fit: got validation_split " + std::to_string(o.validation_split) + ", expected one in [0, 1)");
   const DataNames names = state.NamesOf(m);
-  Tensor weight = data.sample_weight.defined() ? data.sample_weight : o.sample_weight;
-  if (!o.class_weight.empty()) {
-    if (weight.defined()) fail(Code::kInvalidArgument, "fit: give class_weight or sample_weight, not both");
-    if (data.start || data.y.tensors.size() != 1)
-      fail(Code::kInvalidArgument, "fit: class_weight needs arrays and a single output");
-    weight = ClassWeights(o.class_weight, data.y.tensors[0]);
-  }
-  Batches train = MakeBatches(data, names, weight, o.batch_size, o.steps_per_epoch);
+  Batches train = MakeBatches(data, names, o.sample_weight, o.batch_size, o.steps_per_epoch);
   const std::optional<int> validation_batch =
       o.validation_batch_size > 0 ? std::optional(o.validation_batch_size) : o.batch_size;
   std::optional<Batches> validation;

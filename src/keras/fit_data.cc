@@ -4,6 +4,29 @@
 #include <cmath>
 
 namespace tenon::keras {
+namespace {
+
+// One weight per row.
+Tensor ClassWeights(const std::map<int, double>& weights, const Tensor& y) {
+  const Literal& l = y.literal();
+  const std::int64_t rows = l.dims()[0], per = rows == 0 ? 1 : l.size() / rows;
+  Literal out(DType::kF32, {rows});
+  const std::span<float> data = out.mutable_data<float>();
+  for (std::int64_t r = 0; r < rows; ++r) {
+    int cls = 0;
+    if (per == 1) {
+      cls = static_cast<int>(std::lround(l.at(r)));
+    } else {
+      for (std::int64_t c = 1; c < per; ++c)
+        if (l.at(r * per + c) > l.at(r * per + cls)) cls = static_cast<int>(c);
+    }
+    const auto it = weights.find(cls);
+    data[static_cast<std::size_t>(r)] = it == weights.end() ? 1.0F : static_cast<float>(it->second);
+  }
+  return Tensor(std::move(out));
+}
+
+}  // namespace
 
 std::vector<Tensor> InOrder(const TensorsArg& arg, const std::vector<std::string>& names, const char* what) {
   if (arg.names.empty()) return arg.tensors;
@@ -33,23 +56,26 @@ Batches MakeBatches(const DataArg& data, const DataNames& names, const Tensor& s
                  *batch_size);
 }
 
-Tensor ClassWeights(const std::map<int, double>& weights, const Tensor& y) {
-  const Literal& l = y.literal();
-  const std::int64_t rows = l.dims()[0], per = rows == 0 ? 1 : l.size() / rows;
-  Literal out(DType::kF32, {rows});
-  const std::span<float> data = out.mutable_data<float>();
-  for (std::int64_t r = 0; r < rows; ++r) {
-    int cls = 0;
-    if (per == 1) {
-      cls = static_cast<int>(std::lround(l.at(r)));
-    } else {
-      for (std::int64_t c = 1; c < per; ++c)
-        if (l.at(r * per + c) > l.at(r * per + cls)) cls = static_cast<int>(c);
-    }
-    const auto it = weights.find(cls);
-    data[static_cast<std::size_t>(r)] = it == weights.end() ? 1.0F : static_cast<float>(it->second);
+DataArg WithClassWeights(const DataArg& data, const std::map<int, double>& weights, const Tensor& sample_weight) {
+  const auto weigh = [weights](const std::vector<Tensor>& y, const Tensor& weight) {
+    if (weight.defined()) fail(Code::kInvalidArgument, "fit: give class_weight or sample_weight, not both");
+    if (y.size() != 1)
+      fail(Code::kInvalidArgument, "fit: class_weight needs one output, got " + std::to_string(y.size()));
+    return ClassWeights(weights, y[0]);
+  };
+  DataArg out = data;
+  if (!data.start) {
+    out.sample_weight = weigh(data.y.tensors, data.sample_weight.defined() ? data.sample_weight : sample_weight);
+    return out;
   }
-  return Tensor(std::move(out));
+  out.start = [start = data.start, weigh]() -> DataArg::Next {
+    return [next = start(), weigh] {
+      std::optional<DataArg::Batch> batch = next();
+      if (batch) batch->sample_weight = weigh(batch->y, batch->sample_weight);
+      return batch;
+    };
+  };
+  return out;
 }
 
 }  // namespace tenon::keras

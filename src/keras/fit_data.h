@@ -22,7 +22,8 @@ std::vector<Tensor> InOrder(const TensorsArg& arg, const std::vector<std::string
 Batches MakeBatches(const DataArg& data, const DataNames& names, const Tensor& sample_weight,
                     std::optional<int> batch_size, int steps);
 
-/// One weight per row of y, which holds classes or one-hot rows, from {class: weight}; a missing class counts 1.
-Tensor ClassWeights(const std::map<int, double>& weights, const Tensor& y);
+/// `data` with a weight for each row from {class: weight}; y, of one output, holds classes or one-hot rows, and a
+/// missing class counts 1. Throws kInvalidArgument where there are weights already or several outputs.
+DataArg WithClassWeights(const DataArg& data, const std::map<int, double>& weights, const Tensor& sample_weight);
 
 }  // namespace tenon::keras

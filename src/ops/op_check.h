@@ -12,7 +12,7 @@
 namespace tenon::ir::ops {
 
 /// The results of one op on literals; throws what it reports.
-std::vector<Literal> Eval(std::string_view op, std::vector<std::optional<Literal>> inputs, Attrs attrs = {});
+std::vector<Literal> Eval(std::string_view op, const std::vector<std::optional<Literal>>& inputs, Attrs attrs = {});
 /// d loss / d input against central differences for a weighted sum of the float outputs, then the same for a weighted
 /// sum of those gradients, `orders` times. `where` names the case in messages.
 void CheckGradient(const OpDef& op, const Sample& sample, const std::string& where, int orders = 2);

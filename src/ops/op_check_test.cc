@@ -29,7 +29,7 @@ struct Args {
 
 }  // namespace
 
-std::vector<Literal> Eval(std::string_view op, std::vector<std::optional<Literal>> inputs, Attrs attrs) {
+std::vector<Literal> Eval(std::string_view op, const std::vector<std::optional<Literal>>& inputs, Attrs attrs) {
   const Args args(inputs);
   std::vector<Literal> out;
   for (Datum& d : EvalOp(GetOp(op), args.pointers, std::move(attrs)).value()) out.push_back(d.literal());

@@ -65,8 +65,8 @@ Result<std::vector<Literal>> RunModel(const Model& model, std::vector<Literal> i
   return ir::RunFunction(module, module.functions[0], std::move(inputs));
 }
 // Output `which` of an operator of ai.onnx.ml.
-Literal Ml(std::string op, std::vector<Literal> inputs, std::vector<Attribute> attributes, std::size_t outputs = 1,
-           std::size_t which = 0) {
+Literal Ml(const std::string& op, const std::vector<Literal>& inputs, std::vector<Attribute> attributes,
+           std::size_t outputs = 1, std::size_t which = 0) {
   Result<std::vector<Literal>> got =
       RunModel(OneNode("ai.onnx.ml", op, inputs, std::move(attributes), outputs), inputs);
   EXPECT_TRUE(got.ok()) << op << ": " << got.status().message();
@@ -156,7 +156,7 @@ TEST(Ml, SupportVectorMachines) {
 
 TEST(Ml, BadAttributesAreRefused) {
   const Literal x = Values({1, 2}, {1, 2});
-  const auto refuse = [&](std::string op, std::vector<Attribute> attributes) {
+  const auto refuse = [&](const std::string& op, std::vector<Attribute> attributes) {
     const Status status = Translate(OneNode("ai.onnx.ml", op, {x}, std::move(attributes), 1)).status();
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << op << ": " << status.message();
     EXPECT_NE(status.message().find(op), std::string::npos) << status.message();
