@@ -104,13 +104,13 @@ struct ServerOptions {
   int warm_up_iterations = 0;     // how often each of them runs; 0: once
   std::string metrics_path = {};  // a second path of the metrics page, beside /metrics
   std::optional<Tls> rest_tls = {};
-  std::optional<Tls> grpc_tls = {};             // of the TCP port
-  std::string grpc_socket_path = {};            // also serve gRPC on this unix socket
-  int grpc_threads = 0;                         // for gRPC requests that take long; 0: 4 for each CPU
-  std::string grpc_channel_arguments = {};      // "k=v,k=v": arguments of the gRPC library
-  bool grpc_health = false;                     // serve grpc.health.v1
-  std::string grpc_transport = "auto";          // "http2": our own; "library": the gRPC library, in libtenon_grpc.so;
-                                                // "auto": http2, unless a channel argument needs the library
+  std::optional<Tls> grpc_tls = {};         // of the TCP port
+  std::string grpc_socket_path = {};        // also serve gRPC on this unix socket
+  int grpc_threads = 0;                     // for gRPC requests that take long; 0: 4 for each CPU
+  std::string grpc_channel_arguments = {};  // "k=v,k=v": arguments of the gRPC library
+  bool grpc_health = false;                 // serve grpc.health.v1
+  std::string grpc_transport = "auto";      // "http2": our own; "library": the gRPC library, in libtenon_grpc.so;
+                                            // "auto": http2, unless a channel argument needs the library
   int spin_us = -1;  // I/O threads look for requests this long before they sleep: answers come sooner, at the cost of a
                      // busy processor; 0: off; -1: at most 50, and only while clients send again that soon
   bool tensor_content_replies = false;          // Predict replies over gRPC use tensor_content

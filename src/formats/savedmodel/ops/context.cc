@@ -192,9 +192,9 @@ Status TranslateByRecord(OpContext& c) {
 Status (*FindRule(std::string_view op))(OpContext&) {
   static const std::map<std::string_view, Status (*)(OpContext&)> all = [] {
     std::map<std::string_view, Status (*)(OpContext&)> out;
-    for (const auto& table : {ElementwiseRules(), StateRules(), ShapeRules(), SliceRules(), LinearRules(), ConvRules(),
-                              ReduceRules(), IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(),
-                              ControlRules()})
+    for (const auto& table :
+         {ElementwiseRules(), StateRules(), ShapeRules(), SliceRules(), LinearRules(), ConvRules(), ReduceRules(),
+          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules()})
       for (const Rule& rule : table) out.emplace(rule.op, rule.translate);
     for (const auto& [name, record] : Records()) out.emplace(name, TranslateByRecord);
     return out;
