@@ -49,9 +49,8 @@ void Check(const std::string& text) {
 
 TEST(FloatRun, TakesPlainNumbersAndNothingElse) {
   if (!Runs()) GTEST_SKIP() << "this processor has no fast way";
-  for (const char* text :
-       {"0", "-0", "0.0", "-0.0", "1", "255", "-17", "3.5", "0.51182164", "-0.51182164", "12345.678", "0.1234567890123",
-        "12345678", "0.12345678901234567", "999999.9", "0.000000000001"}) {
+  for (const char* text : {"0", "-0", "0.0", "-0.0", "1", "255", "-17", "3.5", "0.51182164", "-0.51182164", "12345.678",
+                           "0.1234567890123", "12345678", "0.12345678901234567", "999999.9", "0.000000000001"}) {
     float value = 0;
     EXPECT_TRUE(Taken(text, value)) << text;
     Check(text);
