@@ -32,11 +32,12 @@ def http_request(values):
 
 
 def write_requests(folder):
-    """Files: mlp.grpc, mlp.http, image.grpc."""
+    """Files: mlp.grpc, mlp.http, short.http (four digits behind the point), image.grpc."""
     import numpy as np
     values = np.random.default_rng(1).random(MLP[1], dtype=np.float32)
     (folder / "mlp.grpc").write_bytes(predict_request(MLP, values.tolist(), False))
     (folder / "mlp.http").write_bytes(http_request([float(str(v)) for v in values]))
+    (folder / "short.http").write_bytes(http_request([round(float(v), 4) for v in values]))
     (folder / "image.grpc").write_bytes(predict_request(IMAGE, [0.5] * (224 * 224 * 3), True))
 
 

@@ -99,11 +99,13 @@ class Bench:
             self.each(f"{title}, --grpc_transport=library", "us", "cpu", seen, "library", others[:2], "<= 25 us", 25)
 
     def cpu_rest(self):
-        contenders = {"ours": (lambda: self.ours(rest=True), "http", "mlp.http"), "onnxruntime behind http.server": (lambda: self.python("rest"), "http", "mlp.http"),
-                      "bare epoll echo": (lambda: self.echo("mlp.http", 400), "echo", "mlp.http", "--reply", "400")}
-        for connections in (64, 8):
+        for body, what, connections in (("mlp.http", "shortest form of floats", 64), ("short.http", "four digits", 64), ("mlp.http", "shortest form of floats", 8)):
+            reply = 400
+            contenders = {"ours": (lambda: self.ours(rest=True), "http", body), "onnxruntime behind http.server": (lambda: self.python("rest"), "http", body),
+                          "bare epoll echo": (lambda: self.echo(body, reply), "echo", body, "--reply", reply)}
             seen = self.compare(contenders, connections, 1, "--spin")
-            self.each(f"REST predict MLP, server CPU per request, {connections} connections", "us", "cpu", seen, "ours", ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
+            self.each(f"REST predict MLP, server CPU per request, {connections} connections, {what}", "us", "cpu", seen, "ours",
+                      ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
 
     def latency(self):
         contenders = {"gRPC": (self.ours, "grpc", "mlp.grpc"), "REST": (lambda: self.ours(rest=True), "http", "mlp.http"),
