@@ -38,6 +38,8 @@ nghttp2_session* Callbacks::MakeSession(Http2Connection* connection) {
       ::nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, ReadLength);
       ::nghttp2_session_callbacks_set_send_data_callback(callbacks, SendData);
       ::nghttp2_option_set_no_closed_streams(option, 1);
+      // Calls whose deadline passed are reset: under load many are, and the default would end the connection.
+      ::nghttp2_option_set_stream_reset_rate_limit(option, 10'000, 1'000);
     }
   };
   static const Made made;  // for the life of the process
