@@ -24,13 +24,14 @@ class Spinner {
   using Clock = std::chrono::steady_clock;
   explicit Spinner(SpinOptions options) : options_(options) {}
 
-  /// Whether the wait that begins now may sleep; else it must return at once.
-  bool MaySleep() {
+  /// Whether the wait that begins now may sleep; else it must return at once. `working`: other threads have work of
+  /// this one's clients under way, which its looking would only disturb.
+  bool MaySleep(bool working = false) {
     const Clock::time_point now = Clock::now();
     if (busy_) idle_since_ = now;
     busy_ = false;
     const bool on = options_.adaptive ? credit_ > 0 : options_.time > options_.time.zero();
-    slept_ = !on || now - idle_since_ >= options_.time;
+    slept_ = !on || working || now - idle_since_ >= options_.time;
     return slept_;
   }
   /// `events`: whether there were any.

@@ -37,6 +37,12 @@ TEST(Spinner, AdaptiveEndsItsLook) {
   EXPECT_TRUE(spinner.MaySleep());
 }
 
+TEST(Spinner, NothingIsDisturbed) {
+  Spinner spinner(SpinOptions::Of(1'000'000));
+  EXPECT_TRUE(spinner.MaySleep(true));
+  EXPECT_FALSE(spinner.MaySleep(false));
+}
+
 TEST(Spinner, LateEventsCostMoreThanSoonOnesEarn) {
   Spinner spinner({.time = milliseconds(50), .adaptive = true});
   for (int i = 0; i < 100; ++i) Soon(spinner);

@@ -146,7 +146,10 @@ void Http2Connection::Run(Stream& stream) {
     const Status status = self->shared_.service.Handle(method, bytes, owner, deadline, reply);
     self->owner_.Post(self, id, status, std::move(reply));
   };
-  if (!service.Submit(std::move(run))) Finish(stream, Status(Code::kUnavailable, "Request: the server is stopping"));
+  ++shared_.working;
+  if (service.Submit(std::move(run))) return;
+  --shared_.working;
+  Finish(stream, Status(Code::kUnavailable, "Request: the server is stopping"));
 }
 
 void Http2Connection::Answer(Stream& stream, const Status& status, std::string reply) {

@@ -29,6 +29,7 @@ struct Shared {
   std::uint32_t max_streams = 1000;  // of one connection at a time
   std::shared_ptr<TlsContext> tls = {};
   std::atomic<bool> serving{false};
+  std::atomic<int> working{0};  // calls that workers have
 };
 
 /// The calls of a connection to its loop.

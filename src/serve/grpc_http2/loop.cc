@@ -141,6 +141,7 @@ void Loop::TakeMail() {
     std::swap(mail, mail_);
   }
   for (const auto& [fd, secure] : mail.adopted) Add(fd, secure);
+  shared_.working -= static_cast<int>(mail.answers.size());
   for (auto& [connection, stream, status, reply] : mail.answers) {
     connection->Answered(stream, status, std::move(reply), now_);
     if (connections_.contains(connection.get())) touched_.push_back(connection.get());
@@ -174,7 +175,9 @@ void Loop::Sweep() {
 /// Events. Before it sleeps it looks for them again and again, for as long as the options say.
 int Loop::Wait(epoll_event* events, int room) {
   const auto tick = static_cast<int>((draining_ ? kDrainTick : kTick).count());
-  const int n = ::epoll_wait(epoll_, events, room, spinner_.MaySleep() || connections_.empty() ? tick : 0);
+  const int n = ::epoll_wait(
+      epoll_, events, room,
+      spinner_.MaySleep(shared_.working.load(std::memory_order_relaxed) > 0) || connections_.empty() ? tick : 0);
   now_ = Clock::now();
   spinner_.Waited(now_, n > 0);
   return n;

@@ -60,6 +60,7 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
 }
 
 void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
+  ++working_;
   shared_->workers.Submit([self = shared_from_this(), connection] {
     connection->Work([self, connection](std::string reply) {
       const std::lock_guard lock(self->mutex_);
@@ -131,6 +132,7 @@ void HttpServer::Loop::TakeMail() {
     drain = drain_asked_ && !draining_;
   }
   for (const int fd : adopted) Add(fd);
+  working_ -= finished.size();
   for (auto& [connection, reply] : finished) {
     connection->Finished(std::move(reply), now_);
     while (connection->pending_input()) connection->Readable(now_, scratch_);
@@ -170,8 +172,9 @@ void HttpServer::Loop::Run() {
       listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
     }
     const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
-    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                               spinner_.MaySleep() || connections_.empty() ? static_cast<int>(wait.count()) : 0);
+    const int n =
+        ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                     spinner_.MaySleep(working_ > 0) || connections_.empty() ? static_cast<int>(wait.count()) : 0);
     now_ = Clock::now();
     spinner_.Waited(now_, n > 0);
     for (int i = 0; i < n; ++i) {

@@ -56,6 +56,7 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   std::string scratch_;
   Clock::time_point now_ = Clock::now(), last_tick_ = now_;
   Spinner spinner_;
+  std::size_t working_ = 0;  // requests that workers have
   bool draining_ = false;
 
   std::mutex mutex_;  // guards the mail
