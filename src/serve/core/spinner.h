@@ -30,7 +30,7 @@ class Spinner {
     const Clock::time_point now = Clock::now();
     if (busy_) idle_since_ = now;
     busy_ = false;
-    const bool on = options_.adaptive ? credit_ > 0 : options_.time > options_.time.zero();
+    const bool on = options_.adaptive ? credit_ > kLoss : options_.time > options_.time.zero();
     slept_ = !on || working || now - idle_since_ >= options_.time;
     return slept_;
   }
@@ -39,7 +39,7 @@ class Spinner {
     if (!events) return;
     busy_ = true;
     // A thread that slept was woken late: what it would have seen in time shows as a longer gap.
-    const bool soon = now - idle_since_ < (slept_ ? 2 * options_.time : options_.time);
+    const bool soon = now - idle_since_ < (slept_ ? 3 * options_.time : options_.time);
     if (soon)
       credit_ = std::min(credit_ + 1, kMost);
     else
@@ -47,7 +47,7 @@ class Spinner {
   }
 
  private:
-  static constexpr int kMost = 16, kLoss = 4;
+  static constexpr int kMost = 16, kLoss = 4;  // a look in vain costs what several events that came soon have earned
   const SpinOptions options_;
   Clock::time_point idle_since_ = Clock::now();
   bool busy_ = false, slept_ = false;
