@@ -22,7 +22,7 @@ namespace tenon::parity {
 template <class T>
 T Option(const nlohmann::json& config, const std::string& key, T fallback) {
   const auto it = config.find(key);
-  return it == config.end() || it->is_null() ? fallback : it->get<T>();
+  return it == config.end() || it->is_null() ? std::move(fallback) : it->get<T>();
 }
 
 inline std::optional<double> MaybeNumber(const nlohmann::json& config, const std::string& key) {

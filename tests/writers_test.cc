@@ -233,7 +233,7 @@ TEST(Command, ConvertAndRunUnderAFullDisk) {
   const std::string model = folder.path() + "/m.tenon", inputs = folder.path() + "/in.npz";
   ASSERT_TRUE(Saving<Format::kTenon>(1)(model).ok());
   ASSERT_TRUE(npy::WriteNpz(inputs, {{"x", Literal(DType::kF32, {64, 256})}}).ok());
-  const auto run = [&](std::vector<std::string> words) {
+  const auto run = [&](const std::vector<std::string>& words) {
     const std::string log = folder.path() + "/log";
     std::string line = command;
     for (const std::string& w : words) line += " '" + w + "'";

@@ -41,7 +41,7 @@ struct Case {
       const auto out = ir::EvalGraph(function.graph, data).value();
       return std::vector<Literal>{out[0].literal()};
     };
-    const Runner other = [&theirs](std::vector<Literal>) -> Result<std::vector<Literal>> {
+    const Runner other = [&theirs](const std::vector<Literal>&) -> Result<std::vector<Literal>> {
       return std::vector<Literal>{theirs};
     };
     Report report;

@@ -11,7 +11,7 @@
 namespace tenon::tools {
 namespace {
 
-onnx::ValueInfo Declared(const std::string& name, std::vector<std::string> dims) {
+onnx::ValueInfo Declared(const std::string& name, const std::vector<std::string>& dims) {
   onnx::ValueInfo v;
   v.name = name;
   v.type.kind = onnx::TypeKind::kTensor;
