@@ -22,7 +22,7 @@ def i8(*shape):
 
 
 def scale(v):
-    return np.float32(v)
+    return np.asarray(v, np.float32)
 
 
 def cache(positions, depth):
@@ -94,6 +94,14 @@ CASES = [
          {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, domain="", constants=(1, 2, 3, 4, 5, 6, 7), steps=1),
     case("integer_to_float", "MatMulIntegerToFloat", [u8(2, 4), u8(4, 3), scale(0.02), scale(0.03), np.uint8(120), np.uint8(100), f32(3)]),
     case("dynamic_quantize", "DynamicQuantizeMatMul", [f32(2, 4), u8(4, 3), scale(0.03), np.uint8(100), f32(3)], constants=(1, 2, 3, 4), tolerance=1e-4),
+    case("dynamic_lstm", "DynamicQuantizeLSTM",
+         [f32(4, 2, 3), i8(1, 3, 20), i8(1, 5, 20), f32(1, 40, scale=0.2), None, f32(1, 2, 5), f32(1, 2, 5), None, scale([0.01]), np.zeros(1, np.int8),
+          scale([0.008]), np.zeros(1, np.int8)], {"hidden_size": 5}, outputs=3, constants=(1, 2, 3, 8, 9, 10, 11), tolerance=1e-4),
+    case("dynamic_lstm_columns", "DynamicQuantizeLSTM",
+         [f32(3, 1, 4), u8(2, 4, 12), u8(2, 3, 12), f32(2, 24, scale=0.2), None, None, None, None, f32(2, 12, scale=0.003) ** 2 + np.float32(0.01),
+          np.full((2, 12), 120, np.uint8), f32(2, 12, scale=0.003) ** 2 + np.float32(0.01), np.full((2, 12), 130, np.uint8)],
+         {"hidden_size": 3, "direction": "bidirectional"}, outputs=3, constants=(1, 2, 3, 8, 9, 10, 11), tolerance=1e-4),
+    case("inverse", "Inverse", [f32(2, 3, 3) + 3 * np.eye(3, dtype=np.float32)]),
     case("nhwc_max_pool", "NhwcMaxPool", [u8(1, 5, 6, 2)], {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 0, 0]}),
     case("nbits", "MatMulNBits", [f32(2, 32), u8(3, 2, 8), f32(6), u8(3)], {"K": 32, "N": 3, "bits": 4, "block_size": 16}, constants=(1, 2, 3), tolerance=1e-4),
     case("fused_conv", "FusedConv", [f32(1, 2, 5, 5), f32(3, 2, 3, 3), f32(3)], {"activation": "Relu", "kernel_shape": [3, 3]}, constants=(1, 2)),
@@ -139,8 +147,11 @@ def test_equals_onnx_runtime(op, inputs, attrs, outputs, domain, constants, tole
         [onnx.numpy_helper.from_array(np.asarray(inputs[i]), names[i]) for i in constants])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(MS, 1)], ir_version=8)
     path = tmp_path / "model.onnx"
-    # ONNX Runtime infers the types of the outputs; ours come from the run.
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    # ONNX Runtime infers the types of the outputs; ours come from the run. With several threads DynamicQuantizeLSTM rounds
+    # by parts of the batch, with one thread by the whole batch, as we do.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     feeds = {n: np.asarray(a) for i, (n, a) in enumerate(zip(names, inputs)) if n and i not in constants}
     want = session.run(None, feeds)
     del model.graph.output[:]
@@ -157,3 +168,21 @@ def test_equals_onnx_runtime(op, inputs, attrs, outputs, domain, constants, tole
                 assert np.abs(g.astype(np.int64) - w.astype(np.int64)).max() <= steps
             else:
                 np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("labels", [[1, 5, 7], ["ham", "eggs", "spam"]], ids=["numbers", "texts"])
+def test_maps_come_as_their_numbers(labels, tenon, tmp_path):
+    """ONNX Runtime gives a dictionary for each row; ours are the rows, in the order of the labels."""
+    kind = "classlabels_strings" if isinstance(labels[0], str) else "classlabels_int64s"
+    x = f32(4, 3)
+    node = helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", **{kind: labels})
+    key = onnx.TensorProto.STRING if isinstance(labels[0], str) else onnx.TensorProto.INT64
+    row = helper.make_map_type_proto(key, helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, []))
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 3])],
+                              [helper.make_value_info("y", helper.make_sequence_type_proto(row))])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)], ir_version=8),
+              tmp_path / "model.onnx")
+    want = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    np.savez(tmp_path / "in.npz", x=x)
+    tenon("run", tmp_path / "model.onnx", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["y"], [[d[label] for label in labels] for d in want])

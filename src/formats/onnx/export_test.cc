@@ -7,6 +7,7 @@
 #include "formats/onnx/parse.h"
 #include "formats/onnx/translate.h"
 #include "formats/onnx/write.h"
+#include "ir/builder.h"
 #include "test_data.h"
 
 namespace tenon::onnx {
@@ -71,6 +72,27 @@ TEST(Export, FixturesComeBackWithTheSameNumbers) {
   std::printf("  %d right, %d refused\n", right, refused);
   if (only == nullptr) {
     EXPECT_GE(right, 904);
+  }
+}
+
+TEST(Export, CompositionsComeBackAsOneOp) {
+  for (const char* op : {"silu", "rsqrt", "expm1", "log1p", "erfc"}) {
+    SCOPED_TRACE(op);
+    ir::Module module;
+    ir::Function& function = module.functions.emplace_back();
+    function.name = "serving_default";
+    ir::Builder b(&function.graph);
+    const ir::Value x = b.Input("x", ir::Type::Tensor(DType::kF32, {Dim::symbol("n")}));
+    function.graph.set_outputs({b.Add(op, {x})});
+    function.input_names = {"x"};
+    function.output_names = {"y"};
+    const Result<Model> model = Export(module, {.opset = 13});
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    EXPECT_EQ(model->graph->nodes.size(), 2u);
+    const Result<ir::Module> again = Translate(*Parse(*Serialize(*model), "what was written"));
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    const ir::Graph& graph = again->functions[0].graph;
+    EXPECT_EQ(graph.node(graph.outputs()[0]).op->name, op);
   }
 }
 

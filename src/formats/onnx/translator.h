@@ -62,6 +62,8 @@ class Translator {
   void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
   /// A state u64[2] for one random operator, a stream of its own, in the frame of `scope`.
   Result<Value> RandomState(const Scope& scope);
+  /// A note that goes with the module.
+  void SetMetadata(std::string key, std::string value) { module_.metadata[std::move(key)] = std::move(value); }
   TensorReader& reader() { return reader_; }
   DimReader& dims() { return dims_; }
   const Model& model() const { return model_; }

@@ -50,7 +50,7 @@ Names Exporter::EmitAll(std::string op_type, Names inputs, std::vector<Attribute
   if (const std::size_t colons = op_type.find("::"); colons != std::string::npos) {
     node.domain = op_type.substr(0, colons);
     op_type.erase(0, colons + 2);
-    uses_ml_ = true;
+    domains_[node.domain] = node.domain == "ai.onnx.ml" ? 5 : 1;
   }
   node.op_type = std::move(op_type);
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
@@ -333,7 +333,7 @@ Result<Model> Exporter::Run() {
   Model model;
   model.ir_version = IrVersion(opset());
   model.opset_imports = {{"", opset()}};
-  if (uses_ml_) model.opset_imports.push_back({"ai.onnx.ml", 5});
+  for (const auto& [domain, version] : domains_) model.opset_imports.push_back({domain, version});
   model.producer_name = "tenon";
   model.graph = Pop();
   DropUnused(&*model.graph);

@@ -53,8 +53,8 @@ class Exporter {
   std::int64_t opset() const { return options_.opset; }
   /// A name that no value has yet, made from `wish`.
   std::string Fresh(std::string wish);
-  /// Appends a node to the present graph; "ai.onnx.ml::X" is X of that domain. Empty output names are made up; gives
-  /// the first.
+  /// Appends a node to the present graph; "ai.onnx.ml::X" is X of that domain (com.microsoft likewise). Empty output
+  /// names are made up; gives the first.
   std::string Emit(std::string op_type, Names inputs, std::vector<Attribute> attributes = {}, Names outputs = {});
   /// The same; gives all outputs.
   Names EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs);
@@ -128,7 +128,7 @@ class Exporter {
   std::vector<Symbols> symbols_ = std::vector<Symbols>(1);
   std::string random_state_;  // the name of the variable that moves draws without a seed on; empty: none
   std::vector<Status> errors_;
-  bool uses_ml_ = false;  // operators of the domain ai.onnx.ml
+  std::map<std::string, std::int64_t> domains_;  // of the operators written so far, but for ONNX's own -> version
   friend class DimEmitter;
 };
 

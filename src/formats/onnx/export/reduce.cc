@@ -113,6 +113,12 @@ Status DotGeneral(OpWriter& w) {
   return {};
 }
 
+// ONNX has none; this one is ONNX Runtime's.
+Status Inverse(OpWriter& w) {
+  w.Finish("com.microsoft::Inverse", {w.in(0)});
+  return {};
+}
+
 const ExportRow kRows[] = {
     {"reduce_sum", 13, Reduce, "ReduceSum"},
     {"reduce_mean", 13, Reduce, "ReduceMean"},
@@ -129,6 +135,7 @@ const ExportRow kRows[] = {
     {"top_k", 13, TopK},
     {"matmul", 13, MatMul},
     {"dot_general", 13, DotGeneral},
+    {"matrix_inverse", 13, Inverse},
 };
 
 }  // namespace

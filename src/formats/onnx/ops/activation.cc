@@ -84,8 +84,21 @@ Status Shrink(NodeContext& n) {
   return {};
 }
 
+// The same before opset 13 for a value of unknown rank, through the shape that the run has.
+Status SoftmaxOfUnknownRank(NodeContext& n) {
+  const std::int64_t axis = n.Int("axis", 1);
+  if (n.opset >= 13 || n.row.ours == "hardmax" || axis < 1) return n.Unsupported("an input of unknown rank");
+  const Ex shape = n.ex(n.ShapeValue(n.in(0)));
+  const Ex before = n.Reshape(n.Reduce("reduce_prod", n.SliceAxis(shape, 0, 0, axis), {0}, false), {1});
+  const Value cut = n.Add("concat", {before, n.IntVector({-1})}, {{"axis", std::int64_t{0}}});
+  const Ex y = n.Apply(n.row.ours, {n.Add("reshape", {n.in(0), cut})}, {{"axis", std::int64_t{1}}});
+  n.Out(0, n.Add("reshape", {y, shape}));
+  return {};
+}
+
 // Softmax and its like. Before opset 13 the axis (default 1) cuts the dims in two, and all behind it is normalised.
 Status Softmax(NodeContext& n) {
+  if (n.b.ok() && n.b.type(n.in(0)).is_tensor() && !n.b.ranked(n.in(0))) return SoftmaxOfUnknownRank(n);
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
   const int rank = shape.rank();
   std::int64_t axis_attr = n.Int("axis", n.opset < 13 ? 1 : -1);

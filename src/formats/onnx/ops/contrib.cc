@@ -348,6 +348,17 @@ const OpRow kRows[] = {
     {"BiasGelu", 2, 2, 1, "", BiasGelu, "erf", kDomain},
     {"Gelu", 1, 1, 1, "", BiasGelu, "erf", kDomain},
     {"FastGelu", 1, 2, 1, "", BiasGelu, "tanh", kDomain},
+    {"Inverse",
+     1,
+     1,
+     1,
+     "",
+     [](NodeContext& n) {
+       n.Out(0, n.Add("matrix_inverse", {n.in(0)}));
+       return Status();
+     },
+     {},
+     kDomain},
     {"QuickGelu", 1, 1, 1, "alpha:f", QuickGelu, {}, kDomain},
     {"SkipLayerNormalization", 3, 5, 4, "epsilon:f", SkipLayerNormalization, {}, kDomain},
     {"SkipSimplifiedLayerNormalization", 3, 4, 4, "epsilon:f", SkipLayerNormalization, "simple", kDomain},

@@ -19,9 +19,11 @@ double Angle(std::int64_t i, std::int64_t length) {
 }
 Complex Plus(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
 Complex Minus(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
+// Each product is rounded by itself. Backends may round a product and the sum that takes it only once, which would show
+// where terms cancel; therefore products are subtracted, never added.
 Complex Turned(Complex a, double angle) {
   const double c = std::cos(angle), s = std::sin(angle);
-  return {a.re * c - a.im * s, a.re * s + a.im * c};
+  return {a.re * c - a.im * s, a.re * s - a.im * -c};
 }
 
 std::int64_t SmallestPrime(std::int64_t n) {
@@ -48,9 +50,9 @@ Signal Prime(const Signal& x, double sign) {
     for (std::int64_t j = 1; j <= half; ++j) {
       const auto i = static_cast<std::size_t>(j - 1);
       const double c = std::cos(Angle(j * k, p)), s = sign * std::sin(Angle(j * k, p));
-      even = {even.re + sums[i].re * c, even.im + sums[i].im * c};
-      const Complex part = {differences[i].im * -s, differences[i].re * s};
-      odd = j == 1 ? part : Plus(odd, part);
+      even = {even.re - sums[i].re * -c, even.im - sums[i].im * -c};
+      const Complex &d = differences[i], part = {d.im * s, d.re * -s};
+      odd = j == 1 ? Complex{d.im * -s, d.re * s} : Minus(odd, part);
     }
     out[static_cast<std::size_t>(k)] = Plus(even, odd);
     out[static_cast<std::size_t>(p - k)] = Minus(even, odd);

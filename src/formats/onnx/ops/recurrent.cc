@@ -1,9 +1,11 @@
 // LSTM, GRU and RNN as scans over time. Weights hold the gates one after the other: LSTM i o f c, GRU z r h.
+// com.microsoft's DynamicQuantizeLSTM is an LSTM with integer weights, whose products take what they multiply as u8.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/quantize.h"
 
 namespace tenon::onnx {
 namespace {
@@ -62,8 +64,38 @@ struct Cell {
   std::int64_t hidden = 0;
   double clip = 0;
   bool input_forget = false, linear_before_reset = false;
+  bool quantized = false;  // the left sides of products are rounded to u8
   std::vector<Activation> activations;
 };
+
+// x rounded to the 256 values between its least and its greatest element.
+Ex AsU8(NodeContext& n, Ex x) {
+  NodeContext here(n.translator(), n.scope(), *x.b, n.node, n.row, n.opset, {});
+  const DynamicU8 q = QuantizeDynamically(here, x);
+  const auto wide = [&](Ex v) { return Ex(x.b, x.b->Cast(v, DType::kF32)); };
+  return (wide(q.value) - wide(q.zero)) * q.scale;
+}
+
+// Integer weights [dirs, K, gates * H] as floats [dirs, gates * H, K]. Scales and zero points are those of a direction,
+// [dirs], or of each column, [dirs, gates * H].
+Result<Ex> FloatWeights(NodeContext& n, int weight, int scale, int zero) {
+  if (!n.has(scale)) return n.Fail(fmt::format("input {}, the scale of the weights, is left out", scale));
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(weight)));
+  if (shape.rank() != 3) return n.Fail(fmt::format("weights {}, expected rank 3", shape.to_string()));
+  const auto spread = [&](int i) -> Result<Ex> {
+    TENON_ASSIGN_OR_RETURN(const Shape own, n.ShapeOf(n.in(i)));
+    if (own.rank() != 1 && own.rank() != 2)
+      return n.Fail(fmt::format("input {} is {}, expected rank 1 or 2", i, own.to_string()));
+    return n.Reshape(n.b.Cast(n.in(i), DType::kF32), {own[0], 1, own.rank() == 2 ? own[1] : Dim(1)});
+  };
+  TENON_ASSIGN_OR_RETURN(const Ex scales, spread(scale));
+  Ex w = n.ex(n.b.Cast(n.in(weight), DType::kF32));
+  if (n.has(zero)) {
+    TENON_ASSIGN_OR_RETURN(const Ex zeros, spread(zero));
+    w = w - zeros;
+  }
+  return n.Transpose(w * scales, {0, 2, 1});
+}
 
 // Slot k of `count` equal parts of an axis.
 Ex Part(Ex x, int axis, std::int64_t k, std::int64_t size) {
@@ -80,7 +112,9 @@ Result<std::vector<Ex>> Step(NodeContext& n, const Cell& cell, Ex x, const std::
                              Ex hidden_bias, Ex peephole) {
   const std::int64_t size = cell.hidden;
   const Ex h = state[0];
-  const auto times = [&](Ex a, Ex w) { return Op("matmul", a, w, {{"transpose_y", true}}); };
+  const auto times = [&](Ex a, Ex w) {
+    return Op("matmul", cell.quantized ? AsU8(n, a) : a, w, {{"transpose_y", true}});
+  };
   const auto limit = [&](Ex g) {
     if (cell.clip <= 0) return g;
     return Ex(g.b, g.b->Add("clip", {g, g.b->Scalar(-cell.clip, g.dtype()), g.b->Scalar(cell.clip, g.dtype())}));
@@ -122,7 +156,7 @@ struct Direction {
 Result<Direction> Run(NodeContext& n, const Cell& cell, Ex x, Ex w, Ex recurrent, Ex bias, Ex peephole, Value lengths,
                       const std::vector<Value>& state, bool reverse) {
   const std::int64_t gates = cell.kind == "LSTM" ? 4 : cell.kind == "GRU" ? 3 : 1, size = cell.hidden;
-  Ex projected = Op("matmul", x, w, {{"transpose_y", true}});
+  Ex projected = Op("matmul", cell.quantized ? AsU8(n, x) : x, w, {{"transpose_y", true}});
   Ex hidden_bias;
   if (bias.v.valid()) {
     const Ex wb = Part(bias, 0, 0, gates * size), rb = Part(bias, 0, 1, gates * size);
@@ -184,12 +218,18 @@ Result<Direction> Run(NodeContext& n, const Cell& cell, Ex x, Ex w, Ex recurrent
 
 Status Recurrent(NodeContext& n) {
   Cell cell;
-  cell.kind = n.node.op_type;
+  cell.quantized = n.node.op_type == "DynamicQuantizeLSTM";
+  cell.kind = cell.quantized ? "LSTM" : n.node.op_type;
   const std::string direction = n.String("direction", "forward");
   const std::size_t dirs = direction == "bidirectional" ? 2 : 1;
   if (dirs == 1 && direction != "forward" && direction != "reverse")
     return n.Fail(fmt::format("direction is \"{}\"", direction));
-  TENON_ASSIGN_OR_RETURN(const Shape weights, n.ShapeOf(n.in(2)));
+  Ex input_weights = n.x(1), recurrent_weights = n.x(2);
+  if (cell.quantized) {
+    TENON_ASSIGN_OR_RETURN(input_weights, FloatWeights(n, 1, 8, 9));
+    TENON_ASSIGN_OR_RETURN(recurrent_weights, FloatWeights(n, 2, 10, 11));
+  }
+  TENON_ASSIGN_OR_RETURN(const Shape weights, n.ShapeOf(recurrent_weights));
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   if (rank != 3 || weights.rank() != 3 || weights[2].is_symbolic()) return n.Fail("X and R must have rank 3");
   cell.hidden = weights[2].value();
@@ -212,17 +252,18 @@ Status Recurrent(NodeContext& n) {
     const auto at = static_cast<std::int64_t>(d);
     cell.activations.assign(activations.begin() + at * static_cast<std::int64_t>(defaults.size()),
                             activations.begin() + (at + 1) * static_cast<std::int64_t>(defaults.size()));
-    const auto own = [&](int i, int axis) -> Ex {  // this direction's slice
-      if (!n.has(i)) return {};
-      return n.Apply("squeeze", {n.SliceAxis(n.in(i), axis, at, at + 1)}, {{"axes", Ints{axis}}});
+    const auto slice = [&](Value v, int axis) {  // this direction's
+      return n.Apply("squeeze", {n.SliceAxis(v, axis, at, at + 1)}, {{"axes", Ints{axis}}});
     };
+    const auto own = [&](int i, int axis) { return n.has(i) ? slice(n.in(i), axis) : Ex(); };
     std::vector<Value> state;
     for (int i = 5; i <= (lstm ? 6 : 5); ++i)
       state.push_back(n.has(i) ? own(i, batch_first ? 1 : 0).v
                                : n.Broadcast(n.Scalar(0, n.dtype(0)), {batch, cell.hidden}).v);
     const Value lengths = n.has(4) ? n.b.Cast(n.in(4), DType::kI64) : Value();
-    TENON_ASSIGN_OR_RETURN(Direction run, Run(n, cell, x, own(1, 0), own(2, 0), own(3, 0), lstm ? own(7, 0) : Ex(),
-                                              lengths, state, direction == "reverse" || d == 1));
+    TENON_ASSIGN_OR_RETURN(Direction run,
+                           Run(n, cell, x, slice(input_weights, 0), slice(recurrent_weights, 0), own(3, 0),
+                               lstm ? own(7, 0) : Ex(), lengths, state, direction == "reverse" || d == 1));
     done.push_back(std::move(run));
   }
   // Y [T, dirs, B, H] and finals [dirs, B, H]; with layout 1 the batch comes first.
@@ -251,6 +292,7 @@ const OpRow kRows[] = {
     {"LSTM", 3, 8, 3, kAttrs, Recurrent},
     {"GRU", 3, 6, 2, kAttrs, Recurrent},
     {"RNN", 3, 6, 2, kAttrs, Recurrent},
+    {"DynamicQuantizeLSTM", 3, 12, 3, kAttrs, Recurrent, {}, "com.microsoft"},
 };
 
 }  // namespace

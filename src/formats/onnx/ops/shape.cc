@@ -106,16 +106,19 @@ Result<Ints> AxesOf(NodeContext& n) {
   return n.NeedInts(1, "axes");
 }
 
-// The axes stand in an input and only the run knows them, but how many there are is known.
+// The axes stand in an input and only the run knows them, but how many there are is known. A scalar is one axis.
 bool HasRunTimeAxes(NodeContext& n) {
-  return n.opset >= 13 && n.has(1) && !n.Const(1) && n.b.ranked(n.in(1)) && n.b.shape(n.in(1)).rank() == 1 &&
-         !n.b.shape(n.in(1))[0].is_symbolic();
+  return n.opset >= 13 && n.has(1) && !n.Const(1) && n.b.ranked(n.in(1)) && n.b.shape(n.in(1)).rank() <= 1 &&
+         !n.b.shape(n.in(1)).size().is_symbolic();
 }
+Value AxisVector(NodeContext& n) { return n.Reshape(n.in(1), {n.b.shape(n.in(1)).size()}); }
 
 Status SqueezeRunTimeAxes(NodeContext& n, const Shape& shape) {
-  const std::int64_t left = shape.rank() - n.b.shape(n.in(1))[0].value();
+  const Value given = AxisVector(n);
+  TENON_RETURN_IF_ERROR(n.b.status());
+  const std::int64_t left = shape.rank() - n.b.shape(given)[0].value();
   if (left < 0) return n.Fail(fmt::format("more axes than the rank {}", shape.rank()));
-  const Ex kept = n.Reshape(n.Add("nonzero", {Op("logical_not", AxisMask(n, n.in(1), shape.rank()))}), {left});
+  const Ex kept = n.Reshape(n.Add("nonzero", {Op("logical_not", AxisMask(n, given, shape.rank()))}), {left});
   const Value dims = n.Add("gather", {n.ShapeValue(n.in(0)), kept}, {{"axis", std::int64_t{0}}});
   TENON_ASSIGN_OR_RETURN(std::vector<Dim> to, DimsOf(n, dims, "the dims that are left"));
   n.Out(0, n.Reshape(n.in(0), std::move(to)));
@@ -123,8 +126,10 @@ Status SqueezeRunTimeAxes(NodeContext& n, const Shape& shape) {
 }
 
 Status UnsqueezeRunTimeAxes(NodeContext& n, const Shape& shape) {
-  const int rank = shape.rank() + static_cast<int>(n.b.shape(n.in(1))[0].value());
-  const Ex one = n.Scalar(1, DType::kI64), mask = AxisMask(n, n.in(1), rank);
+  const Value given = AxisVector(n);
+  TENON_RETURN_IF_ERROR(n.b.status());
+  const int rank = shape.rank() + static_cast<int>(n.b.shape(given)[0].value());
+  const Ex one = n.Scalar(1, DType::kI64), mask = AxisMask(n, given, rank);
   // Axis i of the result that is not new is the axis whose number is the count of such axes before it.
   const Ex old = Select(mask, n.Scalar(0, DType::kI64), one);
   const Ex from = n.Apply("cumsum", {old}, {{"axis", std::int64_t{0}}, {"exclusive", true}});

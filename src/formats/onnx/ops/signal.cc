@@ -85,11 +85,57 @@ Ex PartOf(NodeContext& n, Ex x, std::int64_t k) {
   return n.Apply("squeeze", {n.SliceAxis(x, last, k, k + 1)}, {{"axes", Ints{last}}});
 }
 
+// A transform whose length only the run knows: the waves are computed there.
+Status DftAtRun(NodeContext& n, const Shape& shape, int axis) {
+  const bool inverse = n.Int("inverse", 0) != 0, onesided = n.Int("onesided", 0) != 0, half = inverse && onesided;
+  if (half && shape[-1] != Dim(2))
+    return n.Fail(fmt::format("half a spectrum of {}, expected complex numbers", shape.to_string()));
+  TENON_ASSIGN_OR_RETURN(const Dim length, DimOf(n, n.in(1), "dft_length"));
+  const Ex count = ScalarOf(n, n.in(1)), zero = n.Scalar(0, DType::kI64), one = n.Scalar(1, DType::kI64);
+  const Dim spectrum = Dim::floor_div(length, 2) + 1;
+  const Dim in = half ? spectrum : length, out = onesided && !inverse ? spectrum : length;
+  // Elements beyond the signal are zeros.
+  const Ex from = n.Iota(in, DType::kI64), have = DimValue(n, n.in(0), axis);
+  const Ex inside = n.ex(n.b.Cast(Op("less", from, have), n.dtype(0)));
+  const Ex safe = Op("maximum", Op("minimum", from, have - one), zero);
+  Ints there, back;
+  const int rank = shape.rank() - 1;
+  for (int i = 0; i < rank; ++i)
+    if (i != axis) there.push_back(i);
+  there.push_back(axis);
+  for (int i = 0; i < rank; ++i) back.push_back(i < axis ? i : i == axis ? rank - 1 : i - 1);
+  back.push_back(rank);
+  const auto part = [&](std::int64_t k) {
+    const Ex moved = n.Transpose(PartOf(n, n.x(0), k), there);
+    return n.Apply("gather", {moved, safe}, {{"axis", std::int64_t{rank - 1}}}) * inside;
+  };
+  const Ex line = n.Reshape(from, {in, 1});
+  const Ex angle = n.ex(n.b.Cast(Op("remainder", line * n.Iota(out, DType::kI64), count), DType::kF64)) *
+                   ((inverse ? 2 : -2) * kPi) / n.ex(n.b.Cast(count, DType::kF64));
+  Ex weight = n.Scalar(1, DType::kF64);
+  if (inverse) weight = weight / n.ex(n.b.Cast(count, DType::kF64));
+  if (half) {  // what the other half would add
+    const Ex alone = Op("logical_or", Op("equal", line, zero), Op("equal", line + line, count));
+    weight = weight * Select(alone, n.Scalar(1, DType::kF64), n.Scalar(2, DType::kF64));
+  }
+  const Waves waves = {n.b.Cast(Op("cos", angle) * weight, n.dtype(0)),
+                       n.b.Cast(Op("sin", angle) * weight, n.dtype(0))};
+  TENON_RETURN_IF_ERROR(n.b.status());
+  if (half) {
+    const Ex y = n.Apply("matmul", {part(0), waves.cosine}) - n.Apply("matmul", {part(1), waves.sine});
+    n.Out(0, n.Transpose(n.Add("expand_dims", {y}, {{"axes", Ints{-1}}}), back));
+  } else {
+    n.Out(0, n.Transpose(Transform(n, part(0), shape[-1] == Dim(2) ? part(1) : n.ex({}), waves), back));
+  }
+  return n.b.status();
+}
+
 Status DftAlong(NodeContext& n, int axis) {
   TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
   const bool inverse = n.Int("inverse", 0) != 0, onesided = n.Int("onesided", 0) != 0;
   if (axis == shape.rank() - 1 || shape[-1].is_symbolic() || (shape[-1] != Dim(1) && shape[-1] != Dim(2)))
     return n.Fail(fmt::format("axis {} of {}", axis, shape.to_string()));
+  if (n.has(1) && !n.Const(1)) return DftAtRun(n, shape, axis);
   const bool half = inverse && onesided;  // half a spectrum of a real signal
   std::int64_t length = shape[axis].try_value().value_or(0);
   if (half) length = 2 * (length - 1);
@@ -150,10 +196,11 @@ Status Dft(NodeContext& n) {
     const Ex which = Select(Op("less", given, n.Scalar(0, DType::kI64)), given + rank, given);
     std::vector<Value> operands = {n.in(0)};
     const std::optional<Literal> length = n.Const(1);
-    if (n.has(1) && !length) return n.Unsupported("dft_length and axis that are computed when the model runs");
+    if (n.has(1) && !length) operands.push_back(n.in(1));
     const auto along = [&](ir::Builder& b, const std::vector<Value>& in, int axis) -> Value {
       std::vector<Value> inputs = {in[0]};
       if (length) inputs.push_back(b.Constant(*length));
+      if (in.size() > 1) inputs.push_back(in[1]);
       NodeContext body(n.translator(), n.scope(), b, n.node, n.row, n.opset, std::move(inputs));
       b.SetStatus(DftAlong(body, axis));
       return b.ok() ? body.outputs()[0] : Value();
