@@ -50,8 +50,8 @@ std::string KeywordInputs(const ir::Function& f) {
     w.Message(1, [&] { w.Message(kTuple, [] {}); });
     w.Message(1, [&] {
       w.Message(kDict, [&] {
-        for (const auto& [name, i] : sorted)
-          w.MapEntry(1, name, [&, &name = name, i = i] { Spec(w, name, f.input_type(i)); });
+        for (const auto& entry : sorted)
+          w.MapEntry(1, entry.first, [&] { Spec(w, entry.first, f.input_type(entry.second)); });
       });
     });
   });
@@ -64,8 +64,8 @@ std::string Outputs(const ir::Function& f) {
   for (std::size_t i = 0; i < f.num_outputs(); ++i) sorted[f.output_names[i]] = i;
   Writer w;
   w.Message(kDict, [&] {
-    for (const auto& [name, i] : sorted)
-      w.MapEntry(1, name, [&, &name = name, i = i] { Spec(w, name, f.output_type(i)); });
+    for (const auto& entry : sorted)
+      w.MapEntry(1, entry.first, [&] { Spec(w, entry.first, f.output_type(entry.second)); });
   });
   return std::move(w).Take();
 }
