@@ -81,7 +81,7 @@ struct Input {
 
 std::string Frame(unsigned type, unsigned flags, unsigned stream, std::string_view payload) {
   std::string out;
-  for (const std::size_t shift : {16, 8, 0}) out += static_cast<char>(payload.size() >> shift & 0xFF);
+  for (const std::size_t shift : {16UL, 8UL, 0UL}) out += static_cast<char>(payload.size() >> shift & 0xFF);
   out += static_cast<char>(type);
   out += static_cast<char>(flags);
   for (const unsigned shift : {24U, 16U, 8U, 0U}) out += static_cast<char>(stream >> shift & 0xFF);
@@ -112,7 +112,7 @@ std::string GrpcMessage(Input& input) {
   const unsigned what = input.Byte();
   const std::string_view bytes = input.Bytes(what % 64);
   std::string out(1, static_cast<char>(what >> 7));
-  for (const std::size_t shift : {24, 16, 8, 0}) out += static_cast<char>(bytes.size() >> shift & 0xFF);
+  for (const std::size_t shift : {24UL, 16UL, 8UL, 0UL}) out += static_cast<char>(bytes.size() >> shift & 0xFF);
   return out.append(bytes);
 }
 
