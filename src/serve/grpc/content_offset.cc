@@ -5,7 +5,7 @@
 namespace tenon::serve::rpc {
 
 std::size_t ContentOffset(std::string_view begin) {
-  constexpr std::uint64_t kLeast = 16 << 10;
+  constexpr std::uint64_t kLeast = 1 << 10;
   // PredictRequest.inputs 2, its entry's value 2, TensorProto.tensor_content 4 or float_val 5.
   constexpr std::uint64_t kInputs = 2, kValue = 2, kContent = 4, kFloats = 5;
   const char* at = begin.data();

@@ -7,7 +7,7 @@
 namespace tenon::serve::rpc {
 
 /// `begin`: the first bytes of a PredictRequest, which may end anywhere. The offset of the first tensor_content or
-/// packed float_val of at least 16 KB; 0 when these bytes show none.
+/// packed float_val of at least 1 KB; 0 when these bytes show none.
 std::size_t ContentOffset(std::string_view begin);
 
 }  // namespace tenon::serve::rpc

@@ -19,7 +19,7 @@ nghttp2_nv Field(std::string_view name, std::string_view value, bool copied = fa
   return {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
 }
 
-constexpr std::size_t kLarge = 4 << 10;  // a frame with more may be the first of a large tensor
+constexpr std::size_t kLarge = 1 << 10;  // a frame with more may hold a tensor that is worth its place
 
 constexpr std::string_view kCodes[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                        "9", "10", "11", "12", "13", "14", "15", "16"};
