@@ -146,7 +146,7 @@ Result<ir::Module> Translator::Run() {
   ir::Function function;
   function.name = options_.function_name;
   TENON_RETURN_IF_ERROR(AddInputs(graph, &scope, &function));
-  scope.declared = &graph.value_infos;
+  scope.declared = &graph;
   TENON_RETURN_IF_ERROR(AddInitializers(graph, &scope, true));
   TranslateNodes(graph.nodes, &scope);
   std::vector<Value> outputs;

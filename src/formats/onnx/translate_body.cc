@@ -26,7 +26,7 @@ Result<Body> Translator::TranslateBody(const Graph& graph, const Scope& scope, s
     body.frame->graph.output(v).symbolic = inputs[i].symbolic;
     inner.values[graph.inputs[i].name] = v;
   }
-  inner.declared = &graph.value_infos;
+  inner.declared = &graph;
   TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
   TranslateNodes(graph.nodes, &inner);
   for (const ValueInfo& output : graph.outputs) {
@@ -44,7 +44,7 @@ Result<std::vector<Value>> Translator::Inline(const Graph& graph, const Scope& s
   inner.imports = scope.imports;
   inner.attributes = scope.attributes;
   inner.prefix = scope.prefix;
-  inner.declared = &graph.value_infos;
+  inner.declared = &graph;
   TENON_RETURN_IF_ERROR(AddInitializers(graph, &inner, false));
   TranslateNodes(graph.nodes, &inner);
   std::vector<Value> outputs;

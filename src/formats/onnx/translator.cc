@@ -150,9 +150,14 @@ Value Translator::WithDeclaredRank(Value v, std::string_view name, Scope* scope)
   if (!v.valid() || scope->declared == nullptr) return v;
   const ir::Type& type = scope->frame->graph.type(v);
   if (!type.is_tensor() || type.has_rank()) return v;
-  const auto info = std::find_if(scope->declared->begin(), scope->declared->end(),
-                                 [&](const ValueInfo& declared) { return declared.name == name; });
-  if (info == scope->declared->end() || info->type.kind != TypeKind::kTensor || !info->type.shape) return v;
+  const ValueInfo* info = nullptr;
+  const auto look = [&](const std::vector<ValueInfo>& list) {
+    for (const ValueInfo& declared : list)
+      if (info == nullptr && declared.name == name) info = &declared;
+  };
+  look(scope->declared->value_infos);
+  if (scope->outer == nullptr) look(scope->declared->outputs);
+  if (info == nullptr || info->type.kind != TypeKind::kTensor || !info->type.shape) return v;
   const auto rank = static_cast<std::int64_t>(info->type.shape->size());
   ir::Builder b(&scope->frame->graph);
   const Value dims = b.Reshape(b.Add("shape_of", {v}), Shape({rank}));

@@ -31,7 +31,7 @@ struct Scope {
   const std::map<std::string_view, const Attribute*>* attributes = nullptr;  // of the function call
   std::string prefix = {};  // of the names of values: the calls that lead to a function's body, "y/"
   std::unordered_map<std::string_view, Value> values = {};  // invalid: its node failed
-  const std::vector<ValueInfo>* declared = nullptr;         // what the graph says of its values' types
+  const Graph* declared = nullptr;                          // says what it knows of its values' types
 };
 
 /// A sub-graph whose inputs are bound and whose nodes are translated; not yet closed.

@@ -17,6 +17,16 @@ ValueInfo Info(const std::string& name, const ir::Type& type) {
 // Inner outputs must be made by nodes of the inner graph.
 std::string Own(OpWriter& w, const std::string& name) { return w.Emit("Identity", {name}); }
 
+// That an Identity may carry what a body gives: sequences since opset 14, optionals since 16.
+Status CheckCarried(OpWriter& w, const ir::Graph& body) {
+  for (const ir::Value v : body.outputs()) {
+    const ir::Type::Kind kind = body.type(v).kind();
+    if ((kind == ir::Type::Kind::kSequence && w.opset() < 14) || (kind == ir::Type::Kind::kOptional && w.opset() < 16))
+      return w.Unsupported("a " + body.type(v).to_string() + " that a graph inside gives");
+  }
+  return {};
+}
+
 Names OutputNames(OpWriter& w, std::size_t count) {
   Names names;
   for (std::size_t k = 0; k < count; ++k) names.push_back(w.out(static_cast<int>(k)));
@@ -30,6 +40,7 @@ Status Cond(OpWriter& w) {
   std::vector<Attribute> attributes;
   for (const char* branch : {"then_branch", "else_branch"}) {
     const ir::Graph& graph = w.attrs().Body(branch);
+    TENON_RETURN_IF_ERROR(CheckCarried(w, graph));
     w.x.Push();
     const Names made = w.x.InlineGraph(graph, captures);
     std::vector<ValueInfo> outputs;
@@ -48,6 +59,7 @@ Status Cond(OpWriter& w) {
 Status While(OpWriter& w) {
   const auto carries = static_cast<std::size_t>(w.attrs().Int("carries"));
   const ir::Graph &condition = w.attrs().Body("condition"), &body = w.attrs().Body("body");
+  TENON_RETURN_IF_ERROR(CheckCarried(w, body));
   const Names inputs = w.ins();
   const std::string first = w.x.InlineGraph(condition, inputs)[0];
   w.x.Push();
@@ -125,6 +137,7 @@ Status Scan(OpWriter& w) {
 }
 
 Status Call(OpWriter& w) {
+  TENON_RETURN_IF_ERROR(CheckCarried(w, w.attrs().Body("body")));
   const Names made = w.x.InlineGraph(w.attrs().Body("body"), w.ins());
   for (std::size_t k = 0; k < made.size(); ++k) w.x.Emit("Identity", {made[k]}, {}, {w.out(static_cast<int>(k))});
   return {};
