@@ -120,8 +120,9 @@ void Loop::AcceptAll(Listener& listener) {
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Out of files or memory: look again at the next tick instead of spinning.
-        base::Log(base::LogLevel::kWarning, fmt::format("gRPC: cannot accept: {}", std::strerror(errno)));
+        // Out of files or memory: look again at the next tick instead of spinning. EINVAL: the server is stopping.
+        if (errno != EINVAL)
+          base::Log(base::LogLevel::kWarning, fmt::format("gRPC: cannot accept: {}", std::strerror(errno)));
         Watch(listener, false);
       }
       return;
