@@ -20,6 +20,7 @@ namespace tenon::serve::http2 {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(1000), kDrainTick = std::chrono::milliseconds(10);
+constexpr auto kAcceptAgain = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -120,10 +121,11 @@ void Loop::AcceptAll(Listener& listener) {
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Out of files or memory: look again at the next tick instead of spinning. EINVAL: the server is stopping.
+        // Out of files or memory: look again in a moment instead of spinning. EINVAL: the server is stopping.
         if (errno != EINVAL)
           base::Log(base::LogLevel::kWarning, fmt::format("gRPC: cannot accept: {}", std::strerror(errno)));
         Watch(listener, false);
+        accept_again_ = now_ + kAcceptAgain;
       }
       return;
     }
@@ -207,7 +209,7 @@ void Loop::Run() {
   ::pthread_setname_np(::pthread_self(), "tenon-grpc-io");
   std::array<epoll_event, 128> events;
   while (!finished_) {
-    if (!draining_)
+    if (!draining_ && now_ >= accept_again_)
       for (Listener& listener : listeners_) Watch(listener, true);
     const int n = Wait(events.data(), static_cast<int>(events.size()));
     for (int i = 0; i < n; ++i) {

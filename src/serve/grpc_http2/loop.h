@@ -75,7 +75,7 @@ class Loop : public ConnectionOwner {
   std::unordered_map<Http2Connection*, std::shared_ptr<Http2Connection>> connections_;
   std::vector<Http2Connection*> touched_;  // in this round
   std::string scratch_;
-  Clock::time_point now_ = Clock::now(), last_tick_ = now_;
+  Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_{shared_.options.spin};
   bool draining_ = false, finished_ = false;
 

@@ -95,10 +95,11 @@ void HttpServer::Loop::AcceptAll() {
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Out of files or memory: look again at the next tick instead of spinning. EINVAL: the server is stopping.
+        // Out of files or memory: look again in a moment instead of spinning. EINVAL: the server is stopping.
         if (errno != EINVAL)
           base::Log(base::LogLevel::kWarning, fmt::format("HTTP server: cannot accept: {}", std::strerror(errno)));
         StopAccepting();
+        accept_again_ = now_ + std::chrono::milliseconds(100);
       }
       return;
     }
@@ -167,7 +168,7 @@ void HttpServer::Loop::Run() {
   const auto tick = std::max(shortest / 4, std::chrono::milliseconds(5));
   std::array<epoll_event, 128> events;
   for (;;) {
-    if (listener_ >= 0 && !listening_ && !draining_) {
+    if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_) {
       epoll_event event{.events = EPOLLIN, .data = {.ptr = &listener_}};
       listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
     }

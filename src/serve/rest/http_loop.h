@@ -54,7 +54,7 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections_;
   std::vector<HttpConnection*> touched_;  // in this round
   std::string scratch_;
-  Clock::time_point now_ = Clock::now(), last_tick_ = now_;
+  Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_;
   std::size_t working_ = 0;  // requests that workers have
   bool draining_ = false;
