@@ -20,9 +20,9 @@ namespace tenon::parity {
 
 /// `key` of a case's config; `fallback` where it is absent or null.
 template <class T>
-T Option(const nlohmann::json& config, const std::string& key, T fallback) {
+T Option(const nlohmann::json& config, const std::string& key, const T& fallback) {
   const auto it = config.find(key);
-  return it == config.end() || it->is_null() ? std::move(fallback) : it->get<T>();
+  return it == config.end() || it->is_null() ? fallback : it->get<T>();
 }
 
 inline std::optional<double> MaybeNumber(const nlohmann::json& config, const std::string& key) {

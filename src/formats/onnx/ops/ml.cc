@@ -68,9 +68,9 @@ Status LabelEncoder(NodeContext& n) {
                      : Lookup(n, Vector(numbers), Vector(classes), otherwise);
   }
   TENON_ASSIGN_OR_RETURN(Literal keys, Side(n, "keys"));
-  TENON_ASSIGN_OR_RETURN(Literal values, Side(n, "values"));
-  TENON_ASSIGN_OR_RETURN(Literal otherwise, DefaultFor(n, values.dtype()));
-  return Lookup(n, std::move(keys), std::move(values), std::move(otherwise));
+  TENON_ASSIGN_OR_RETURN(const Literal values, Side(n, "values"));
+  TENON_ASSIGN_OR_RETURN(const Literal otherwise, DefaultFor(n, values.dtype()));
+  return Lookup(n, std::move(keys), values, otherwise);
 }
 
 Status CategoryMapper(NodeContext& n) {

@@ -57,9 +57,9 @@ const AttrValue* OpContext::Attr(std::string_view attr) const {
 
 namespace {
 template <class T>
-T Get(const AttrValue* attr, T otherwise) {
+T Get(const AttrValue* attr, const T& otherwise) {
   const T* value = attr == nullptr ? nullptr : attr->get<T>();
-  return value == nullptr ? std::move(otherwise) : *value;
+  return value == nullptr ? otherwise : *value;
 }
 }  // namespace
 
