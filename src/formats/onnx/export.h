@@ -21,7 +21,8 @@ struct ExportOptions {
 };
 
 /// Errors: kNotFound for the signature, kInvalidArgument for the opset, kUnimplemented with every node that cannot be
-/// written: functions that write Variables, ops without a form in ONNX at that opset, dims that no input tells.
+/// written: functions that write Variables (but for the state of draws, "random/state"), ops without a form in ONNX at
+/// that opset, dims that no input tells.
 Result<Model> Export(const ir::Module& module, const ExportOptions& options = {});
 
 }  // namespace tenon::onnx
