@@ -29,6 +29,7 @@
 #include "tenon/ops/lookup.h"  // IWYU pragma: export
 #include "tenon/ops/norm.h"  // IWYU pragma: export
 #include "tenon/ops/parse_example.h"  // IWYU pragma: export
+#include "tenon/ops/parse_example_lists.h"  // IWYU pragma: export
 #include "tenon/ops/pool.h"  // IWYU pragma: export
 #include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export

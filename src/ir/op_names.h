@@ -110,6 +110,7 @@ inline constexpr std::string_view kOptionalSome = "optional_some";
 inline constexpr std::string_view kOptionalValue = "optional_value";
 inline constexpr std::string_view kPad = "pad";
 inline constexpr std::string_view kParseExample = "parse_example";
+inline constexpr std::string_view kParseExampleLists = "parse_example_lists";
 inline constexpr std::string_view kParseNumber = "parse_number";
 inline constexpr std::string_view kPower = "power";
 inline constexpr std::string_view kRandomBernoulli = "random_bernoulli";

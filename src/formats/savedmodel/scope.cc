@@ -92,6 +92,29 @@ std::string FrameName(const NodeDef& node) {
   return value == nullptr ? "" : *value;
 }
 
+std::size_t TypesIn(const NodeDef& node, std::string_view attr) {
+  const auto it = node.attrs.find(attr);
+  const auto* list = it == node.attrs.end() ? nullptr : it->second.get<std::shared_ptr<const AttrList>>();
+  return list == nullptr ? 0 : (*list)->type.size();
+}
+
+/// The outputs of ParseExample and its kin are lists, as long as the attributes say.
+int FeatureOffset(const NodeDef& node, std::string_view argument) {
+  const std::size_t sparse = TypesIn(node, "sparse_types"), dense = TypesIn(node, "Tdense");
+  const std::pair<std::string_view, std::size_t> lists[] = {{"sparse_indices", sparse},
+                                                            {"sparse_values", sparse},
+                                                            {"sparse_shapes", sparse},
+                                                            {"dense_values", dense},
+                                                            {"ragged_values", TypesIn(node, "ragged_value_types")},
+                                                            {"ragged_row_splits", 0}};
+  std::size_t position = 0;
+  for (const auto& [name, count] : lists) {
+    if (name == argument) return position > 0xffff ? -1 : static_cast<int>(position);
+    position += count;
+  }
+  return -1;
+}
+
 /// The loops of a body: each LoopCond with the Switches it steers, their Merges, and what enters and leaves.
 void FindFrames(Body& body) {
   const std::vector<NodeDef>& nodes = *body.nodes;
@@ -147,9 +170,10 @@ void FindFrames(Body& body) {
 
 }  // namespace
 
-int OutputOffset(std::string_view op, std::string_view argument) {
+int OutputOffset(const NodeDef& node, std::string_view argument) {
+  if (Starts(node.op, "ParseExample") || node.op == "ParseSingleExample") return FeatureOffset(node, argument);
   for (const OutputNames& row : kOutputs) {
-    if (row.op != op) continue;
+    if (row.op != node.op) continue;
     int position = 0;
     std::string_view names = row.names;
     while (!names.empty()) {
@@ -185,7 +209,7 @@ Ref Body::Find(std::string_view input) const {
     ref.output = ToInt(rest);
   } else {
     const std::size_t second = rest.find(':');
-    const int offset = OutputOffset((*nodes)[static_cast<std::size_t>(ref.node)].op, rest.substr(0, second));
+    const int offset = OutputOffset((*nodes)[static_cast<std::size_t>(ref.node)], rest.substr(0, second));
     const int position = second == std::string_view::npos ? 0 : ToInt(rest.substr(second + 1));
     ref.output = offset < 0 || position < 0 ? -1 : offset + position;
   }

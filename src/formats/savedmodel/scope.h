@@ -69,7 +69,7 @@ class Library {
 
 /// The position of the first output of an output argument: ("FusedBatchNormV3", "batch_mean") -> 1. 0 for the one
 /// output argument of an op that has no other. -1 when an op of several has none of that name.
-int OutputOffset(std::string_view op, std::string_view argument);
+int OutputOffset(const NodeDef& node, std::string_view argument);
 
 struct PendingList;
 

@@ -42,7 +42,7 @@ const auto kName = [](const auto& test) { return std::string(test.param); };
 
 INSTANTIATE_TEST_SUITE_P(
     All, Fixture,
-    testing::Values("graphdef_control_flow_v1", "graphdef_functions", "graphdef_keras_lstm", "graphdef_keras_cnn",
+    testing::Values("graphdef_control_flow_v1", "graphdef_functions", "graphdef_keras_cnn", "graphdef_keras_lstm",
                     "graphdef_mlp", "keras2_cnn", "keras2_lstm", "keras_attention", "keras_bfloat16",
                     "keras_bidirectional", "keras_cnn", "keras_conv1d", "keras_conv2d_options", "keras_conv3d",
                     "keras_conv_lstm", "keras_conv_transpose", "keras_einsum_dense", "keras_embedding",
@@ -53,18 +53,17 @@ INSTANTIATE_TEST_SUITE_P(
                     "keras_ops_graph", "keras_pooling", "keras_quantized_int8", "keras_resnet",
                     "keras_separable_depthwise", "keras_static_batch", "keras_tf_save_trained", "keras_transformer",
                     "keras_unet", "module_control_flow", "module_counter", "module_dtypes", "module_minimal",
-                    "module_multi_signature", "module_nested_calls", "module_tensor_list", "module_train_step",
-                    "tf1_training_graph", "tf1_two_meta_graphs"),
+                    "module_multi_signature", "module_nested_calls", "module_parse_example", "module_tensor_list",
+                    "module_train_step", "tf1_control_flow_v1", "tf1_training_graph", "tf1_two_meta_graphs"),
     kName);
 INSTANTIATE_TEST_SUITE_P(All, OpenFixture,
                          testing::Values("graphdef_fake_quant", "keras_category_encoding", "keras_discretization",
                                          "keras_hashing_strings", "keras_image_resize", "keras_integer_lookup",
                                          "keras_spectrogram", "keras_string_lookup", "keras_text_vectorization",
                                          "module_array_ops", "module_detection", "module_image_bytes", "module_linalg",
-                                         "module_lookup_table", "module_parse_example", "module_ragged",
-                                         "module_stateless_random", "module_strings", "tf1_classify_regress", "tf1_cnn",
-                                         "tf1_control_flow_v1", "tf1_partitioned", "tf1_reference_variables",
-                                         "tf1_resource_variables", "tf1_table_asset"),
+                                         "module_lookup_table", "module_ragged", "module_stateless_random",
+                                         "module_strings", "tf1_classify_regress", "tf1_cnn", "tf1_partitioned",
+                                         "tf1_reference_variables", "tf1_resource_variables", "tf1_table_asset"),
                          kName);
 
 TEST(TranslateTest, TagsChooseTheMetaGraph) {

@@ -77,3 +77,15 @@ def parse_example(ins, attrs):
         rows.append(np.broadcast_to(default, shape) if values is None else np.array(values).reshape(shape))
     out = np.array(rows, dtype=default.dtype if default.dtype.kind != "U" else None)
     return out.reshape(serialized.shape + shape)
+
+
+@golden("parse_example_lists")
+def parse_example_lists(ins, attrs):
+    values, indices, splits = [], [], [0]
+    for i, example in enumerate(ins[0]):
+        found = feature(str(example).encode(), attrs["key"]) or []
+        values += found
+        indices += [[i, k] for k in range(len(found))]
+        splits.append(len(values))
+    dtype = {"f32": np.float32, "i64": np.int64}.get(attrs["dtype"], str)
+    return [np.array(values, dtype=dtype), np.array(indices, dtype=np.int64).reshape(-1, 2), np.array(splits, dtype=np.int64)]

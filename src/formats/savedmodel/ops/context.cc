@@ -95,6 +95,20 @@ std::optional<std::vector<Dim>> OpContext::dims(int i) {
   return out;
 }
 
+std::optional<std::vector<Dim>> OpContext::sizes(int i) {
+  if (std::optional<std::vector<Dim>> known = dims(i)) return known;
+  const ir::Value v = in(i);
+  if (!v.valid() || !b.ranked(v) || b.shape(v).rank() > 1) return std::nullopt;
+  const std::optional<std::int64_t> count = b.shape(v).rank() == 0 ? 1 : b.shape(v)[0].try_value();
+  if (!count || *count > 64) return std::nullopt;
+  std::vector<std::string> symbols;
+  for (std::int64_t k = 0; k < *count; ++k) symbols.emplace_back(Dim::any().symbol_name());
+  const ir::Value wide = b.Reshape(b.Cast(v, DType::kI64), Shape{*count});
+  const ir::Value made = b.Add("as_dims", {wide}, {{"symbols", std::move(symbols)}});
+  if (!b.ok()) return std::nullopt;
+  return b.graph().output(made).symbolic;
+}
+
 std::vector<std::int64_t> OpContext::ints(int i) {
   const std::optional<std::vector<Dim>> known = dims(i);
   std::vector<std::int64_t> out;
@@ -194,7 +208,7 @@ Status (*FindRule(std::string_view op))(OpContext&) {
     std::map<std::string_view, Status (*)(OpContext&)> out;
     for (const auto& table :
          {ElementwiseRules(), StateRules(), ShapeRules(), SliceRules(), LinearRules(), ConvRules(), ReduceRules(),
-          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules()})
+          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules(), SparseRules()})
       for (const Rule& rule : table) out.emplace(rule.op, rule.translate);
     for (const auto& [name, record] : Records()) out.emplace(name, TranslateByRecord);
     return out;

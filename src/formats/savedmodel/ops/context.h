@@ -48,6 +48,8 @@ class OpContext {
   const Literal* constant(int i);
   /// The elements of an integer input as dims, when they are known.
   std::optional<std::vector<Dim>> dims(int i);
+  /// The same; elements that only the run knows become dims by as_dims, which checks there that none is below 0.
+  std::optional<std::vector<Dim>> sizes(int i);
   /// The elements of an integer input; an error when they are not known now.
   std::vector<std::int64_t> ints(int i);
   std::int64_t integer(int i);
@@ -85,6 +87,7 @@ std::span<const Rule> RearrangeRules();
 std::span<const Rule> TrainingRules();
 std::span<const Rule> ExampleRules();
 std::span<const Rule> ControlRules();
+std::span<const Rule> SparseRules();
 
 /// The rule of an op, or null. Ops whose record names them exactly have a rule too.
 Status (*FindRule(std::string_view op))(OpContext&);

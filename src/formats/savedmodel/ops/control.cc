@@ -126,7 +126,7 @@ std::optional<Shape> ItemShape(OpContext& c, int i) {
 }
 
 Status Reserve(OpContext& c) {  // element_shape, num_elements
-  const auto count = c.dims(1);
+  const auto count = c.sizes(1);
   const std::optional<DType> dtype = c.Type("element_dtype");
   if (!dtype || *dtype == DType::kString) return c.Unsupported("a list of such elements");
   if (!count || count->size() != 1) return c.Unsupported("of a length that is known only at run time");
@@ -193,7 +193,12 @@ Status ListLength(OpContext& c) {
     c.Set(c.b.Reshape(c.b.Add("slice", {shape}, {{"starts", Shape{0}}, {"limits", Shape{1}}}), Shape{}));
     return {};
   }
-  if (list->pending->count.is_symbolic()) return c.Unsupported("a length that is known only at run time");
+  if (list->pending->count.is_symbolic()) {  // the length of a tensor of that many items
+    const Shape dims{list->pending->count};
+    const Value items = c.b.Add("iota", {}, {{"dims", dims}, {"axis", std::int64_t{0}}, {"dtype", DType::kI32}});
+    c.Set(c.b.Reshape(c.b.Add("shape_of", {items}, {{"dtype", DType::kI32}}), Shape{}));
+    return {};
+  }
   c.Set(c.b.Constant(Literal::scalar(static_cast<std::int32_t>(list->pending->count.value()))));
   return {};
 }
@@ -209,7 +214,7 @@ Status ListGather(OpContext& c) {  // list, indices
 // Arrays of TF1: the handle says of what, the flow carries the items.
 
 Status Array(OpContext& c) {  // size
-  const auto count = c.dims(0);
+  const auto count = c.sizes(0);
   const std::optional<DType> dtype = c.Type("dtype");
   if (!dtype || *dtype == DType::kString) return c.Unsupported("an array of such elements");
   if (!count || count->size() != 1) return c.Unsupported("of a size that is known only at run time");

@@ -77,7 +77,7 @@ Status Where(OpContext& c) {  // [n, rank]; ours is [rank, n]
 
 /// Zeros of the shape on input `shape`, with updates added.
 Status ScatterNd(OpContext& c) {
-  const auto dims = c.dims(2);
+  const auto dims = c.sizes(2);
   if (!dims) return c.Unsupported("to a shape that is known only at run time");
   const Value updates = c.in(1);
   const Value zeros = c.b.Add("broadcast_to", {c.b.Scalar(0, c.b.dtype(updates))}, {{"dims", Shape(*dims)}});
@@ -95,7 +95,7 @@ Status TensorScatterAdd(OpContext& c) {
 /// Rows of the data added up by their segment.
 Status SegmentSum(OpContext& c) {
   const Value data = c.in(0), segments = c.in(1);
-  const auto count = c.dims(2);
+  const auto count = c.sizes(2);
   if (c.rank(data) < 1 || c.rank(segments) != 1) return c.Unsupported("segments of a rank other than 1");
   if (!count || count->size() != 1) return c.Unsupported("a number of segments that is known only at run time");
   std::vector<Dim> dims = c.shape(data).dims();

@@ -238,7 +238,10 @@ Status Range(OpContext& c) {
   const DType dtype = c.b.dtype(start);
   Dim count;
   if (is_integer(dtype)) {
-    const auto first = c.dims(0), last = c.dims(1), step = c.dims(2);
+    const auto first = c.dims(0), step = c.dims(2);
+    // From 0 the limit is a size. With another start it may be negative, which is no dim.
+    const bool from_zero = first && first->size() == 1 && (*first)[0] == Dim(0);
+    const auto last = from_zero && step && step->size() == 1 && (*step)[0] == Dim(1) ? c.sizes(1) : c.dims(1);
     if (!first || !last || !step || first->size() != 1 || last->size() != 1 || step->size() != 1 ||
         (*step)[0].is_symbolic())
       return c.Unsupported("of bounds that are known only at run time");
@@ -265,7 +268,7 @@ Status Range(OpContext& c) {
 }
 
 Status Tile(OpContext& c) {
-  const auto repeats = c.dims(1);
+  const auto repeats = c.sizes(1);
   if (!repeats) return c.Unsupported("of repeats that are known only at run time");
   c.Set(c.b.Add("tile", {c.in(0)}, {{"repeats", Shape(*repeats)}}));
   return {};
