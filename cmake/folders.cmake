@@ -24,7 +24,7 @@ set(TENON_ARROWS
   "serve/grpc: serve/core formats/proto_wire formats/savedmodel ir tensor base"
   "serve/grpc_transport: serve/grpc serve/core tensor base"
   "serve/grpc_http2: serve/grpc serve/rest serve/core tensor base"
-  "serve/servables: serve/core serve/config serve/rest serve/grpc serve/grpc_http2 formats/proto_wire formats/savedmodel api ir tensor base"
+  "serve/servables: serve/core serve/config serve/rest serve/grpc serve/grpc_http2 formats/proto_wire formats/savedmodel api verify ir tensor base"
   "api: ir ops autograd runtime compiler backends/ref backends/cpu eager data keras formats/native formats/onnx formats/savedmodel formats/proto_wire verify tensor base"
   "tools: base tensor ir runtime compiler api verify serve/core serve/config serve/rest serve/grpc serve/servables data keras eager formats/onnx formats/savedmodel formats/native"
 )

@@ -109,6 +109,7 @@ struct ServerOptions {
   int grpc_threads = 0;                     // for gRPC requests that take long; 0: 4 for each CPU
   std::string grpc_channel_arguments = {};  // "k=v,k=v": arguments of the gRPC library
   bool grpc_health = false;                 // serve grpc.health.v1
+  bool grpc_profiler = true;                // ProfilerService: sessions without a trace
   std::string grpc_transport = "auto";      // "http2": our own; "library": the gRPC library, in libtenon_grpc.so;
                                             // "auto": http2, unless a channel argument needs the library
   int spin_us = -1;  // I/O threads look for requests this long before they sleep: answers come sooner, at the cost of a
@@ -122,7 +123,7 @@ struct ServerOptions {
   std::string access_log = {};                  // a file that gets a JSON line for each request; "-": standard output
   double shadow_fraction = 0;          // share of the requests mirrored to a new version before it takes over; 0: off
   int shadow_promote_after = 100;      // agreeing requests after which it takes over
-  double shadow_tolerance = 1e-3;      // of two outputs that agree, relative to the largest magnitude of the output
+  double shadow_tolerance = 0;         // of outputs that agree, relative to their magnitude; 0: what rounding explains
   std::string shadow_report_dir = {};  // where the inputs of the worst disagreement are kept, as .npz
   bool strict_start = false;           // start() fails unless each model has an available version
   int start_timeout_ms = 120'000;      // start() waits at most this long for the models

@@ -9,7 +9,7 @@
 namespace tenon::tools {
 
 /// All 48 flags of tensorflow_model_server 2.20 with its defaults, then our own. A flag that says how TensorFlow's
-/// runtime works (devices, XLA, TFLite pools, the profiler) is taken and has no effect.
+/// runtime works (devices, XLA, TFLite pools) is taken and has no effect.
 struct ServerFlags {
   std::int32_t port = 8500, rest_api_port = 0, rest_api_num_threads = 0, rest_api_timeout_in_ms = 30'000;
   std::string grpc_socket_path, batching_parameters_file, model_config_file, model_name = "default", model_base_path;
@@ -37,7 +37,7 @@ struct ServerFlags {
   std::int32_t model_threads = 1, shutdown_delay_seconds = 0, shutdown_timeout_seconds = 30;
   std::int32_t max_connections = 65536;
   std::int64_t memory_budget_bytes = 0, max_body_bytes = std::int64_t{1} << 30;
-  float requests_per_second = 0, shadow_fraction = 0, shadow_tolerance = 1e-3F;
+  float requests_per_second = 0, shadow_fraction = 0, shadow_tolerance = 0;
   std::int32_t shadow_promote_after = 100, spin_microseconds = -1;
   std::string grpc_transport = "auto";
   std::string shadow_report_dir;

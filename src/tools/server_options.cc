@@ -30,6 +30,7 @@ Status Check(const ServerFlags& f) {
   if (!f.mixed_precision.empty() && f.mixed_precision != "bfloat16")
     return Wrong("--mixed_precision: got \"" + f.mixed_precision + "\", only \"bfloat16\" is known");
   if (f.shadow_fraction < 0 || f.shadow_fraction > 1) return Wrong("--shadow_fraction: expected 0 to 1");
+  if (!(f.shadow_tolerance >= 0)) return Wrong("--shadow_tolerance: expected 0 or more");
   return {};
 }
 
@@ -130,6 +131,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.strict_start = f.strict_start;
   o.resource_preserving = f.resource_preserving;
   o.memory_budget = f.memory_budget_bytes;
+  o.grpc_profiler = f.enable_profiler;
   o.shadow_fraction = static_cast<double>(f.shadow_fraction);
   o.shadow_promote_after = f.shadow_promote_after;
   o.shadow_tolerance = static_cast<double>(f.shadow_tolerance);

@@ -6,6 +6,10 @@ import subprocess
 import time
 
 import grpc
+import numpy as np
+import pytest
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.framework import tensor_util
 from tensorflow_serving.apis import model_service_pb2_grpc, predict_pb2, prediction_service_pb2_grpc
 
 DATA = pathlib.Path(os.environ.get("TENON_TEST_DATA", pathlib.Path(__file__).resolve().parents[2] / "../shared"))
@@ -69,3 +73,45 @@ class ModelServer:
             assert self.process.poll() is None, f"the server ended:\n{self.text()}"
             assert time.monotonic() < end, f"not ready: {last}\n{self.text()}"
             time.sleep(0.1)
+
+
+TF1 = MODELS / "saved_model_half_plus_two_cpu"
+TF2 = MODELS / "saved_model_half_plus_two_tf2_cpu"
+TWO = MODELS / "saved_model_half_plus_two_2_versions"
+
+
+def predict_request(model="default", value=2.0, key="x", shape=(1,), signature="", version=None, label=None, filter_=()):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    if version is not None:
+        request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
+    tensor = request.inputs[key]
+    tensor.dtype = types_pb2.DT_FLOAT
+    tensor.tensor_shape.CopyFrom(tensor_util.make_tensor_proto(np.zeros(shape, "f")).tensor_shape)
+    tensor.float_val.append(value)
+    request.output_filter.extend(filter_)
+    return request
+
+
+def check_predict(server, request, expected, version=123, signature="serving_default"):
+    reply = server.predict.Predict(request, 10)
+    assert reply.outputs["y"].dtype == types_pb2.DT_FLOAT
+    assert list(reply.outputs["y"].float_val) == [expected]
+    assert reply.model_spec.name == request.model_spec.name
+    assert reply.model_spec.version.value == version
+    assert reply.model_spec.signature_name == signature
+
+
+def failure(call, request):
+    with pytest.raises(grpc.RpcError) as info:
+        call(request, 10)
+    return info.value.code().name, info.value.details()
+
+
+def example_input(request, name="x", value=2.0, count=1):
+    for _ in range(count):
+        example = request.input.example_list.examples.add()
+        example.features.feature[name].float_list.value.append(value)

@@ -1,5 +1,4 @@
 """The server as its users meet it: flags, files, REST, life cycle, batching, metrics, protection."""
-import gzip
 import json
 import os
 import pathlib
@@ -31,48 +30,6 @@ def config(path, **models):
     return path
 
 
-def test_rest_forms(serve, half_plus_two):
-    server = serve("--model_name=m", f"--model_base_path={half_plus_two}")
-    row = server.predict("m", [2, 3, 4])
-    assert row.status_code == 200
-    assert row.headers["Content-Type"] == "application/json"
-    assert row.content == b'{\n    "predictions": [3.0, 3.5, 4.0\n    ]\n}'
-    columns = server.post("/v1/models/m:predict", {"inputs": [2, 3, 4]})
-    assert columns.json() == {"outputs": [3.0, 3.5, 4.0]}
-    assert server.post("/v1/models/m/versions/123:predict", {"instances": [{"x": 2}]}).json() == {"predictions": [3.0]}
-    assert server.get("/v1/models/m").json() == {
-        "model_version_status": [{"version": "123", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}
-    spec = server.get("/v1/models/m/metadata").json()
-    assert spec["model_spec"] == {"name": "m", "signature_name": "", "version": "123"}
-    assert spec["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]["x"]["dtype"] == "DT_FLOAT"
-
-
-@pytest.mark.parametrize("method, path, body, status, error", [
-    ("POST", "/v1/models/m:predict", "", 400, "JSON Parse error: The document is empty"),
-    ("POST", "/v1/models/m:predict", "{}", 400, "Missing 'inputs' or 'instances' key"),
-    ("POST", "/v1/models/m:predict", '{"instances": [1], "inputs": 1}', 400,
-     "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist"),
-    ("POST", "/v1/models/m:predict", '{"instances": []}', 400, "No values in 'instances' array"),
-    ("POST", "/v1/models/m:predict", '{"signature_name": "s", "instances": [1]}', 400,
-     'Serving signature name: "s" not found in signature def'),
-    ("POST", "/v1/models/x:predict", '{"instances": [1]}', 404, "Servable not found for request: Latest(x)"),
-    ("POST", "/v1/models/m/versions/5:predict", '{"instances": [1]}', 404, "Servable not found for request: Specific(m, 5)"),
-    ("POST", "/v1/models/m/labels/l:predict", '{"instances": [1]}', 400, "Unrecognized servable version label: l"),
-    ("POST", "/v1/models/m:PREDICT", "{}", 400, "Malformed request: POST /v1/models/m:PREDICT"),
-    ("GET", "/v1/models", None, 400, "Missing model name in request."),
-    ("GET", "/v1/models/x", None, 404, "Could not find any versions of model x"),
-    ("GET", "/v1/models/m/versions/7", None, 404, "Could not find version 7 of model m"),
-    ("PUT", "/v1/models/m", "", 400, "Malformed request: PUT /v1/models/m"),
-    ("DELETE", "/v1/x", None, 400, "Malformed request: DELETE /v1/x"),
-])
-def test_rest_errors(shared_server, method, path, body, status, error):
-    reply = requests.request(method, shared_server.url + path, data=body, timeout=10)
-    assert reply.status_code == status and list(reply.json()) == ["error"]
-    said = reply.json()["error"]  # some begin by quoting the request
-    assert said == error or (said.startswith("JSON Value: ") and said.rstrip().endswith(error))
-    assert reply.text.startswith('{\n    "error": "') and reply.text.endswith('"\n}')
-
-
 @pytest.fixture(scope="module")
 def shared_server(build, tmp_path_factory):
     base = write_model(tmp_path_factory.mktemp("models") / "m", 123, 0.5, 2)
@@ -80,33 +37,6 @@ def shared_server(build, tmp_path_factory):
                     "--rest_api_enable_cors_support", "--max_body_bytes=100000", "--rest_api_compress_replies")
     yield server
     server.stop()
-
-
-def test_cors_options_head(shared_server):
-    good = requests.options(shared_server.url + "/v1/models/m:predict", headers={"Origin": "http://a.b"}, timeout=10)
-    assert (good.status_code, good.content) == (200, b"")
-    assert good.headers["Access-Control-Allow-Origin"] == "*"
-    assert good.headers["Access-Control-Allow-Methods"] == "POST, GET"
-    assert good.headers["Access-Control-Allow-Headers"] == "Content-Type"
-    assert requests.options(shared_server.url + "/v1/models/m", timeout=10).status_code == 400
-    head = requests.head(shared_server.url + "/v1/models/m", timeout=10)
-    assert (head.status_code, head.content) == (400, b"")
-    assert shared_server.get("/nothing").status_code == 404
-
-
-def test_gzip_both_ways_chunked_and_oversize(shared_server):
-    url = shared_server.url + "/v1/models/m:predict"
-    body = json.dumps({"instances": [2.0] * 2000}).encode()
-    reply = requests.post(url, data=gzip.compress(body), headers={"Content-Encoding": "gzip"}, timeout=10)
-    assert reply.json() == {"predictions": [3.0] * 2000}
-    assert reply.headers["Content-Encoding"] == "gzip"  # requests says that it accepts it
-    plain = requests.post(url, data=body, headers={"Accept-Encoding": "identity"}, timeout=10)
-    assert "Content-Encoding" not in plain.headers
-    broken = requests.post(url, data=b"no gzip", headers={"Content-Encoding": "gzip"}, timeout=10)
-    assert (broken.status_code, broken.json()["error"]) == (400, "JSON Parse error: The document is empty")
-    chunked = requests.post(url, data=iter([body[:100], body[100:]]), timeout=10)
-    assert chunked.json() == {"predictions": [3.0] * 2000}
-    assert requests.post(url, data=b"x" * 200_000, timeout=10).status_code == 413
 
 
 def test_flags(program, half_plus_two, tmp_path):
@@ -141,18 +71,6 @@ def test_an_unknown_flag_does_not_stop_the_start(serve, half_plus_two):
     assert server.predict("m", [2]).json() == {"predictions": [3.0]}
     code, out = server.stop()
     assert code == 0 and "unknown argument: --from_the_future=1" in out
-
-
-def test_entry_point(build, half_plus_two, tmp_path):
-    bin_folder = tmp_path / "bin"
-    bin_folder.mkdir()
-    (bin_folder / "tensorflow_model_server").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    (bin_folder / "tensorflow_model_server").chmod(0o755)
-    script = pathlib.Path(__file__).resolve().parents[2] / "deploy/docker/tf_serving_entrypoint.sh"
-    environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "MODEL_NAME": "resnet", "MODEL_BASE_PATH": "/m"}
-    out = subprocess.run([script, "--enable_batching"], env=environment, capture_output=True, text=True, check=True).stdout
-    assert out.split() == ["--port=8500", "--rest_api_port=8501", "--model_name=resnet", "--model_base_path=/m/resnet",
-                           "--enable_batching"]
 
 
 def test_model_config_reload_by_poll(serve, tmp_path):

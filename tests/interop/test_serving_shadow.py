@@ -4,7 +4,9 @@ import subprocess
 import time
 
 import numpy
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from serving import metric, wait_for, write_model
 
 
@@ -48,7 +50,8 @@ def test_a_disagreeing_version_is_held_back_with_a_report(serve, tmp_path):
     wait_for(held, "the verdict", server)
     report = shadow(server)
     assert report["serving_version"] == 1 and report["shadow_version"] == 2 and report["agreed"] == 0
-    assert report["worst"]["output"] == "y" and report["worst"]["difference"] == pytest.approx(0.5 / 4)
+    assert report["worst"]["output"] == "y" and report["worst"]["difference"] == pytest.approx(0.5)
+    assert report["worst"]["measure"] == "budget" and 0 < report["worst"]["limit"] < 1e-4
     with numpy.load(report["worst"]["file"]) as saved:
         assert saved["input_0"].tolist() == [2.0, 4.0]
         assert saved["serving_0"].tolist() == [3.0, 4.0] and saved["shadow_0"].tolist() == [3.5, 4.5]
@@ -62,6 +65,56 @@ def test_a_disagreeing_version_is_held_back_with_a_report(serve, tmp_path):
         return shadow(server)["state"] == "PROMOTED"
 
     wait_for(promoted, "version 3", server)
+
+
+def write_sum(base, version, big):
+    """y = (x + big) - big: the same function for every `big`, but for rounding."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch"])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "b"], ["t"]), helper.make_node("Sub", ["t", "b"], ["y"])], "sum", [x], [y],
+                              initializer=[helper.make_tensor("b", TensorProto.FLOAT, [], [big])])
+    staging = base.parent / f".staging-{version}"
+    staging.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(staging / "model.onnx"))
+    base.mkdir(exist_ok=True)
+    staging.rename(base / str(version))
+    return base
+
+
+def verdict(server, values):
+    def done():
+        server.predict("m", values)
+        return shadow(server)["state"] in ("PROMOTED", "HELD_BACK")
+
+    wait_for(done, "the verdict", server)
+    return shadow(server)
+
+
+def test_what_rounding_explains_agrees(serve, tmp_path):
+    """The versions differ by 3 %, all of it rounding: the float64 runs agree. A fixed tolerance holds it back."""
+    flags = ["--shadow_fraction=1", "--shadow_promote_after=20"]
+    for extra, state in ([], "PROMOTED"), (["--shadow_tolerance=1e-3"], "HELD_BACK"):
+        base = write_sum(tmp_path / (state + "m"), 1, 0.0)
+        server = serve("--model_name=m", f"--model_base_path={base}", *flags, *extra)
+        write_sum(base, 2, 1e6)
+        report = verdict(server, [0.21, 0.47])
+        assert report["state"] == state, report
+        assert report["worst"]["measure"] == ("budget" if state == "PROMOTED" else "relative")
+        assert report["worst"]["difference"] > 0.01
+        server.close()
+
+
+def test_what_rounding_does_not_explain_is_held_back(serve, tmp_path):
+    """Off by 1e-5: far within a thousandth, yet another function. With a tolerance it is taken."""
+    flags = ["--shadow_fraction=1", "--shadow_promote_after=20"]
+    for extra, state in ([], "HELD_BACK"), (["--shadow_tolerance=1e-3"], "PROMOTED"):
+        base = write_model(tmp_path / (state + "m"), 1, 0.5, 2)
+        server = serve("--model_name=m", f"--model_base_path={base}", *flags, *extra)
+        write_model(base, 2, 0.5, 2.0001)
+        report = verdict(server, [2, 4])
+        assert report["state"] == state, report
+        assert report["worst"]["difference"] > report["worst"]["limit"] or state == "PROMOTED"
+        server.close()
 
 
 def test_client(serve, build, tmp_path):

@@ -107,7 +107,9 @@ class BatchingServable::Queue : public BatchSource, public std::enable_shared_fr
         metrics_(metrics),
         model_(id.name),
         version_(std::to_string(id.version)),
-        limit_(batching.adaptive ? 1 : RunLimit()) {}
+        limit_(batching.adaptive ? 1 : RunLimit()) {
+    GaugeLocked(0);  // the gauge is there from now on
+  }
 
   void Submit(std::vector<Literal> inputs, Deadline deadline, Done done) {
     const Result<std::int64_t> rows = BatchRows(inputs);

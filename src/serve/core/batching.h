@@ -36,6 +36,10 @@ class BatchingServable : public Servable {
   void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted, Deadline deadline,
                 Done done) override;
   bool waits() const override { return true; }
+  Result<std::vector<Literal>> RunWide(const Signature& signature, std::vector<Literal> inputs,
+                                       std::span<const int> wanted) override {
+    return inner_->RunWide(signature, std::move(inputs), wanted);
+  }
 
   class Queue;
 

@@ -45,15 +45,22 @@ Status CreatorLoader::Load() {
 }
 
 void CreatorLoader::Unload() {
-  servable_.reset();
+  const auto unload = [this] {
+    servable_.reset();
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these have a heap of their own
-  ::malloc_trim(0);  // give the pages back to the system: the next version must not find them still taken
+    ::malloc_trim(0);  // give the pages back to the system: the next version must not find them still taken
 #endif
+  };
+  if (around_unload_)
+    around_unload_(id_, unload);
+  else
+    unload();
 }
 
-LoaderFactory MakeLoaderFactory(ServableCreator creator) {
-  return [creator = std::move(creator)](const ServableId& id, const std::string& path) -> std::unique_ptr<Loader> {
-    return std::make_unique<CreatorLoader>(id, path, creator);
+LoaderFactory MakeLoaderFactory(ServableCreator creator, UnloadStep around_unload) {
+  return [creator = std::move(creator), around_unload = std::move(around_unload)](
+             const ServableId& id, const std::string& path) -> std::unique_ptr<Loader> {
+    return std::make_unique<CreatorLoader>(id, path, creator, around_unload);
   };
 }
 

@@ -28,12 +28,18 @@ class Loader {
 /// Makes the loader of an aspired version.
 using LoaderFactory = std::function<std::unique_ptr<Loader>(const ServableId& id, const std::string& path)>;
 
+/// Called by an Unload with what takes the servable away: it must be run once, at once.
+using UnloadStep = std::function<void(const ServableId& id, const std::function<void()>& unload)>;
+
 /// A loader whose Load calls `creator`. An exception of the creator is a failed load. The memory estimate is 1.2 times
 /// the size of the files below the path.
 class CreatorLoader : public Loader {
  public:
-  CreatorLoader(ServableId id, std::string path, ServableCreator creator)
-      : id_(std::move(id)), path_(std::move(path)), creator_(std::move(creator)) {}
+  CreatorLoader(ServableId id, std::string path, ServableCreator creator, UnloadStep around_unload = {})
+      : id_(std::move(id)),
+        path_(std::move(path)),
+        creator_(std::move(creator)),
+        around_unload_(std::move(around_unload)) {}
   Result<std::int64_t> EstimateMemory() override;
   Status Load() override;
   void Unload() override;
@@ -43,9 +49,10 @@ class CreatorLoader : public Loader {
   const ServableId id_;
   const std::string path_;
   const ServableCreator creator_;
+  const UnloadStep around_unload_;
   std::unique_ptr<Servable> servable_;
 };
 
-LoaderFactory MakeLoaderFactory(ServableCreator creator);
+LoaderFactory MakeLoaderFactory(ServableCreator creator, UnloadStep around_unload = {});
 
 }  // namespace tenon::serve

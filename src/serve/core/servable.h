@@ -81,6 +81,12 @@ class Servable {
   /// Whether RunAsync may return before it is done.
   virtual bool waits() const { return false; }
 
+  /// Run with every float computed and given back in float64, for what rounding explains of a result. Slow.
+  /// kUnimplemented when the servable cannot, or when a run would change its state.
+  virtual Result<std::vector<Literal>> RunWide(const Signature&, std::vector<Literal>, std::span<const int>) {
+    return Status(Code::kUnimplemented, "the model has no run in float64");
+  }
+
   /// nullptr when there is none of that name. An empty name means kDefaultSignature.
   const Signature* FindSignature(std::string_view name) const;
 };

@@ -70,6 +70,8 @@ ServerMetrics::ServerMetrics()
       inflight(registry.AddGauge("tenon_inflight_requests", {})),
       model_state(registry.AddGauge("tenon_model_state", {"model", "version", "state"})),
       model_memory(registry.AddGauge("tenon_model_memory_bytes", {"model", "version"})),
+      memory_returned(registry.AddCounter("tenon_memory_returned_bytes_total", {"model", "kind"})),
+      kernel_seconds(registry.AddCounter("tenon_kernel_seconds_total", {"model", "version"})),
       load_seconds(registry.AddHistogram("tenon_model_load_duration_seconds", {"model"}, Seconds())),
       refused(registry.AddCounter("tenon_refused_requests_total", {"reason"})),
       process_resident(registry.AddGauge("process_resident_memory_bytes", {})),

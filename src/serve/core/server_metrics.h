@@ -59,6 +59,8 @@ class ServerMetrics {
   Metrics::Family<Gauge>& inflight;
   Metrics::Family<Gauge>& model_state;
   Metrics::Family<Gauge>& model_memory;
+  Metrics::Family<Counter>& memory_returned;  // by model, kind: held, resident
+  Metrics::Family<Counter>& kernel_seconds;   // inside the compiled plans, by model, version
   Metrics::Family<Histogram>& load_seconds;
   Metrics::Family<Counter>& refused;  // by reason: rate, size, auth, connections
   Metrics::Family<Gauge>& process_resident;

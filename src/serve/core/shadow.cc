@@ -132,6 +132,7 @@ void Shadow::Ran(const ServableHandle& handle, const Signature& signature, const
     return;
   }
   queue_.push_back({.model = it->first,
+                    .serving = handle.id().version,
                     .version = it->second.shadow->version,
                     .signature = signature.name,
                     .inputs = inputs,
@@ -159,10 +160,52 @@ void Shadow::Loop() {
   }
 }
 
+/// The output that is farthest beyond its limit, into `found`.
+void Shadow::CompareOutputs(const Mirrored& request, const ServableHandle& shadow, const Signature& signature,
+                            const std::vector<Literal>& outputs, Worst& found) const {
+  bool same = true;
+  for (std::size_t i = 0; same && i < outputs.size(); ++i) same = identical(request.outputs[i], outputs[i]);
+  if (same) return;
+  // Both in float64: what differs there too is no rounding.
+  std::vector<Literal> wide_serving, wide_shadow;
+  if (options_.tolerance <= 0 && options_.compare) {
+    const Result<ServableHandle> serving = manager_->serving().Specific(request.model, request.serving);
+    const Signature* theirs = serving.ok() ? (*serving)->FindSignature(request.signature) : nullptr;
+    if (theirs != nullptr) {
+      Result<std::vector<Literal>> a = (*serving)->RunWide(*theirs, request.inputs, request.wanted);
+      Result<std::vector<Literal>> b = shadow->RunWide(signature, request.inputs, request.wanted);
+      if (a.ok() && b.ok() && a->size() == outputs.size() && b->size() == outputs.size()) {
+        wide_serving = *std::move(a);
+        wide_shadow = *std::move(b);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    ShadowDifference d;
+    if (!wide_serving.empty()) {
+      d = options_.compare(request.outputs[i], wide_serving[i], outputs[i], wide_shadow[i]);
+    } else {
+      d.limit = options_.tolerance > 0 ? options_.tolerance : kShadowFallback;
+      d.difference = Difference(request.outputs[i], outputs[i], d.reason);
+    }
+    Worst worst = found;
+    worst.difference = d.difference;
+    worst.limit = d.limit;
+    if (d.difference <= 0 || worst.excess() <= found.excess()) continue;
+    const std::size_t at = request.wanted.empty() ? i : static_cast<std::size_t>(request.wanted[i]);
+    worst.measure = wide_serving.empty() ? "relative" : "budget";
+    worst.reason = d.reason;
+    worst.output = at < signature.outputs.size() ? signature.outputs[at].alias : "";
+    found = worst;
+  }
+}
+
 void Shadow::Compare(const Mirrored& request) {
   const Result<ServableHandle> handle = manager_->serving().Specific(request.model, request.version);
   if (!handle.ok()) return;  // not loaded yet
-  Worst found{.signature = request.signature, .output = "", .reason = "", .file = "", .difference = 0};
+  Worst found;
+  found.signature = request.signature;
+  found.difference = 0;
   std::vector<Literal> outputs;
   const Signature* signature = (*handle)->FindSignature(request.signature);
   if (signature == nullptr) {
@@ -175,15 +218,7 @@ void Shadow::Compare(const Mirrored& request) {
       found.reason = ran.ok() ? "another number of outputs" : ran.status().message();
     } else {
       outputs = *std::move(ran);
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        std::string reason;
-        const double d = Difference(request.outputs[i], outputs[i], reason);
-        if (d <= found.difference) continue;
-        const std::size_t at = request.wanted.empty() ? i : static_cast<std::size_t>(request.wanted[i]);
-        found.difference = d;
-        found.reason = reason;
-        found.output = at < signature->outputs.size() ? signature->outputs[at].alias : "";
-      }
+      CompareOutputs(request, *handle, *signature, outputs, found);
     }
   }
   Judge(request, found, outputs);
@@ -207,14 +242,14 @@ std::string Shadow::Save(const Mirrored& request, const std::vector<Literal>& ou
 }
 
 void Shadow::Judge(const Mirrored& request, const Worst& found, const std::vector<Literal>& outputs) {
-  const bool agrees = found.difference <= options_.tolerance;
+  const bool agrees = found.difference <= found.limit;
   std::unique_lock lock(mutex_);
   const auto it = models_.find(request.model);
   if (it == models_.end() || !it->second.shadow || it->second.shadow->version != request.version) return;
   Model& model = it->second;
   metrics_->shadow_requests.At({request.model, std::to_string(request.version), agrees ? "agreed" : "disagreed"}).Add();
   ++(agrees ? model.agreed : model.disagreed);
-  if (found.difference > model.worst.difference) {
+  if (found.excess() > model.worst.excess()) {
     model.worst = found;
     if (!agrees) {
       lock.unlock();
@@ -225,11 +260,11 @@ void Shadow::Judge(const Mirrored& request, const Worst& found, const std::vecto
     }
   }
   if (model.disagreed > options_.promote_after / 100) {
-    base::Log(
-        base::LogLevel::kError,
-        fmt::format("shadow: model {} version {} is held back: {} of {} requests disagreed; the worst by {:g} ({})",
-                    request.model, request.version, model.disagreed, model.agreed + model.disagreed,
-                    model.worst.difference, model.worst.reason));
+    base::Log(base::LogLevel::kError,
+              fmt::format("shadow: model {} version {} is held back: {} of {} requests disagreed; the worst by {:g}, "
+                          "{} limit {:g} ({})",
+                          request.model, request.version, model.disagreed, model.agreed + model.disagreed,
+                          model.worst.difference, model.worst.measure, model.worst.limit, model.worst.reason));
     model.state = "HELD_BACK";
     model.held_back.push_back(*model.shadow);
     model.shadow.reset();
@@ -256,12 +291,12 @@ std::optional<std::string> Shadow::Report(std::string_view name) const {
   json.Key("promote_after").Number(options_.promote_after).Key("tolerance").Number(options_.tolerance);
   if (m.worst.difference >= 0) {
     json.Key("worst").Object().Key("signature").String(m.worst.signature).Key("output").String(m.worst.output);
-    json.Key("difference");
+    json.Key("measure").String(m.worst.measure).Key("difference");
     if (std::isfinite(m.worst.difference))
       json.Number(m.worst.difference);
     else
       json.Null();
-    json.Key("reason").String(m.worst.reason).Key("file").String(m.worst.file).End();
+    json.Key("limit").Number(m.worst.limit).Key("reason").String(m.worst.reason).Key("file").String(m.worst.file).End();
   }
   json.End();
   return std::move(json).Take();

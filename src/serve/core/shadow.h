@@ -2,6 +2,7 @@
 #pragma once
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,15 +16,30 @@
 
 namespace tenon::serve {
 
+/// How two versions differ in one output, in the same measure as its limit.
+struct ShadowDifference {
+  double difference = 0, limit = 0;
+  std::string reason = {};
+  bool agrees() const { return difference <= limit; }
+};
+/// Judges two outputs by what rounding explains: `serving` and `shadow` as computed, each beside the same in float64.
+using ShadowCompare = std::function<ShadowDifference(const Literal& serving, const Literal& serving_wide,
+                                                     const Literal& shadow, const Literal& shadow_wide)>;
+
 struct ShadowOptions {
   double fraction = 0.1;    // of the serving version's requests that are mirrored
   int promote_after = 100;  // agreeing requests
-  /// Two numbers agree when they differ by at most this times the largest magnitude of the output (NaN agrees with
-  /// NaN); everything that is no float must be equal.
-  double tolerance = 1e-3;
+  /// 0: outputs agree when they are the same, or when `compare` says that rounding explains what differs. Where a
+  /// version has no run in float64, kShadowFallback stands in for it.
+  /// Above 0: numbers agree when they differ by at most this times the largest magnitude of the output (NaN agrees with
+  /// NaN); everything that is no float must be equal. Meant for versions that are not the same function (retrained).
+  double tolerance = 0;
+  ShadowCompare compare = {};
   std::string report_dir = {};  // gets MODEL.VERSION.npz, the inputs and both outputs of the worst request
   std::size_t queue = 64;       // mirrored requests that may wait; more are dropped and counted
 };
+
+inline constexpr double kShadowFallback = 1e-3;  // relative, as ShadowOptions::tolerance
 
 /// Stands between a source and the manager. When a version newer than the serving one appears, both are loaded and the
 /// old one stays the latest. A share of its requests is repeated on the new one, on a thread of its own, off the
@@ -44,14 +60,17 @@ class Shadow : public RunObserver {
            std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) override;
 
   /// {"state": "NONE" | "SHADOW" | "PROMOTED" | "HELD_BACK", "serving_version", "shadow_version", "agreed",
-  /// "disagreed", "dropped", "promote_after", "worst": {"signature", "output", "difference", "reason", "file"}};
-  /// nothing for a model never heard of. "difference" is relative, as `tolerance` is.
+  /// "disagreed", "dropped", "promote_after", "tolerance", "worst": {"signature", "output", "measure", "difference",
+  /// "limit", "reason", "file"}}; nothing for a model never heard of. "measure" is "budget" (difference and limit are
+  /// absolute, the limit is what rounding explains) or "relative" (to the largest magnitude of the output).
   std::optional<std::string> Report(std::string_view model) const;
 
  private:
   struct Worst {
-    std::string signature, output, reason, file;
-    double difference = -1;
+    std::string signature, output, reason, file, measure = "relative";
+    double difference = -1, limit = 0;
+    /// How far beyond its limit: above 1 is a disagreement.
+    double excess() const { return difference <= 0 ? difference : difference / limit; }
   };
   struct Model {
     std::vector<AspiredVersion> announced;
@@ -64,7 +83,7 @@ class Shadow : public RunObserver {
   };
   struct Mirrored {
     std::string model;
-    std::int64_t version = 0;  // of the shadow
+    std::int64_t serving = 0, version = 0;  // of the shadow
     std::string signature;
     std::vector<Literal> inputs;
     std::vector<int> wanted;
@@ -73,6 +92,8 @@ class Shadow : public RunObserver {
   void Apply(const std::string& name, Model& model);
   void Loop();
   void Compare(const Mirrored& request);
+  void CompareOutputs(const Mirrored& request, const ServableHandle& shadow, const Signature& signature,
+                      const std::vector<Literal>& outputs, Worst& found) const;
   void Judge(const Mirrored& request, const Worst& found, const std::vector<Literal>& outputs);
   std::string Save(const Mirrored& request, const std::vector<Literal>& outputs) const;
 

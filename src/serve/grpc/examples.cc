@@ -21,8 +21,7 @@ namespace {
 using proto_wire::Place;
 using proto_wire::Reader;
 using proto_wire::Writer;
-
-Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+using rpc::Invalid;
 
 void WriteResult(Writer& writer, std::uint32_t field, const ClassifyResult& result) {
   writer.Message(field, [&] {
@@ -55,8 +54,7 @@ Status Parse(std::string_view bytes, const Place& place, Request* request) {
   Reader reader(bytes, place);
   while (reader.Next()) {
     if (reader.number() == 1) {
-      if (!request->spec) request->spec.emplace();
-      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader.bytes(), Place(place, "model_spec"), &*request->spec));
+      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader, place, &request->spec));
     } else if (reader.number() == 2) {
       TENON_RETURN_IF_ERROR(rpc::ParseInput(reader.bytes(), Place(place, "input"), &request->examples));
     }
@@ -73,8 +71,7 @@ Status ParseTask(std::string_view bytes, const Place& place, Task* task) {
   Reader reader(bytes, place);
   while (reader.Next()) {
     if (reader.number() == 1) {
-      if (!task->spec) task->spec.emplace();
-      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader.bytes(), Place(place, "model_spec"), &*task->spec));
+      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader, place, &task->spec));
     } else if (reader.number() == 2) {
       reader.Get(&task->method);
     }

@@ -107,6 +107,7 @@ class Service : public GrpcService {
   }
   bool Submit(std::function<void()> task) override { return workers_.Submit(std::move(task)); }
   TaskPool& workers() { return workers_; }
+  void StopWaiting() const { handler_->StopWaiting(); }
 
  private:
   static bool SameInConstantTime(std::string_view known, std::string_view given) {
@@ -186,6 +187,7 @@ void GrpcServer::Stop(std::chrono::steady_clock::time_point until) {
   impl_->stopped = true;
   if (impl_->transport) {
     impl_->transport->SetServing(false);
+    impl_->service->StopWaiting();
     impl_->transport->Drain(until);
   }
   impl_->service->workers().Stop();

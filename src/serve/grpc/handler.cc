@@ -24,6 +24,9 @@ constexpr std::pair<std::string_view, Method> kMethods[] = {
     {"/tensorflow.serving.ModelService/GetModelStatus", Method::kGetModelStatus},
     {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", Method::kReloadConfig},
     {"/tensorflow.serving.SessionService/SessionRun", Method::kSessionRun},
+    {"/tensorflow.ProfilerService/Profile", Method::kProfile},
+    {"/tensorflow.ProfilerService/Terminate", Method::kTerminate},
+    {"/tensorflow.ProfilerService/Monitor", Method::kMonitor},
 };
 
 }  // namespace
@@ -38,6 +41,8 @@ bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
   switch (method) {
     case Method::kGetModelMetadata:
     case Method::kGetModelStatus:
+    case Method::kTerminate:
+    case Method::kMonitor:
       return true;
     case Method::kPredict:
     case Method::kClassify:
@@ -82,6 +87,12 @@ Status GrpcHandler::Dispatch(Method method, std::string_view request, const std:
       return ReloadConfig(request, reply);
     case Method::kSessionRun:
       return SessionRun(request, owner, deadline, reply);
+    case Method::kProfile:
+      return options_.profiler ? profiler_.Profile(request, deadline, reply) : Status(Code::kUnimplemented, "");
+    case Method::kTerminate:
+      return options_.profiler ? profiler_.Terminate(request) : Status(Code::kUnimplemented, "");
+    case Method::kMonitor:  // as TensorFlow's own service answers
+      return Status(Code::kUnimplemented, options_.profiler ? "unimplemented." : "");
   }
   return Status(Code::kInternal, "Request: no such method");
 }

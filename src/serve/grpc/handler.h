@@ -10,6 +10,7 @@
 #include "serve/core/invoker.h"
 #include "serve/core/manager.h"
 #include "serve/core/model_admin.h"
+#include "serve/grpc/profiler.h"
 #include "serve/grpc/tensor_writer.h"
 
 namespace tenon::serve {
@@ -17,6 +18,7 @@ namespace tenon::serve {
 struct GrpcHandlerOptions {
   bool tensor_content = false;           // Predict replies use tensor_content
   bool check_method = false;             // a signature's method_name must be that of the call
+  bool profiler = true;                  // the methods of ProfilerService are there
   std::chrono::microseconds cheap{250};  // a model whose recent requests took less runs on the I/O thread
 };
 
@@ -36,7 +38,10 @@ class GrpcHandler {
     kGetModelMetadata,
     kGetModelStatus,
     kReloadConfig,
-    kSessionRun
+    kSessionRun,
+    kProfile,
+    kTerminate,
+    kMonitor
   };
   /// "/tensorflow.serving.PredictionService/Predict", …; nullopt for a method that there is not.
   static std::optional<Method> MethodOf(std::string_view path);
@@ -48,6 +53,9 @@ class GrpcHandler {
   /// `owner` keeps it alive. Never throws; messages are at most 1024 bytes and "...TRUNCATED".
   Status Handle(Method method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
                 std::string& reply) const;
+
+  /// Ends requests that only wait (Profile), for good.
+  void StopWaiting() const { profiler_.Stop(); }
 
  private:
   Status Predict(std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
@@ -67,6 +75,7 @@ class GrpcHandler {
   const std::shared_ptr<const Manager> manager_;
   const std::shared_ptr<const Invoker> invoker_;
   ModelAdmin* const admin_;
+  mutable rpc::Profiler profiler_;
 };
 
 }  // namespace tenon::serve

@@ -40,6 +40,11 @@ Status ParseModelSpec(std::string_view bytes, const Place& place, ModelSpec* spe
   return reader.status();
 }
 
+Status ParseModelSpec(Reader& field, const Place& place, std::optional<ModelSpec>* spec) {
+  if (!*spec) spec->emplace();
+  return ParseModelSpec(field.bytes(), Place(place, "model_spec"), &**spec);
+}
+
 void WriteModelSpec(Writer& writer, std::uint32_t field, std::string_view name, std::int64_t version,
                     std::string_view signature_name) {
   writer.Message(field, [&] {

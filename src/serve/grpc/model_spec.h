@@ -21,6 +21,10 @@ struct ModelSpec {
 };
 
 Status ParseModelSpec(std::string_view bytes, const proto_wire::Place& place, ModelSpec* spec);
+/// The field "model_spec" at which the reader of a request at `place` stands; a second one is merged with the first.
+Status ParseModelSpec(proto_wire::Reader& field, const proto_wire::Place& place, std::optional<ModelSpec>* spec);
+
+inline Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
 
 /// `version` < 0 writes none.
 void WriteModelSpec(proto_wire::Writer& writer, std::uint32_t field, std::string_view name, std::int64_t version,

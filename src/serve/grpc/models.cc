@@ -20,8 +20,7 @@ namespace {
 using proto_wire::Place;
 using proto_wire::Reader;
 using proto_wire::Writer;
-
-Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+using rpc::Invalid;
 
 struct Request {
   std::optional<rpc::ModelSpec> spec;
@@ -32,8 +31,7 @@ Status Parse(std::string_view bytes, const Place& place, Request* request) {
   Reader reader(bytes, place);
   while (reader.Next()) {
     if (reader.number() == 1) {
-      if (!request->spec) request->spec.emplace();
-      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader.bytes(), Place(place, "model_spec"), &*request->spec));
+      TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader, place, &request->spec));
     } else if (reader.number() == 2) {
       request->fields.emplace_back();
       reader.Get(&request->fields.back());

@@ -23,8 +23,7 @@ namespace {
 using proto_wire::Place;
 using proto_wire::Reader;
 using proto_wire::Writer;
-
-Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+using rpc::Invalid;
 
 Status ParsePolicy(std::string_view bytes, const Place& place, Versions* versions) {
   Reader reader(bytes, place);

@@ -17,8 +17,7 @@ namespace {
 using proto_wire::Place;
 using proto_wire::Reader;
 using proto_wire::Writer;
-
-Status Invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
+using rpc::Invalid;
 
 struct Request {
   std::optional<rpc::ModelSpec> spec;
@@ -32,8 +31,7 @@ Status Parse(std::string_view bytes, const Place& place, Request* request) {
   while (reader.Next()) {
     switch (reader.number()) {
       case 1:
-        if (!request->spec) request->spec.emplace();
-        TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader.bytes(), Place(place, "model_spec"), &*request->spec));
+        TENON_RETURN_IF_ERROR(rpc::ParseModelSpec(reader, place, &request->spec));
         break;
       case 2: {
         auto& [name, tensor] = request->feeds.emplace_back();

@@ -13,6 +13,32 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// Counts the time that runs take, batches and warm-up included.
+class TimedServable : public Servable {
+ public:
+  TimedServable(const ServableId& id, std::unique_ptr<Servable> inner, std::shared_ptr<ServerMetrics> metrics)
+      : inner_(std::move(inner)),
+        metrics_(std::move(metrics)),
+        seconds_(metrics_->kernel_seconds.At({id.name, std::to_string(id.version)})) {}
+  const std::vector<Signature>& signatures() const override { return inner_->signatures(); }
+  Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                                   Deadline deadline) override {
+    const Clock::time_point begun = Clock::now();
+    Result<std::vector<Literal>> out = inner_->Run(signature, std::move(inputs), wanted, deadline);
+    seconds_.Add(std::chrono::duration<double>(Clock::now() - begun).count());
+    return out;
+  }
+  Result<std::vector<Literal>> RunWide(const Signature& signature, std::vector<Literal> inputs,
+                                       std::span<const int> wanted) override {
+    return inner_->RunWide(signature, std::move(inputs), wanted);
+  }
+
+ private:
+  const std::unique_ptr<Servable> inner_;
+  const std::shared_ptr<ServerMetrics> metrics_;
+  Counter& seconds_;
+};
+
 struct Steps {
   ServableCreator creator;
   bool warm_up = true;
@@ -21,6 +47,7 @@ struct Steps {
   std::optional<Batching> batching;
   std::shared_ptr<BatchPool> pool;
   std::shared_ptr<ServerMetrics> metrics;
+  std::shared_ptr<MemoryMeter> meter;
 
   Result<std::optional<Batching>> BatchingOf(const std::string& path) const {
     const std::string file = path + "/batching_params.pbtxt";
@@ -32,6 +59,7 @@ struct Steps {
   Result<std::unique_ptr<Servable>> Make(const ServableId& id, const std::string& path) const {
     TENON_ASSIGN_OR_RETURN(std::unique_ptr<Servable> servable, creator(id, path));
     if (!servable) return servable;
+    if (!servable->waits()) servable = std::make_unique<TimedServable>(id, std::move(servable), metrics);
     if (warm_up) TENON_RETURN_IF_ERROR(WarmUp(path, *servable, warm_up_iterations, *metrics));
     TENON_ASSIGN_OR_RETURN(const std::optional<Batching> wanted, BatchingOf(path));
     if (!wanted || !pool) return servable;
@@ -40,11 +68,17 @@ struct Steps {
   }
   Result<std::unique_ptr<Servable>> Measured(const ServableId& id, const std::string& path) const {
     const Clock::time_point begun = Clock::now();
-    Result<std::unique_ptr<Servable>> made = Make(id, path);
+    meter->BeginLoad();
+    Result<std::unique_ptr<Servable>> made = Status(Code::kInternal, "not made");
+    try {
+      made = Make(id, path);
+    } catch (...) {
+      meter->EndLoad(id, 0);
+      throw;
+    }
     const std::chrono::duration<double> took = Clock::now() - begun;
-    if (made.ok())
-      if (const auto bytes = CreatorLoader(id, path, nullptr).EstimateMemory(); bytes.ok())
-        metrics->model_memory.At({id.name, std::to_string(id.version)}).Set(static_cast<double>(*bytes));
+    const Result<std::int64_t> estimate = CreatorLoader(id, path, nullptr).EstimateMemory();
+    meter->EndLoad(id, made.ok() ? std::max<std::int64_t>(1, estimate.ok() ? *estimate : 1) : 0);
     metrics->load_attempts.At({path, made.ok() ? "success" : "fail"}).Add();
     metrics->load_latency.At({path}).Add(took.count() * 1e6);
     metrics->load_seconds.At({id.name}).Observe(took.count());
@@ -57,14 +91,15 @@ struct Steps {
 }  // namespace
 
 ServableCreator WithLoadSteps(ServableCreator creator, const ServerOptions& options, std::shared_ptr<BatchPool> pool,
-                              std::shared_ptr<ServerMetrics> metrics) {
+                              std::shared_ptr<ServerMetrics> metrics, std::shared_ptr<MemoryMeter> meter) {
   auto steps = std::make_shared<Steps>(Steps{.creator = std::move(creator),
                                              .warm_up = options.warm_up,
                                              .warm_up_iterations = options.warm_up_iterations,
                                              .per_model = options.per_model_batching,
                                              .batching = options.batching,
                                              .pool = std::move(pool),
-                                             .metrics = std::move(metrics)});
+                                             .metrics = std::move(metrics),
+                                             .meter = std::move(meter)});
   return [steps](const ServableId& id, const std::string& path) { return steps->Measured(id, path); };
 }
 

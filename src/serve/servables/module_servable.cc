@@ -101,6 +101,24 @@ class ModuleServable : public Servable {
     return out;
   }
 
+  Result<std::vector<Literal>> RunWide(const Signature& signature, std::vector<Literal> inputs,
+                                       std::span<const int> wanted) override {
+    const auto at = static_cast<std::size_t>(&signature - signatures_.data());
+    const ir::Function* function = executable_.module().impl()->FindFunction(functions_[at]);
+    if (function == nullptr || !function->writes.empty())
+      return Status(Code::kUnimplemented, "signature " + signature.name + " keeps state: it has no run in float64");
+    std::call_once(wide_once_, [this] {
+      Result<Executable> made = compile(executable_.module(), {.threads = 1, .backend = "ref", .float64 = true});
+      if (made.ok()) wide_ = *std::move(made);
+    });
+    if (!wide_) return Status(Code::kUnimplemented, "the model cannot be compiled in float64");
+    Result<std::vector<Literal>> all = wide_->run_ordered(std::move(inputs), functions_[at]);
+    if (!all.ok() || wanted.empty()) return all;
+    std::vector<Literal> out;
+    for (const int i : wanted) out.push_back((*all)[static_cast<std::size_t>(i)]);
+    return out;
+  }
+
   void WarmUp() {
     const ir::Module& module = *executable_.module().impl();
     for (std::size_t i = 0; i < signatures_.size(); ++i) {
@@ -165,6 +183,8 @@ class ModuleServable : public Servable {
   const std::vector<std::string> functions_;  // of the module, one for each signature
   Relax relax_;
   const ModuleServableOptions options_;
+  std::once_flag wide_once_;
+  std::optional<Executable> wide_;  // in float64, made when it is first asked for
   std::mutex relaxed_mutex_;
   std::map<std::pair<std::string, std::map<std::string, int>>, std::shared_ptr<const Executable>> relaxed_;
 };

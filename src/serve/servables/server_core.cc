@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <optional>
 
 #include "base/log.h"
@@ -18,6 +19,7 @@
 #include "serve/servables/load_steps.h"
 #include "serve/servables/notify.h"
 #include "serve/servables/signals.h"
+#include "verify/difference.h"
 
 namespace tenon::serve {
 namespace {
@@ -28,7 +30,14 @@ using Clock = std::chrono::steady_clock;
 ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
                          const std::shared_ptr<ServerMetrics>& metrics) {
   ManagerOptions out;
-  out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, MakeBatchPool(options), metrics));
+  auto meter = std::make_shared<MemoryMeter>(metrics);
+  const UnloadStep around_unload = [meter](const ServableId& id, const std::function<void()>& unload) {
+    const ProcessMemory before = ProcessMemory::Now();
+    unload();
+    meter->Unloaded(id, before, ProcessMemory::Now());
+  };
+  out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, MakeBatchPool(options), metrics, meter),
+                                  around_unload);
   if (options.resource_preserving) out.policy = MakeResourcePreservingPolicy();
   out.max_load_retries = options.max_load_retries;
   out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
@@ -49,6 +58,19 @@ std::vector<std::string> NamesOf(const std::vector<ModelConfig>& models) {
   return names;
 }
 
+/// The verifier's judgement: what is left in float64, and what rounding explains of the rest.
+ShadowDifference CompareByBudget(const Literal& serving, const Literal& serving_wide, const Literal& shadow,
+                                 const Literal& shadow_wide) {
+  const Result<verify::OutputDifference> d =
+      verify::Compare("output", {&serving, &serving_wide}, {&shadow, &shadow_wide});
+  if (!d.ok()) return {.difference = INFINITY, .limit = 0, .reason = d.status().message()};
+  ShadowDifference out{.difference = d->max_abs, .limit = d->budget, .reason = "other values"};
+  // A bug may lie within the budget of the float runs; it is beyond that of the oracle's.
+  if (d->verdict != verify::Verdict::kBug) out.limit = std::max(out.limit, out.difference);
+  if (d->verdict == verify::Verdict::kBug && out.agrees()) out.difference = INFINITY;
+  return out;
+}
+
 }  // namespace
 
 ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
@@ -66,6 +88,7 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
   shadow_ = std::make_shared<Shadow>(ShadowOptions{.fraction = options_.shadow_fraction,
                                                    .promote_after = std::max(1, options_.shadow_promote_after),
                                                    .tolerance = options_.shadow_tolerance,
+                                                   .compare = CompareByBudget,
                                                    .report_dir = options_.shadow_report_dir},
                                      manager_, metrics_);
   invoker_->AddObserver(shadow_);

@@ -49,7 +49,8 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
                                               std::shared_ptr<const Invoker> invoker, ModelAdmin& admin) {
   if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
-                                                                  .check_method = options.check_signature_method},
+                                                                  .check_method = options.check_signature_method,
+                                                                  .profiler = options.grpc_profiler},
                                                std::move(manager), std::move(invoker), &admin);
   GrpcServerOptions grpc;
   grpc.address = options.address;
