@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from serving import wait_for, write_model
@@ -40,17 +41,21 @@ def test_the_dashboard_names_what_a_server_exports(serve, tmp_path):
       config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" }}
       config {{ name: "n" base_path: "{other}" model_platform: "tensorflow" }} }}""")
     server = serve(f"--model_config_file={tmp_path / 'models'}", "--enable_batching", "--shadow_fraction=1",
-                   "--shadow_promote_after=2", "--requests_per_second=500", "--max_body_bytes=4096")
+                   "--shadow_promote_after=2", "--requests_per_second=100", "--max_body_bytes=4096")
     write_model(base, 2, 0.5, 2)
 
     def promoted():
         server.predict("m", [2, 4])
+        time.sleep(0.05)
         return server.get("/v1/models/m/shadow").json()["state"] == "PROMOTED"
 
     wait_for(promoted, "version 2", server)
     server.predict("m", ["x"])
     assert server.post("/v1/models/m:predict", "x" * 5000).status_code == 413
+    assert any(server.predict("m", [1]).status_code == 429 for _ in range(1000))
+    time.sleep(1)
     wait_for(lambda: server.get("/v1/models/m/versions/1").json()["model_version_status"][0]["state"] == "END", "the unload", server)
+    time.sleep(1)
     there = samples(server.get("/metrics").text)
     dashboard = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())
     found = list(expressions(dashboard))

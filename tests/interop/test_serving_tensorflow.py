@@ -177,3 +177,61 @@ def test_keras(net, serve, tmp_path):
 def input_name(server):
     signature = server.get("/v1/models/m/metadata").json()["metadata"]["signature_def"]["signature_def"]["serving_default"]
     return next(iter(signature["inputs"]))
+
+
+class Tables(tf.Module):
+    """A vocabulary in an asset file, a table in memory, and one turned round."""
+
+    def __init__(self, vocabulary):
+        lines = tf.lookup.TextFileInitializer(str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
+                                              tf.lookup.TextFileIndex.LINE_NUMBER)
+        self.words = tf.lookup.StaticHashTable(lines, -1)
+        self.names = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([3, 5], ["three", "five"], tf.int64, tf.string), "?")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "word"), tf.TensorSpec([None], tf.int64, "number")])
+    def __call__(self, word, number):
+        return {"place": self.words.lookup(word), "name": self.names.lookup(number), "count": self.words.size()}
+
+
+def test_tables(serve, tmp_path):
+    (tmp_path / "words.txt").write_text("ada\nb\u00f6b\nzoe\n", encoding="utf-8")
+    module = Tables(tmp_path / "words.txt")
+    tf.saved_model.save(module, str(tmp_path / "m/1"), signatures=module.__call__)
+    (tmp_path / "words.txt").unlink()
+    server = serve("--model_name=m", f"--model_base_path={tmp_path / 'm'}")
+    body = {"inputs": {"word": ["zoe", "nobody", "b\u00f6b", "", "ada"], "number": [5, 4, 3]}}
+    reply = server.post("/v1/models/m:predict", body)
+    assert reply.json() == {"outputs": {"place": [2, -1, 1, -1, 0], "name": ["five", "?", "three"], "count": 3}}, reply.text
+
+
+class Growing(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], F32, "x")])
+    def __call__(self, x):
+        out = tf.TensorArray(F32, size=0, dynamic_size=True)
+        for i in tf.range(tf.shape(x)[0]):
+            out = out.write(i, x[i] * 2.0)
+        return {"y": out.stack()}
+
+
+def test_a_list_that_grows_is_refused_by_name(program, tmp_path):
+    """A version that cannot be translated never serves, and its state says why."""
+    import time
+
+    from serving import Server
+
+    module = Growing()
+    tf.saved_model.save(module, str(tmp_path / "m/1"), signatures=module.__call__)
+    server = Server(program, "--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0", ready=False)
+    try:
+        end = time.monotonic() + 30
+        state = {}
+        while state.get("state") != "END" and time.monotonic() < end:
+            time.sleep(0.1)
+            try:
+                state = server.get("/v1/models/m").json()["model_version_status"][0]
+            except (OSError, KeyError):
+                continue
+        assert state["state"] == "END" and state["status"]["error_code"] == "UNIMPLEMENTED", state
+        assert "TensorListSetItem" in state["status"]["error_message"] and "grows" in state["status"]["error_message"]
+    finally:
+        server.close()

@@ -50,8 +50,9 @@ inline std::vector<RecordedCall> RecordedCalls(const std::string& folder) {
     const std::size_t first = key.find('.'), second = key.find('.', first + 1);
     const std::string call = key.substr(first + 1, second - first - 1);
     if (by_name.emplace(call, calls.size()).second) calls.push_back({call.substr(0, call.find('#')), {}, {}});
-    std::string port = key.substr(second + 1);
-    const Literal value = Recorded(arrays, port, arrays.at(key));
+    std::string bare = key;
+    const Literal value = Recorded(arrays, bare, arrays.at(key));
+    const std::string port = bare.substr(second + 1);
     (key.starts_with("in.") ? calls[by_name[call]].inputs : calls[by_name[call]].outputs).insert_or_assign(port, value);
   }
   return calls;

@@ -143,6 +143,7 @@ Result<ir::Function> Translator::Function(const std::string& name, const Ports& 
 Result<ir::Module> Translator::Run() {
   ir::Module module;
   TENON_RETURN_IF_ERROR(FindRestored());
+  TENON_RETURN_IF_ERROR(FindTables());
   FindObjects();
   TENON_RETURN_IF_ERROR(FindKeys());
   for (const auto& [name, signature] : meta_.signatures) {

@@ -54,7 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "keras_separable_depthwise", "keras_static_batch", "keras_tf_save_trained", "keras_transformer",
                     "keras_unet", "module_control_flow", "module_counter", "module_dtypes", "module_minimal",
                     "module_multi_signature", "module_nested_calls", "module_parse_example", "module_tensor_list",
-                    "module_train_step", "tf1_control_flow_v1", "tf1_training_graph", "tf1_two_meta_graphs"),
+                    "module_train_step", "tf1_classify_regress", "tf1_control_flow_v1", "tf1_training_graph",
+                    "tf1_two_meta_graphs"),
     kName);
 INSTANTIATE_TEST_SUITE_P(All, OpenFixture,
                          testing::Values("graphdef_fake_quant", "keras_category_encoding", "keras_discretization",
@@ -62,8 +63,8 @@ INSTANTIATE_TEST_SUITE_P(All, OpenFixture,
                                          "keras_spectrogram", "keras_string_lookup", "keras_text_vectorization",
                                          "module_array_ops", "module_detection", "module_image_bytes", "module_linalg",
                                          "module_lookup_table", "module_ragged", "module_stateless_random",
-                                         "module_strings", "tf1_classify_regress", "tf1_cnn", "tf1_partitioned",
-                                         "tf1_reference_variables", "tf1_resource_variables", "tf1_table_asset"),
+                                         "module_strings", "tf1_cnn", "tf1_partitioned", "tf1_reference_variables",
+                                         "tf1_resource_variables", "tf1_table_asset"),
                          kName);
 
 TEST(TranslateTest, TagsChooseTheMetaGraph) {

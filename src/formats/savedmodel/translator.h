@@ -29,6 +29,7 @@ struct Cell {
   std::string key, spec;  // where the checkpoint has it; empty while unknown
   int object = -1;        // in the object graph
   ir::VariablePtr variable;
+  std::optional<Literal> keys, values;  // of a table that was filled
 };
 
 /// A graph that is being built: a signature's, or the body of a branch or loop inside one.
@@ -92,6 +93,8 @@ class Translator {
   const std::shared_ptr<const void>& owner() const { return owner_; }
   const MetaGraph& meta() const { return meta_; }
   Library& library() { return library_; }
+  /// A tensor of the checkpoint.
+  std::optional<Literal> Restored(const std::string& key) const;
   /// Bytes of repeated values may still be expanded; kResourceExhausted when used up.
   Status Spend(std::size_t bytes);
 
@@ -109,8 +112,11 @@ class Translator {
   Result<ir::Function> Function(const std::string& name, const Ports& inputs, const Ports& outputs);
   Result<ir::Type> InputType(const std::string& name, const TensorInfo& info, std::set<std::string>* symbols);
   Status FindRestored();  // cell keys from the restore graph
-  void FindObjects();     // cells <-> objects, from the bound inputs of concrete functions
-  Status FindKeys();      // cell keys from the two object graphs
+  Status FindTables();    // their content, from the initialiser
+  /// Evaluates a node of the main graph in a graph that is thrown away, so that its assigns are recorded.
+  Status Record(ir::Graph& graph, int node, std::unordered_map<std::int64_t, Slot> fed);
+  void FindObjects();  // cells <-> objects, from the bound inputs of concrete functions
+  Status FindKeys();   // cell keys from the two object graphs
   Result<ir::VariablePtr> Variable(int cell);
   Result<Literal> InitialValue(const Cell& cell);
   void Report(const NodeDef& node, const Status& status);

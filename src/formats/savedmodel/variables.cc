@@ -141,23 +141,62 @@ Status Translator::FindRestored() {
   const Ref restore = main.Find(meta_.saver->restore_op);
   if (restore.node < 0) return {};
   ir::Graph graph;
+  std::unordered_map<std::int64_t, Slot> fed;
+  if (const Ref file = main.Find(meta_.saver->filename_tensor); file.node >= 0) {
+    Slot& prefix = fed[(std::int64_t{file.node} << 16) | file.output];
+    prefix.kind = Slot::Kind::kTensor;
+    prefix.value = ir::Builder(&graph).Constant(Literal::scalar(std::string("prefix")));
+  }
+  return Record(graph, restore.node, std::move(fed));
+}
+
+Status Translator::Record(ir::Graph& graph, int node, std::unordered_map<std::int64_t, Slot> fed) {
   Building building;
   building.graph = &graph;
   building.restoring = true;
   building_ = &building;
   Scope scope;
-  scope.body = &main;
-  Slot prefix;
-  prefix.kind = Slot::Kind::kTensor;
-  prefix.value = ir::Builder(&graph).Constant(Literal::scalar(std::string("prefix")));
-  if (const Ref file = main.Find(meta_.saver->filename_tensor); file.node >= 0)
-    scope.fed[(std::int64_t{file.node} << 16) | file.output] = prefix;
-  const Status status = Evaluate(scope, {restore.node});
+  scope.body = &library_.main();
+  scope.fed = std::move(fed);
+  const Status status = Evaluate(scope, {node});
   building_ = nullptr;
   // What could not be followed shows when a variable has no value.
   problems_.clear();
   reported_.clear();
   return status;
+}
+
+std::optional<Literal> Translator::Restored(const std::string& key) const {
+  if (bundle_ == nullptr || bundle_->Find(key) == nullptr) return std::nullopt;
+  Result<Literal> value = bundle_->Read(key);
+  return value.ok() ? std::optional<Literal>(*std::move(value)) : std::nullopt;
+}
+
+Status Translator::FindTables() {
+  const Body& main = library_.main();
+  std::set<std::string> initialisers;
+  if (const auto it = meta_.signatures.find("__saved_model_init_op"); it != meta_.signatures.end())
+    for (const auto& [port, info] : it->second.outputs) initialisers.insert(info.name);
+  for (const char* collection : {"saved_model_main_op", "legacy_init_op"})
+    if (const auto it = meta_.collections.find(collection); it != meta_.collections.end())
+      initialisers.insert(it->second.nodes.begin(), it->second.nodes.end());
+  for (const std::string& name : initialisers) {
+    const Ref init = main.Find(name);
+    if (init.node < 0) continue;
+    ir::Graph graph;
+    std::unordered_map<std::int64_t, Slot> fed;
+    for (const AssetFileDef& asset : meta_.assets) {
+      const Ref tensor = main.Find(asset.tensor_name);
+      // A file beside the model, never one elsewhere.
+      if (tensor.node < 0 || asset.filename.starts_with('/') || asset.filename.find("..") != std::string::npos)
+        continue;
+      Slot& slot = fed[(std::int64_t{tensor.node} << 16) | tensor.output];
+      slot.kind = Slot::Kind::kTensor;
+      slot.value = ir::Builder(&graph).Constant(Literal::scalar(name_ + "/assets/" + asset.filename));
+    }
+    TENON_RETURN_IF_ERROR(Record(graph, init.node, std::move(fed)));
+  }
+  return {};
 }
 
 void Translator::FindObjects() {

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "serve/grpc/handler_fixture.h"
+#include "serve/grpc/handler_test_util.h"
 
 namespace tenon::serve {
 namespace {

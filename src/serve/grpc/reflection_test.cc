@@ -42,6 +42,7 @@ TEST(Reflection, ListsServices) {
   const std::vector<std::string> all = {"grpc.health.v1.Health",
                                         "grpc.reflection.v1.ServerReflection",
                                         "grpc.reflection.v1alpha.ServerReflection",
+                                        "tensorflow.ProfilerService",
                                         "tensorflow.serving.ModelService",
                                         "tensorflow.serving.PredictionService",
                                         "tensorflow.serving.SessionService"};

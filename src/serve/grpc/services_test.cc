@@ -1,5 +1,5 @@
 // Everything but Predict.
-#include "serve/grpc/handler_fixture.h"
+#include "serve/grpc/handler_test_util.h"
 
 namespace tenon::serve {
 namespace {

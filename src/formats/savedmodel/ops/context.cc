@@ -46,7 +46,7 @@ int OpContext::cell(int i) {
     const Slot& slot = inputs[static_cast<std::size_t>(i)];
     if (slot.kind == Slot::Kind::kResource || slot.kind == Slot::Kind::kReference) return slot.cell;
   }
-  b.SetStatus(Fail(fmt::format("its input {} is no variable", i)));
+  b.SetStatus(Fail(fmt::format("its input {} is no variable or table", i)));
   return -1;
 }
 
@@ -208,7 +208,7 @@ Status (*FindRule(std::string_view op))(OpContext&) {
     std::map<std::string_view, Status (*)(OpContext&)> out;
     for (const auto& table :
          {ElementwiseRules(), StateRules(), ShapeRules(), SliceRules(), LinearRules(), ConvRules(), ReduceRules(),
-          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules(), SparseRules()})
+          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules(), SparseRules(), TableRules()})
       for (const Rule& rule : table) out.emplace(rule.op, rule.translate);
     for (const auto& [name, record] : Records()) out.emplace(name, TranslateByRecord);
     return out;

@@ -88,6 +88,7 @@ std::span<const Rule> TrainingRules();
 std::span<const Rule> ExampleRules();
 std::span<const Rule> ControlRules();
 std::span<const Rule> SparseRules();
+std::span<const Rule> TableRules();
 
 /// The rule of an op, or null. Ops whose record names them exactly have a rule too.
 Status (*FindRule(std::string_view op))(OpContext&);

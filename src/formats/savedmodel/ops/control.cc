@@ -181,7 +181,14 @@ Slot WithItem(OpContext& c, const Slot& list, Value index, Value item) {
 
 Status SetItem(OpContext& c) {  // list, index, item
   const Slot* list = List(c, 0);
-  if (list != nullptr) c.SetSlot(0, WithItem(c, *list, c.in(1), c.in(2)));
+  if (list == nullptr) return {};
+  if (c.Bool("resize_if_index_out_of_bounds", false)) {
+    const Dim count = list->pending != nullptr  ? list->pending->count
+                      : c.rank(list->value) > 0 ? c.shape(list->value)[0]
+                                                : Dim(0);
+    if (count == Dim(0)) return c.Unsupported("a list that grows");
+  }
+  c.SetSlot(0, WithItem(c, *list, c.in(1), c.in(2)));
   return {};
 }
 

@@ -54,8 +54,9 @@ Status Handle(OpContext& c) {
 Status ReadVariable(OpContext& c) {
   const int cell = c.cell(0);
   if (cell < 0) return {};
-  if (c.t.building().restoring) {
-    c.SetSlot(0, {});
+  if (c.t.building().restoring) {  // what was assigned meanwhile, such as the path of an asset
+    const auto assigned = c.t.building().current.find(cell);
+    c.Set(assigned == c.t.building().current.end() ? Value() : assigned->second);
     return {};
   }
   TENON_ASSIGN_OR_RETURN(const Value value, c.t.Read(cell));
@@ -71,6 +72,8 @@ Status Assign(OpContext& c) {
     if (c.has(1) && c.inputs[1].kind == Slot::Kind::kRestored) {
       c.t.cell(cell).key = c.inputs[1].key;
       c.t.cell(cell).spec = c.inputs[1].spec;
+    } else if (c.has(1) && c.inputs[1].kind == Slot::Kind::kTensor) {
+      c.t.building().current[cell] = c.inputs[1].value;
     }
     c.SetSlot(0, c.inputs[0]);
     return {};
