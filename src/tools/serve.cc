@@ -46,6 +46,7 @@ int ServerMain(std::string_view program, const std::vector<std::string_view>& ar
   Result<serve::ServerOptions> options = OptionsFromFlags(flags);
   Status status = options.status();
   if (options.ok()) {
+    options->signals_from_start = true;  // whoever sees a port may end the process
     serve::Server server(*std::move(options));
     status = server.start();
     if (status.ok()) {

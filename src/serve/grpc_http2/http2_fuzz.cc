@@ -129,12 +129,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Owner owner;
   auto now = Http2Connection::Clock::now();
   auto connection = std::make_shared<Http2Connection>(ends[0], owner, shared, nullptr);
-  const auto put = [&](const std::string& bytes) {
-    if (::send(ends[1], bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 || !owner.reading) return;
-    connection->Readable(now, scratch);
-  };
   Input input{{reinterpret_cast<const char*>(data), size}};
-  if (input.Byte() % 16 != 0) put("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, {}));
+  const unsigned form = input.Byte();
+  const std::size_t piece = form < 16 ? 1 + form : SIZE_MAX;
+  const auto put = [&](std::string_view bytes) {
+    while (!bytes.empty() && owner.reading && !connection->done()) {
+      const std::string_view part = bytes.substr(0, piece);
+      if (::send(ends[1], part.data(), part.size(), MSG_NOSIGNAL) < 0) return;
+      connection->Readable(now, scratch);
+      bytes.remove_prefix(part.size());
+    }
+  };
+  if (form % 16 != 0) put("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(4, 0, 0, {}));
   while (!input.left.empty() && !connection->done()) {
     const unsigned command = input.Byte(), stream = 2 * (command >> 4) + 1;
     switch (command & 0xF) {
@@ -150,7 +156,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       }
       case 13:
-        put(std::string(input.Bytes(input.Byte())));
+        put(input.Bytes(input.Byte()));
         break;
       case 14: {  // the client reads, workers answer
         if ((stream & 2) != 0)

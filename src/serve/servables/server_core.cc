@@ -18,7 +18,6 @@
 #include "serve/rest/rest_handler.h"
 #include "serve/servables/load_steps.h"
 #include "serve/servables/notify.h"
-#include "serve/servables/signals.h"
 #include "verify/difference.h"
 
 namespace tenon::serve {
@@ -96,6 +95,7 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
 
 ServerCore::~ServerCore() {
   Stop();
+  signals_.reset();
   if (event_ >= 0) ::close(event_);
   if (requests_ >= 0) ::close(requests_);
 }
@@ -192,6 +192,7 @@ Status ServerCore::Open() {
   }
   TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(models)));
   if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
+  if (options_.signals_from_start) signals_.emplace(event_, requests_);
   if (rest_) {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
@@ -321,7 +322,8 @@ void ServerCore::Notify() {
 void ServerCore::Wait() {
   if (!started_) return;
   {
-    const SignalWatch watch(event_, requests_);
+    std::optional<SignalWatch> own;
+    if (!signals_) own.emplace(event_, requests_);
     std::array<pollfd, 2> waited{pollfd{.fd = event_, .events = POLLIN, .revents = 0},
                                  pollfd{.fd = requests_, .events = POLLIN, .revents = 0}};
     while (!stopping_) {
@@ -344,6 +346,7 @@ void ServerCore::Wait() {
     while (!stopping_ && Clock::now() < until) std::this_thread::sleep_for(milliseconds(10));
     Stop();
   }
+  signals_.reset();
 }
 
 void ServerCore::Stop() {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "serve/core/file_system_source.h"
@@ -14,6 +15,7 @@
 #include "serve/core/shadow.h"
 #include "serve/rest/http_server.h"
 #include "serve/servables/request_log.h"
+#include "serve/servables/signals.h"
 #include "serve/servables/start_grpc.h"
 #include "tenon/serve.h"
 
@@ -76,8 +78,9 @@ class ServerCore : public ModelAdmin {
   std::condition_variable poll_wake_;  // stopping_ or reload_asked_ was set
   bool reload_asked_ = false;          // guarded by poll_mutex_
   bool stopped_ = false;
-  int event_ = -1;     // wakes Wait
-  int requests_ = -1;  // reloads and dumps asked for by signals
+  int event_ = -1;                      // wakes Wait
+  int requests_ = -1;                   // reloads and dumps asked for by signals
+  std::optional<SignalWatch> signals_;  // from before the first request on, when the options ask for it
 };
 
 }  // namespace tenon::serve

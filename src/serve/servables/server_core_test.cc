@@ -261,6 +261,19 @@ TEST_F(ServerTest, SigtermDrains) {
   EXPECT_EQ(after.sa_handler, before.sa_handler);
 }
 
+TEST_F(ServerTest, SignalsFromTheStart) {
+  Deploy("slow", 1);
+  ServerOptions options = Options({"slow"});
+  options.signals_from_start = true;
+  ASSERT_TRUE(Start(options).ok());
+  ::kill(::getpid(), SIGTERM);  // before wait(): remembered, where it would have ended the process
+  server->Wait();
+  EXPECT_EQ(server->rest_port(), 0);
+  struct sigaction after{};
+  ::sigaction(SIGTERM, nullptr, &after);
+  EXPECT_EQ(after.sa_handler, SIG_DFL);
+}
+
 TEST_F(ServerTest, StopEndsAStartThatWaitsForItsModels) {
   Deploy("loading", 1);
   server = std::make_unique<ServerCore>(
