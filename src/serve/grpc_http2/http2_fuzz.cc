@@ -11,41 +11,23 @@
 #include <string>
 
 #include "serve/grpc_http2/connection.h"
+#include "serve/grpc_http2/fake_service.h"
 
 namespace {
 
 using namespace tenon::serve;
 using http2::Http2Connection;
-using tenon::Code;
-using tenon::Result;
 using tenon::Status;
 
-constexpr std::array<std::string_view, 5> kPaths = {"/u", "/r", "/h", "/w", "/none"};
+constexpr std::array<std::string_view, 7> kPaths = {"/s/Echo",  "/s/Work",  "/s/Fail", "/s/Reflect",
+                                                    "/s/Check", "/s/Watch", "/none"};
 
-class Service : public GrpcService {
+/// Work ends at once, without a thread; its answer is given later.
+class Service : public http2::testing::FakeService {
  public:
-  Route Find(std::string_view path) const override {
-    constexpr std::array kKinds = {Kind::kUnary, Kind::kReflection, Kind::kHealthCheck, Kind::kHealthWatch};
-    for (std::size_t i = 0; i < kKinds.size(); ++i)
-      if (path == kPaths[i]) return {kKinds[i], 0};
-    return {};
-  }
-  bool guarded() const override { return true; }
-  bool Allowed(const Route&, std::string_view authorization) const override { return authorization.empty(); }
-  bool IsCheap(int, std::string_view request) const override { return request.size() % 2 == 0; }
-  Status Handle(int, std::string_view request, const std::shared_ptr<const void>&, Deadline,
-                std::string& reply) const override {
-    if (request.starts_with('!')) return Status(Code::kNotFound, std::string(request));
-    reply = request;
-    return {};
-  }
-  Result<std::string> Reflect(std::string_view request) const override { return std::string(request); }
-  Result<std::string> Health(std::string_view request, bool, bool serving) const override {
-    if (request.starts_with('!')) return Status(Code::kNotFound, "");
-    return std::string(serving ? "\x08\x01" : "\x08\x02");
-  }
+  Service() { Go(); }
   bool Submit(std::function<void()> task) override {
-    task();  // posts its answer, which is given later
+    task();
     return true;
   }
 };
@@ -124,6 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static std::string scratch(64 << 10, '\0');
   shared.max_message = 1 << 16;
   shared.max_streams = 20;
+  service.align_at = size % 80;
   int ends[2];
   if (size > 4096 || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) return 0;
   Owner owner;
