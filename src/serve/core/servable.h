@@ -83,6 +83,7 @@ class Servable {
 
   /// Run with every float computed and given back in float64, for what rounding explains of a result. Slow.
   /// kUnimplemented when the servable cannot, or when a run would change its state.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): overrides move from it
   virtual Result<std::vector<Literal>> RunWide(const Signature&, std::vector<Literal>, std::span<const int>) {
     return Status(Code::kUnimplemented, "the model has no run in float64");
   }

@@ -105,7 +105,7 @@ class Transport : public ::testing::TestWithParam<bool> {
     return server_->Start();
   }
   std::shared_ptr<grpc::Channel> Channel(const std::string& target = "",
-                                         std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr) {
+                                         const std::shared_ptr<grpc::ChannelCredentials>& credentials = nullptr) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
