@@ -99,10 +99,12 @@ class Transport : public ::testing::TestWithParam<bool> {
   Status Open(GrpcServerOptions options) {
     if (options.address.empty()) options.address = "127.0.0.1";
     if (GetParam()) options.transport = MakeHttp2Transport;
-    auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{}, manager_,
-                                                 std::make_shared<Invoker>(std::make_shared<ServerMetrics>()), nullptr);
-    server_ = std::make_unique<GrpcServer>(std::move(options), std::move(handler));
+    server_ = std::make_unique<GrpcServer>(std::move(options), Handler());
     return server_->Start();
+  }
+  std::shared_ptr<GrpcHandler> Handler() {
+    return std::make_shared<GrpcHandler>(GrpcHandlerOptions{}, manager_,
+                                         std::make_shared<Invoker>(std::make_shared<ServerMetrics>()), nullptr);
   }
   std::shared_ptr<grpc::Channel> Channel(const std::string& target = "",
                                          const std::shared_ptr<grpc::ChannelCredentials>& credentials = nullptr) {
@@ -177,7 +179,7 @@ TEST_P(Transport, APortInUseIsAnError) {
   ASSERT_TRUE(Open({.port = kFreePort}).ok());
   GrpcServerOptions options{.address = "127.0.0.1", .port = server_->port()};
   if (GetParam()) options.transport = MakeHttp2Transport;
-  GrpcServer second(std::move(options), nullptr);
+  GrpcServer second(std::move(options), Handler());
   const Status status = second.Start();
   EXPECT_EQ(status.code(), Code::kUnavailable) << status.message();
 }
