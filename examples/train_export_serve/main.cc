@@ -44,6 +44,6 @@ int main(int argc, char** argv) {
   serve::Server server(
       {.rest_port = argc > 3 ? std::atoi(argv[3]) : 8501, .models = {{.name = "digits", .base_path = "out/digits"}}});
   server.start().value();
-  std::cout << "serving at http://localhost:" << server.rest_port() << "/v1/models/digits" << std::endl;
+  std::cout << "serving at http://127.0.0.1:" << server.rest_port() << "/v1/models/digits" << std::endl;
   server.wait();  // SIGTERM drains
 }

@@ -2,8 +2,8 @@
 #pragma once
 #include "tenon/status.h"
 
-#define TENON_CONCAT_(a, b) a##b
-#define TENON_CONCAT(a, b) TENON_CONCAT_(a, b)
+#define TENON_CONCAT_TOKENS(a, b) a##b
+#define TENON_CONCAT(a, b) TENON_CONCAT_TOKENS(a, b)
 
 #define TENON_RETURN_IF_ERROR(expr)                                                                 \
   do {                                                                                              \

@@ -3,7 +3,7 @@
 
 namespace tenon::ir::ops {
 
-thread_local int Depth::depth_ = 0;
+thread_local int Depth::depth = 0;
 
 namespace {
 

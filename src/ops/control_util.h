@@ -15,16 +15,16 @@ inline std::vector<Datum> Operands(const EvalContext& ctx, int first) {
 /// How deep sub-graphs run within one another on this thread; at most 256.
 class Depth {
  public:
-  Depth() { ++depth_; }
-  ~Depth() { --depth_; }
+  Depth() { ++depth; }
+  ~Depth() { --depth; }
   Depth(const Depth&) = delete;
   Depth& operator=(const Depth&) = delete;
   Status Check(const EvalContext& ctx) const {
-    return depth_ <= 256 ? Status() : ctx.Fail("got sub-graphs nested more than 256 deep");
+    return depth <= 256 ? Status() : ctx.Fail("got sub-graphs nested more than 256 deep");
   }
 
  private:
-  static thread_local int depth_;
+  static thread_local int depth;
 };
 
 // Gradients: graphs of GradContext::differentiate(), which take a body's inputs and one cotangent for each of its

@@ -6,12 +6,13 @@
 #pragma once
 #include <string>
 
+#include "formats/onnx/check.h"
 #include "formats/onnx/model.h"
 #include "ir/module.h"
 
 namespace tenon::onnx {
 
-inline constexpr std::int64_t kOldestOpset = 13, kNewestOpset = 28;  // that can be written
+inline constexpr std::int64_t kOldestOpset = 13;  // that can be written; the newest is kNewestOpset
 
 struct ExportOptions {
   /// The signature to write; empty: Module::Signature's choice.

@@ -188,10 +188,10 @@ inline std::string Shape(const std::vector<std::int64_t>& dims) {
   return std::move(w).Take();
 }
 
-inline std::string Floats(std::vector<std::int64_t> dims, std::vector<float> values) {
+inline std::string Floats(const std::vector<std::int64_t>& dims, const std::vector<float>& values) {
   Writer w;
   w.Varint(1, 1);
-  w.Bytes(2, Shape(std::move(dims)));
+  w.Bytes(2, Shape(dims));
   w.PackedFixed<float>(5, values);
   return std::move(w).Take();
 }

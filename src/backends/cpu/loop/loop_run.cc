@@ -45,7 +45,7 @@ struct Range {
 class Runner {
  public:
   Runner(const LoopProgram& p, const std::byte* const* inputs, std::byte* const* outputs, std::byte* file)
-      : p_(p), inputs_(inputs), outputs_(outputs), file_(file), kernels_(GetLoopKernels()) {
+      : p_(p), inputs_(inputs), outputs_(outputs), kernels_(GetLoopKernels()) {
     for (std::size_t i = 0; i < p.regs.size(); ++i)
       if (p.regs[i].operand < 0 && p.regs[i].output < 0) ptr_[i] = file + p.regs[i].offset;
   }
@@ -314,7 +314,6 @@ class Runner {
   const LoopProgram& p_;
   const std::byte* const* inputs_;
   std::byte* const* outputs_;
-  std::byte* file_;
   const LoopKernels& kernels_;
   void* ptr_[kMaxLoopRegs];
   std::int64_t n_[4] = {};

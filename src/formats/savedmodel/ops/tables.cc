@@ -11,8 +11,6 @@
 namespace tenon::savedmodel {
 namespace {
 
-using ir::Value;
-
 Status Handle(OpContext& c) {
   Slot slot;
   slot.kind = c.node.op.ends_with("V2") ? Slot::Kind::kResource : Slot::Kind::kReference;
