@@ -17,7 +17,7 @@ namespace tenon::serve::rpc {
 /// so. Thread-safe.
 class Profiler {
  public:
-  /// Waits for the duration asked for, or until the session is ended. kDeadlineExceeded at the deadline,
+  /// Waits for the duration asked for, or until Terminate names it. kDeadlineExceeded at the deadline,
   /// kResourceExhausted when kMost wait already (each holds a thread), kCancelled after Stop.
   Status Profile(std::string_view request, Deadline deadline, std::string& reply);
   /// Ends a session; one that has not begun yet ends at once when it begins.

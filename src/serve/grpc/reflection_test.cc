@@ -14,7 +14,7 @@ using proto_wire::Reader;
 using proto_wire::Writer;
 
 /// The strings at a path of field numbers.
-std::vector<std::string> At(std::string_view bytes, std::vector<std::uint32_t> path) {
+std::vector<std::string> At(std::string_view bytes, const std::vector<std::uint32_t>& path) {
   std::vector<std::string> level{std::string(bytes)};
   for (const std::uint32_t number : path) {
     std::vector<std::string> next;

@@ -54,7 +54,7 @@ class Http2 : public ::testing::Test {
 TEST_F(Http2, AnswersHaveHeadMessageAndTrailers) {
   Open();
   RawClient client(Connect());
-  for (const std::size_t size : {0, 5, 70'000, 3'000'000}) {
+  for (const std::size_t size : {0U, 5U, 70'000U, 3'000'000U}) {
     const std::string message(size, 'm');
     const RawClient::Answer answer = client.Call(RawClient::Head("/s/Echo"), Framed(message));
     EXPECT_EQ(answer.Of(":status"), "200");

@@ -1,5 +1,7 @@
 // Loop: one I/O thread with its connections.
 #pragma once
+#include <sys/epoll.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <unordered_map>
@@ -7,8 +9,6 @@
 #include <vector>
 
 #include "serve/grpc_http2/connection.h"
-
-struct epoll_event;
 
 namespace tenon::serve::http2 {
 

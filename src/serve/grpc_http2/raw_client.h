@@ -98,7 +98,7 @@ class RawClient {
     ::nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     Flush();
   }
-  /// Bytes past the session.
+  /// Bytes that nghttp2 does not make.
   void Raw(std::string_view bytes) {
     [[maybe_unused]] const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
