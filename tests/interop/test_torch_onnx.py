@@ -7,6 +7,8 @@ import pytest
 import torch
 import torch_nets  # noqa: F401  registers
 import torch_sequence_nets  # noqa: F401  registers
+import torch_vision_nets  # noqa: F401  registers
+import torch_vision_ops
 from torch_case import NETS
 
 warnings.filterwarnings("ignore")
@@ -21,7 +23,7 @@ def numbers(outputs):
 def export(case, model, path, inputs, outputs):
     names = [f"x{i}" for i in range(len(inputs))]
     if case.exporter == "dynamo":
-        torch.onnx.export(model, inputs, str(path), dynamo=True, opset_version=case.opset, input_names=names, output_names=outputs, dynamic_shapes=wrapped(model, case.dynamic), verbose=False)
+        torch.onnx.export(model, inputs, str(path), dynamo=True, opset_version=case.opset, input_names=names, output_names=outputs, dynamic_shapes=wrapped(model, case.dynamic), custom_translation_table=torch_vision_ops.translations(), verbose=False)
     else:
         torch.onnx.export(model, inputs, str(path), dynamo=False, opset_version=case.opset, input_names=names, output_names=outputs, dynamic_axes={n: d for n, d in zip(names, case.dynamic) if d})
     return names
@@ -59,5 +61,6 @@ def test_torch_export_through_us(name, tenon, tmp_path):
                 np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5, err_msg=f"{name} {backend} size {size}")
 
 
-def test_there_are_forty():
-    assert len(NETS) >= 40
+def test_there_are_sixty_and_one_of_one_size():
+    assert len(NETS) >= 60
+    assert [n for n, case in NETS.items() if len(set(case.sizes)) < 2 or not any(case.dynamic)] == ["take_along_dim"]

@@ -19,9 +19,15 @@ def recurrent(kind, **options):
     return Net()
 
 
-@net(sequence(4), B, sizes=(2, 2))
+# The dynamo exporter unrolls torch.nn.RNN over the time, which is static then (for LSTM and GRU mostly, too).
+@net(lambda n: (torch.randn(n, 5, 4),), B)
 def rnn():
     return recurrent(nn.RNN, nonlinearity="relu", num_layers=2)
+
+
+@net(sequence(4), BT, exporter="old", opset=17)
+def rnn_old():
+    return recurrent(nn.RNN, nonlinearity="tanh", num_layers=2, bidirectional=True)
 
 
 @net(lambda n: (torch.randn(n, 5, 4),), B)
@@ -31,6 +37,11 @@ def lstm():
 
 @net(lambda n: (torch.randn(n, 5, 4),), B)
 def lstm_bidirectional():
+    return recurrent(nn.LSTM, num_layers=2, bidirectional=True)
+
+
+@net(sequence(4), BT, exporter="old", opset=17)
+def lstm_bidirectional_old():
     return recurrent(nn.LSTM, num_layers=2, bidirectional=True)
 
 
@@ -64,7 +75,7 @@ def encoder_layer():
     return nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, activation="gelu")
 
 
-@net(lambda n: (torch.randn(n, 5, 16), torch.arange(5)[None] >= torch.tensor([5, 4, 3, 2])[:n, None]), ({0: "batch"}, {0: "batch"}))
+@net(lambda n: (torch.randn(n, 3 + n, 16), torch.arange(3 + n)[None] >= torch.tensor([5, 4, 3, 2])[:n, None]), ({0: "batch", 1: "time"},) * 2)
 def encoder_padding_mask():
     class Net(nn.Module):
         def __init__(self):
@@ -77,7 +88,7 @@ def encoder_padding_mask():
     return Net()
 
 
-@net(lambda n: (torch.randn(n, 6, 16), torch.randn(n, 4, 16)), ({0: "batch"}, {0: "batch"}))
+@net(lambda n: (torch.randn(n, 3 + n, 16), torch.randn(n, 1 + n, 16)), ({0: "batch", 1: "time"}, {0: "batch", 1: "memory"}))
 def decoder_causal():
     class Net(nn.Module):
         def __init__(self):
@@ -106,7 +117,7 @@ def sdpa_opset23():
     return Fn(lambda q, k, v: F.scaled_dot_product_attention(q, k, v))
 
 
-@net(lambda n: (torch.randn(n, 5, 16), torch.randn(n, 3, 12)), ({0: "batch"}, {0: "batch"}))
+@net(lambda n: (torch.randn(n, 3 + n, 16), torch.randn(n, 1 + n, 12)), ({0: "batch", 1: "time"}, {0: "batch", 1: "memory"}))
 def attention_cross():
     class Net(nn.Module):
         def __init__(self):
@@ -119,7 +130,7 @@ def attention_cross():
     return Net()
 
 
-@net(sequence(16), ({0: "batch"},), sizes=(2, 2))
+@net(sequence(16), BT)
 def attention_rotary():
     class Net(nn.Module):
         def __init__(self):
