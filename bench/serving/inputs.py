@@ -42,7 +42,8 @@ def write_requests(folder):
 
 
 def write_models(folder, many):
-    """An MLP 784-128-10, the identity on images, and `many` MLPs of other names, in version folders."""
+    """An MLP 784-128-10, a model of its shapes that computes nothing (the first ten of the 784), the identity on images,
+    and `many` MLPs of other names, in version folders."""
     import numpy as np
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -51,7 +52,7 @@ def write_models(folder, many):
     def save(name, nodes, ins, outs, weights=()):
         graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ins)],
                                   [helper.make_tensor_value_info("y", TensorProto.FLOAT, outs)],
-                                  initializer=[numpy_helper.from_array(w.astype("f"), n) for n, w in weights])
+                                  initializer=[numpy_helper.from_array(w if w.dtype.kind == "i" else w.astype("f"), n) for n, w in weights])
         (folder / name / "1").mkdir(parents=True, exist_ok=True)
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(folder / name / "1/model.onnx"))
 
@@ -62,6 +63,7 @@ def write_models(folder, many):
         return sum(w.size * 4 for _, w in weights)
 
     weights = mlp("mlp")
+    save("trivial", [helper.make_node("Split", ["x", "sizes"], ["y", "rest"], axis=1)], ["n", 784], ["n", 10], [("sizes", np.array([10, 774]))])
     save("image", [helper.make_node("Relu", ["x"], ["y"])], ["n", 224, 224, 3], ["n", 224, 224, 3])
     for i in range(many):
         mlp(f"many{i}")

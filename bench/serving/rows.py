@@ -106,6 +106,9 @@ class Bench:
             seen = self.compare(contenders, connections, 1, "--spin")
             self.each(f"REST predict MLP, server CPU per request, {connections} connections, {what}", "us", "cpu", seen, "ours",
                       ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
+        contenders = {"ours": (lambda: self.ours(model="trivial", rest=True), "http", "mlp.http"), "bare epoll echo": contenders["bare epoll echo"]}
+        seen = self.compare(contenders, 64, 1, "--spin")
+        self.each("REST predict of 784 floats, a model that computes nothing, server CPU per request, 64 connections", "us", "cpu", seen, "ours", ["bare epoll echo"], None, None)
 
     def latency(self):
         contenders = {"gRPC": (self.ours, "grpc", "mlp.grpc"), "REST": (lambda: self.ours(rest=True), "http", "mlp.http"),
@@ -130,16 +133,20 @@ class Bench:
 
     def tail(self):
         """Sixteen connections; the load is that of the rate at which the server's processor is busy all the time. What
-        an echo takes at that rate is the machine's share."""
+        an echo takes at that rate, bare and busy as long with each request as ours, is the machine's share."""
         for kind, make, form, reply in (("gRPC", self.ours, "grpc", 120), ("REST", lambda: self.ours(rest=True), "http", 400)):
             request = f"mlp.{form}"
             ours = (make, form, request)
             echo = (lambda: self.echo(request, reply), "echo", request, "--reply", reply)
-            rate = 0.6 * self.compare({"ours": ours}, 16, 1)["ours"]["rate"]
-            seen = self.compare({"ours": ours, "echo": echo}, 16, 1, "--rate", rate, seconds=2 * self.args.seconds)
+            full = self.compare({"ours": ours, "echo": echo}, 16, 1, "--spin")
+            rate, work = 0.6 * full["ours"]["rate"], max(0, full["ours"]["cpu"] - full["echo"]["cpu"])
+            busy = (lambda: self.echo(request, reply, "--work", int(1000 * work)), "echo", request, "--reply", reply)
+            seen = self.compare({"ours": ours, "echo": echo, "busy": busy}, 16, 1, "--rate", rate, seconds=2 * self.args.seconds)
             title = f"{kind} predict MLP, p99 at 60 % load"
             self.row(title, "us", seen["ours"]["p99"], f"its p50 ({rate:.0f} requests a second)", seen["ours"]["p50"], "<= 3 x p50", 3, True)
             self.row(f"{title}, beside a bare epoll echo at that rate", "us", seen["ours"]["p99"], "bare epoll echo", seen["echo"]["p99"])
+            self.row(f"{title}, beside an epoll echo that computes {work:.1f} us for each request", "us", seen["ours"]["p99"], "busy epoll echo", seen["busy"]["p99"])
+            self.row(f"{title}: p99 of that echo over its p50", "us", seen["busy"]["p99"], "its p50", seen["busy"]["p50"])
 
     def image(self):
         if not self.programs.peer:
