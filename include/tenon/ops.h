@@ -21,6 +21,7 @@
 #include "tenon/ops/dot.h"  // IWYU pragma: export
 #include "tenon/ops/elementwise.h"  // IWYU pragma: export
 #include "tenon/ops/filling.h"  // IWYU pragma: export
+#include "tenon/ops/group_norm.h"  // IWYU pragma: export
 #include "tenon/ops/image.h"  // IWYU pragma: export
 #include "tenon/ops/index.h"  // IWYU pragma: export
 #include "tenon/ops/joining.h"  // IWYU pragma: export
@@ -34,6 +35,7 @@
 #include "tenon/ops/random.h"  // IWYU pragma: export
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
 #include "tenon/ops/reduce_lowered.h"  // IWYU pragma: export
+#include "tenon/ops/rms_norm.h"  // IWYU pragma: export
 #include "tenon/ops/sampling.h"  // IWYU pragma: export
 #include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export

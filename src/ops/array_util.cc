@@ -18,6 +18,10 @@ Ex Vector(Builder& b, const std::vector<std::int64_t>& values) {
       Literal::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values))));
 }
 
+Ex AtLeastF32(Ex x) {
+  const bool narrow = x.b->ok() && (x.dtype() == DType::kF16 || x.dtype() == DType::kBF16);
+  return narrow ? (*x.b)(x.b->Cast(x, DType::kF32)) : x;
+}
 Ex ShapeOf(Ex x) { return Op("shape_of", x); }
 
 Ex CountAlong(Ex x, const std::vector<std::int64_t>& axes) {

@@ -20,6 +20,8 @@ Shape FreshShape(const InferContext& ctx, std::size_t rank);
 /// How many elements lie along `axes` of x (all axes when empty): a rank-0 value of x's dtype. A constant when the dims
 /// are numbers. Works with symbolic dims and unknown rank.
 Ex CountAlong(Ex x, const std::vector<std::int64_t>& axes);
+/// x in f32 when it is f16 or bf16, else x itself: what sums and squares are made in.
+Ex AtLeastF32(Ex x);
 /// The dims of x as an i64 vector.
 Ex ShapeOf(Ex x);
 /// A constant i64 vector.

@@ -216,10 +216,10 @@ Moments Normalize(Ex x, const Longs& axes, double epsilon) {
 }
 Status LowerLayerNorm(LowerContext& ctx) {
   TENON_ASSIGN_OR_RETURN(const std::int64_t axis, FromEnd(ctx.b, ctx.in(0), ctx.attrs().Int("axis"), "layer_norm"));
-  Ex y = Normalize(ctx.in(0), TrailingAxes(axis), ctx.attrs().Float("epsilon")).z;
-  if (ctx.has(1)) y = y * ctx.in(1);
-  if (ctx.has(2)) y = y + ctx.in(2);
-  ctx.Set(0, y);
+  Ex y = Normalize(AtLeastF32(ctx.in(0)), TrailingAxes(axis), ctx.attrs().Float("epsilon")).z;
+  if (ctx.has(1)) y = y * AtLeastF32(ctx.in(1));
+  if (ctx.has(2)) y = y + AtLeastF32(ctx.in(2));
+  ctx.Set(0, ctx.b.Cast(y, ctx.in(0).dtype()));
   return {};
 }
 // As for batch_norm_training, with E over the normalised axes.

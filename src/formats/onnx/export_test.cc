@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "formats/onnx/fixture_run.h"
 #include "formats/onnx/parse.h"
 #include "formats/onnx/translate.h"
@@ -94,6 +96,45 @@ TEST(Export, CompositionsComeBackAsOneOp) {
     const ir::Graph& graph = again->functions[0].graph;
     EXPECT_EQ(graph.node(graph.outputs()[0]).op->name, op);
   }
+}
+
+// A composite is a node of that name from the opset on that has it, and its lowering before.
+TEST(Export, CompositesAreWrittenByNameWhereTheOpsetHasThem) {
+  struct Row {
+    const char* op;
+    std::vector<std::vector<std::int64_t>> inputs;
+    ir::Attrs attrs;
+    std::string theirs;
+    std::int64_t since;  // the first opset that has it so
+  };
+  const std::int64_t first = 1;
+  const Row rows[] = {
+      {"layer_norm", {{2, 4, 8}, {8}, {8}}, {}, "LayerNormalization", 17},
+      {"rms_norm", {{2, 4, 8}, {8}}, {}, "RMSNormalization", 23},
+      {"group_norm", {{2, 4, 8}, {4}, {4}}, {{"groups", std::int64_t{2}}, {"axis", first}}, "GroupNormalization", 21},
+      {"group_norm", {{2, 8, 8, 4}}, {{"groups", std::int64_t{2}}}, "GroupNormalization", 21},
+      {"group_norm", {{2, 4, 8}}, {{"groups", std::int64_t{4}}, {"axis", first}}, "InstanceNormalization", 13},
+  };
+  for (const Row& row : rows)
+    for (std::int64_t opset = 13; opset <= 28; ++opset) {
+      SCOPED_TRACE(row.theirs + " at opset " + std::to_string(opset));
+      ir::Module module;
+      ir::Function& function = module.functions.emplace_back();
+      function.name = "serving_default";
+      ir::Builder b(&function.graph);
+      std::vector<ir::Value> inputs;
+      for (const std::vector<std::int64_t>& dims : row.inputs) {
+        function.input_names.push_back("in" + std::to_string(inputs.size()));
+        inputs.push_back(b.Input("", ir::Type::Tensor(DType::kF32, Shape(std::vector<Dim>(dims.begin(), dims.end())))));
+      }
+      function.graph.set_outputs({b.Add(row.op, inputs, row.attrs)});
+      function.output_names = {"y"};
+      const Result<Model> model = Export(module, {.opset = opset});
+      ASSERT_TRUE(model.ok()) << model.status().message();
+      const auto named = std::count_if(model->graph->nodes.begin(), model->graph->nodes.end(),
+                                       [&](const Node& node) { return node.op_type == row.theirs; });
+      EXPECT_EQ(named, opset >= row.since ? 1 : 0);
+    }
 }
 
 TEST(Export, RefusesWhatItCannotWrite) {

@@ -54,11 +54,37 @@ def layer_norm(ins, attrs):
     return y * (1 if scale is None else scale) + (0 if offset is None else offset)
 
 
+def agreed(y, other):
+    """What NumPy and PyTorch give, when they agree."""
+    np.testing.assert_allclose(y, other.numpy(), rtol=1e-12, atol=1e-13)
+    return y
+
+
+def tensor(x):
+    return None if x is None else torch.tensor(x)
+
+
 @golden("rms_norm")
 def rms_norm(ins, attrs):
     (x, axes), scale = trailing(ins, attrs), [*ins[1:2], None][0]
     y = x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + attrs["epsilon"])
-    return y if scale is None else y * scale
+    y = y if scale is None else y * scale
+    return agreed(y, torch.nn.functional.rms_norm(torch.tensor(x), x.shape[axes[0]:], tensor(scale), attrs["epsilon"]))
+
+
+@golden("group_norm")
+def group_norm(ins, attrs):
+    """The channels first and cut in groups; PyTorch knows them at axis 1 alone, and no single elements."""
+    x, gamma, beta = [*ins, None, None][:3]
+    first = np.moveaxis(x, attrs["axis"], 1)
+    groups = first.shape[1] if attrs["groups"] == -1 else attrs["groups"]
+    cut = first.reshape(x.shape[0], groups, first.size // max(1, x.shape[0] * groups))
+    mean, variance = cut.mean(axis=2, keepdims=True), cut.var(axis=2, keepdims=True)
+    y = ((cut - mean) / np.sqrt(variance + attrs["epsilon"])).reshape(first.shape)
+    y = y * (1 if gamma is None else along(y, gamma, 1)) + (0 if beta is None else along(y, beta, 1))
+    if cut.shape[2] > 1:
+        agreed(y, torch.nn.functional.group_norm(torch.tensor(first), groups, tensor(gamma), tensor(beta), attrs["epsilon"]))
+    return np.ascontiguousarray(np.moveaxis(y, 1, attrs["axis"]))
 
 
 @golden("l2_normalize")

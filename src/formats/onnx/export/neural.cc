@@ -219,6 +219,39 @@ Status LayerNorm(OpWriter& w) {
   return {};
 }
 
+// Instance norms are an operator of their own; that of groups has a scale for each channel since opset 21.
+Status GroupNorm(OpWriter& w) {
+  if (!w.ranked(0) || w.shape(0).rank() < 3) return w.Lower();
+  const int rank = w.shape(0).rank();
+  std::int64_t axis = w.attrs().Int("axis");
+  if (axis < 0) axis += rank;
+  const Dim channels = w.shape(0)[static_cast<int>(axis)];
+  const std::int64_t groups = w.attrs().Int("groups");
+  const bool instance = groups < 0 || channels == Dim(groups), last = axis == rank - 1 && rank <= 5;
+  if ((axis != 1 && !last) || (channels.is_symbolic() && (!w.has(1) || !w.has(2)))) return w.Lower();
+  if (!instance && w.opset() < 21) return w.Lower();
+  if (instance && w.opset() < 22 && w.dtype(0) == DType::kBF16) return w.Lower();
+  const bool turned = axis != 1;
+  Names inputs = {turned ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0), Channel(w, 1, 1, channels),
+                  Channel(w, 2, 0, channels)};
+  std::vector<Attribute> attributes = {FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
+  if (!instance) attributes.push_back(IntAttribute("num_groups", groups));
+  const char* op = instance ? "InstanceNormalization" : "GroupNormalization";
+  if (!turned) {
+    w.Finish(op, std::move(inputs), std::move(attributes));
+  } else {
+    w.x.SetChannelsFirst(w.env, {w.id, 0}, w.Emit(op, std::move(inputs), std::move(attributes)), w.out());
+  }
+  return {};
+}
+
+Status RmsNorm(OpWriter& w) {
+  if (w.opset() < 23 || !w.has(1) || !w.ranked(0)) return w.Lower();
+  w.Finish("RMSNormalization", {w.in(0), w.in(1)},
+           {IntAttribute("axis", w.attrs().Int("axis")), FloatAttribute("epsilon", w.attrs().Float("epsilon"))});
+  return {};
+}
+
 Status Softmax(OpWriter& w) {
   w.Finish(std::string(w.row.theirs), {w.in(0)}, {IntAttribute("axis", w.attrs().Int("axis"))});
   return {};
@@ -234,6 +267,8 @@ const ExportRow kRows[] = {
     {"batch_norm", 13, BatchNorm},
     {"batch_norm_training", 13, BatchNormTraining},
     {"layer_norm", 13, LayerNorm},
+    {"group_norm", 13, GroupNorm},
+    {"rms_norm", 13, RmsNorm},
     {"softmax", 13, Softmax, "Softmax"},
     {"log_softmax", 13, Softmax, "LogSoftmax"},
 };

@@ -296,7 +296,7 @@ Status SkipLayerNormalization(NodeContext& n) {
   if (n.has(bias)) sum = sum + n.x(bias);
   const double epsilon = n.Float("epsilon", 1e-12);
   if (simple) {
-    n.Out(0, sum * Op("rsqrt", n.Reduce("reduce_mean", sum * sum, {-1}, true) + epsilon) * n.x(2));
+    n.Out(0, n.Add("rms_norm", {sum, n.in(2)}, {{"axis", std::int64_t{-1}}, {"epsilon", epsilon}}));
   } else {
     n.Out(0, n.Add("layer_norm", {sum, n.in(2), n.in(3)}, {{"axis", std::int64_t{-1}}, {"epsilon", epsilon}}));
   }

@@ -34,12 +34,6 @@ Status BatchNormalization(NodeContext& n) {
   return {};
 }
 
-// (x - mean) / sqrt(variance + epsilon) over axes.
-Ex Normalise(NodeContext& n, Ex x, const Ints& axes, double epsilon) {
-  const Ex centred = x - n.Reduce("reduce_mean", x, axes, true);
-  return centred * Op("rsqrt", n.Reduce("reduce_mean", centred * centred, axes, true) + epsilon);
-}
-
 Ints AxesFrom(int first, int rank) {
   Ints axes;
   for (int i = first; i < rank; ++i) axes.push_back(i);
@@ -49,8 +43,8 @@ Ints AxesFrom(int first, int rank) {
 Status InstanceNormalization(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   if (rank < 3) return n.Fail(fmt::format("got rank {}, expected at least 3", rank));
-  const Ex y = Normalise(n, n.x(0), AxesFrom(2, rank), n.Float("epsilon", 1e-5));
-  n.Out(0, y * ChannelShape(n, n.in(1), rank) + ChannelShape(n, n.in(2), rank));
+  n.Out(0, n.Add("group_norm", n.inputs(),
+                 {{"groups", std::int64_t{-1}}, {"axis", std::int64_t{1}}, {"epsilon", n.Float("epsilon", 1e-5)}}));
   return {};
 }
 
@@ -60,23 +54,13 @@ Status GroupNormalization(NodeContext& n) {
   const std::int64_t groups = n.Int("num_groups", 0);
   if (shape.rank() < 3 || groups < 1 || shape[1].is_symbolic() || shape[1].value() % groups != 0)
     return n.Fail(fmt::format("{} groups for {}", groups, shape.to_string()));
-  std::vector<Dim> cut = shape.dims();
-  cut[1] = groups;
-  cut.insert(cut.begin() + 2, Dim(shape[1].value() / groups));
-  const DType dtype = n.dtype(0);
-  const bool widen = n.opset >= 21 && n.Int("stash_type", 1) == 1 && dtype != DType::kF64;
-  const DType inner = widen ? DType::kF32 : dtype;
-  Ex y =
-      Normalise(n, n.Reshape(n.b.Cast(n.in(0), inner), cut), AxesFrom(2, shape.rank() + 1), n.Float("epsilon", 1e-5));
-  y = n.ex(n.b.Cast(y, dtype));
-  if (n.opset < 21) {
-    std::vector<Dim> dims(static_cast<std::size_t>(shape.rank()), Dim(1));
-    dims[0] = groups;
-    n.Out(0, n.Reshape(y * n.Reshape(n.in(1), dims) + n.Reshape(n.in(2), dims), shape.dims()));
-  } else {
-    y = n.Reshape(y, shape.dims());
-    n.Out(0, y * ChannelShape(n, n.in(1), shape.rank()) + ChannelShape(n, n.in(2), shape.rank()));
-  }
+  const Dim each = shape[1].value() / groups;
+  const auto by_channel = [&](int i) -> Value {
+    if (n.opset >= 21) return n.in(i);
+    return n.Reshape(n.Broadcast(n.Reshape(n.in(i), {groups, 1}), {groups, each}), {shape[1]});
+  };
+  n.Out(0, n.Add("group_norm", {n.in(0), by_channel(1), by_channel(2)},
+                 {{"groups", groups}, {"axis", std::int64_t{1}}, {"epsilon", n.Float("epsilon", 1e-5)}}));
   return {};
 }
 
@@ -85,8 +69,7 @@ Status LayerNormalization(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), shape.rank()));
   const double epsilon = n.Float("epsilon", 1e-5);
   const DType dtype = n.dtype(0);
-  const bool widen = n.Int("stash_type", 1) == 1 && (dtype == DType::kF16 || dtype == DType::kBF16);
-  const DType inner = widen ? DType::kF32 : dtype;
+  const DType inner = dtype == DType::kF16 || dtype == DType::kBF16 ? DType::kF32 : dtype;
   const Ints axes = AxesFrom(axis, shape.rank());
   const Ex x = n.ex(n.b.Cast(n.in(0), inner));
   const Shape normalised(std::vector<Dim>(shape.dims().begin() + axis, shape.dims().end()));
@@ -96,11 +79,11 @@ Status LayerNormalization(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(const Shape own, n.ShapeOf(n.in(i)));
     plain = plain && own == normalised;
   }
-  if (plain && !widen) {
-    n.Out(0, n.Add("layer_norm", {x, n.in(1), n.in(2)}, {{"axis", std::int64_t{axis}}, {"epsilon", epsilon}}));
+  const ir::Attrs attrs = {{"axis", std::int64_t{axis}}, {"epsilon", epsilon}};
+  if (plain) {
+    n.Out(0, n.Add("layer_norm", {n.in(0), n.in(1), n.in(2)}, attrs));
   } else {
-    Ex y = n.ex(n.b.Cast(Normalise(n, x, axes, epsilon), dtype));
-    y = y * n.x(1);
+    const Ex y = n.Apply("layer_norm", {n.in(0)}, attrs) * n.x(1);
     n.Out(0, n.has(2) ? y + n.x(2) : y);
   }
   if (n.wants(1) || n.wants(2)) {
@@ -111,14 +94,17 @@ Status LayerNormalization(NodeContext& n) {
   return {};
 }
 
+// The scale may have another type, which the result has, and fewer dims than what it scales.
 Status RmsNormalization(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
-  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), rank));
-  const DType dtype = n.dtype(0), out = n.dtype(1);
-  const DType inner = n.Int("stash_type", 1) == 1 && dtype != DType::kF64 ? DType::kF32 : dtype;
-  const Ex x = n.ex(n.b.Cast(n.in(0), inner));
-  const Ex scale = Op("rsqrt", n.Reduce("reduce_mean", x * x, AxesFrom(axis, rank), true) + n.Float("epsilon", 1e-5));
-  n.Out(0, n.ex(n.b.Cast(x * scale, out)) * n.x(1));
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Shape own, n.ShapeOf(n.in(1)));
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", -1), shape.rank()));
+  const ir::Attrs attrs = {{"axis", std::int64_t{axis}}, {"epsilon", n.Float("epsilon", 1e-5)}};
+  if (n.dtype(0) == n.dtype(1) && own == Shape(std::vector<Dim>(shape.dims().begin() + axis, shape.dims().end()))) {
+    n.Out(0, n.Add("rms_norm", {n.in(0), n.in(1)}, attrs));
+  } else {
+    n.Out(0, n.ex(n.b.Cast(n.Add("rms_norm", {n.in(0)}, attrs), n.dtype(1))) * n.x(1));
+  }
   return {};
 }
 

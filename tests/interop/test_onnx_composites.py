@@ -1,0 +1,57 @@
+"""Composites are written as the operator that ONNX has for them, from the opset on that has it, and by their lowering
+below. Whatever the form, the checker passes and ONNX Runtime gives PyTorch's numbers."""
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper
+
+RNG = np.random.default_rng(5)
+
+
+def f32(*dims):
+    return RNG.standard_normal(dims).astype(np.float32)
+
+
+def t(x):
+    return torch.tensor(x)
+
+
+# name, operator, the opset of the source, the first that writes it by name, inputs, attributes, PyTorch's outputs.
+CASES = []
+
+
+def case(name, op, source, since, arrays, attributes, *want):
+    CASES.append(pytest.param(op, source, since, arrays, attributes, [w.numpy() for w in want], id=name))
+
+
+x, scale, bias = f32(2, 6, 5, 4), f32(6), f32(6)
+case("group", "GroupNormalization", 21, 21, [x, scale, bias], {"num_groups": 3, "epsilon": 1e-3}, F.group_norm(t(x), 3, t(scale), t(bias), 1e-3))
+case("group_of_18", "GroupNormalization", 18, 21, [x, scale[:3], bias[:3]], {"num_groups": 3},
+     F.group_norm(t(x), 3, t(np.repeat(scale[:3], 2)), t(np.repeat(bias[:3], 2))))
+case("instance", "InstanceNormalization", 13, 13, [x, scale, bias], {}, F.instance_norm(t(x), weight=t(scale), bias=t(bias)))
+plane, offset = f32(5, 4), f32(5, 4)
+case("layer", "LayerNormalization", 17, 17, [x, plane, offset], {"axis": 2}, F.layer_norm(t(x), (5, 4), t(plane), t(offset)))
+case("rms", "RMSNormalization", 23, 23, [x, plane], {"axis": 2, "epsilon": 1e-3}, F.rms_norm(t(x), (5, 4), t(plane), 1e-3))
+
+
+@pytest.mark.parametrize("opset", [17, 20, 21, 23, 24])
+@pytest.mark.parametrize("op,source,since,arrays,attributes,want", CASES)
+def test_by_name_or_lowered(op, source, since, arrays, attributes, want, opset, tenon, tmp_path):
+    kinds = [helper.np_dtype_to_tensor_dtype(a.dtype) for a in arrays if a is not None]
+    names = [f"in{i}" if a is not None else "" for i, a in enumerate(arrays)]
+    given = [n for n in names if n]
+    graph = helper.make_graph([helper.make_node(op, names, [f"out{i}" for i in range(len(want))], **attributes)], "one",
+                              [helper.make_tensor_value_info(n, k, a.shape) for n, k, a in zip(given, kinds, [a for a in arrays if a is not None])],
+                              [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, w.shape) for i, w in enumerate(want)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", source)], ir_version=10), tmp_path / "in.onnx")
+    tenon("convert", tmp_path / "in.onnx", tmp_path / "out.onnx", "--opset", opset)
+    model = onnx.load(tmp_path / "out.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert sum(n.op_type == op for n in model.graph.node) == (opset >= since)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    got = session.run(None, dict(zip(given, [a for a in arrays if a is not None])))
+    for g, w in zip(got, want):
+        np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-5)
