@@ -168,21 +168,3 @@ def test_equals_onnx_runtime(op, inputs, attrs, outputs, domain, constants, tole
                 assert np.abs(g.astype(np.int64) - w.astype(np.int64)).max() <= steps
             else:
                 np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance)
-
-
-@pytest.mark.parametrize("labels", [[1, 5, 7], ["ham", "eggs", "spam"]], ids=["numbers", "texts"])
-def test_maps_come_as_their_numbers(labels, tenon, tmp_path):
-    """ONNX Runtime gives a dictionary for each row; ours are the rows, in the order of the labels."""
-    kind = "classlabels_strings" if isinstance(labels[0], str) else "classlabels_int64s"
-    x = f32(4, 3)
-    node = helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", **{kind: labels})
-    key = onnx.TensorProto.STRING if isinstance(labels[0], str) else onnx.TensorProto.INT64
-    row = helper.make_map_type_proto(key, helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, []))
-    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [None, 3])],
-                              [helper.make_value_info("y", helper.make_sequence_type_proto(row))])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)], ir_version=8),
-              tmp_path / "model.onnx")
-    want = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
-    np.savez(tmp_path / "in.npz", x=x)
-    tenon("run", tmp_path / "model.onnx", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["y"], [[d[label] for label in labels] for d in want])

@@ -25,6 +25,11 @@ void NodeContext::Out(int i, Value v) {
   outputs_[static_cast<std::size_t>(i)] = v;
 }
 
+void NodeContext::OutMap(int i, Value keys, Value values) {
+  Out(i, values);
+  output_maps_.emplace_back(i, keys);
+}
+
 Status NodeContext::Fail(std::string_view message) const {
   return Status(Code::kInvalidArgument, std::string(message));
 }

@@ -30,6 +30,7 @@ struct OpRow {
   Status (*translate)(NodeContext& n);
   std::string_view ours = {};  // for translations that several rows share
   std::string_view domain = {};
+  bool takes_maps = false;  // else a node with a map among its inputs is refused
 };
 
 /// Values are those of b's graph. The builder's first error sticks and is returned for the node, so helpers need not be
@@ -54,6 +55,9 @@ class NodeContext {
   int num_outputs() const { return static_cast<int>(node.outputs.size()); }
   bool wants(int i) const { return i < num_outputs() && !node.outputs[static_cast<std::size_t>(i)].empty(); }
   void Out(int i, Value v);
+  /// Output i is a map: its keys [n], and what stands under them, [n] or, of N maps, [N, n].
+  void OutMap(int i, Value keys, Value values);
+  const std::vector<std::pair<int, Value>>& output_maps() const { return output_maps_; }  // output, keys
   std::vector<Value>& outputs() { return outputs_; }
 
   DType dtype(int i) const { return b.dtype(in(i)); }
@@ -121,6 +125,7 @@ class NodeContext {
   const Scope& scope_;
   std::vector<Value> inputs_;
   std::vector<Value> outputs_;
+  std::vector<std::pair<int, Value>> output_maps_;
   std::int32_t first_;  // the first node that this translation makes
 };
 

@@ -10,7 +10,8 @@ std::span<const std::span<const OpRow>> RowFamilies() {
       kReduceRows,      kDotRows,        kConvRows,     kPoolRows,   kNormRows,      kBranchRows,
       kControlRows,     kSequenceRows,   kQuantizeRows, kResizeRows, kRecurrentRows, kAttentionRows,
       kLossRows,        kMathRows,       kContribRows,  kVisionRows, kStateRows,     kContribAttentionRows,
-      kTextRows,        kRandomRows,     kMlRows,       kMlTreeRows, kMlSvmRows,     kTrainingRows};
+      kTextRows,        kRandomRows,     kMlRows,       kMlMapRows,  kMlTreeRows,    kMlSvmRows,
+      kTrainingRows};
   return kAll;
 }
 

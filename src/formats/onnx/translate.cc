@@ -118,6 +118,11 @@ Status Translator::AddInitializers(const Graph& graph, Scope* scope, bool outerm
   return b.status();
 }
 
+void Translator::AddNames(const std::string& name, bool is_map, std::vector<std::string>* names) {
+  if (is_map) names->push_back(name + ".keys");
+  names->push_back(is_map ? name + ".values" : name);
+}
+
 Status Translator::AddInputs(const Graph& graph, Scope* scope, ir::Function* function) {
   std::set<std::string_view> defaults;
   for (const Tensor& tensor : graph.initializers) defaults.insert(tensor.name);
@@ -127,8 +132,19 @@ Status Translator::AddInputs(const Graph& graph, Scope* scope, ir::Function* fun
     if (defaults.contains(input.name)) continue;
     const Result<ir::Type> type = ReadType(input.type, dims_);
     if (!type.ok()) return type.status().with_context(fmt::format("{}: input \"{}\"", where_, input.name));
-    scope->values[input.name] = b.Input(input.name, *type);
-    function->input_names.push_back(input.name);
+    const bool is_map = type->kind() == ir::Type::Kind::kMap;
+    AddNames(input.name, is_map, &function->input_names);
+    if (is_map) {
+      if (!type->element().is_tensor())
+        return Status(Code::kUnimplemented, fmt::format("{}: input \"{}\": {}, only maps of numbers and texts are read",
+                                                        where_, input.name, type->to_string()));
+      const Shape count({dims_.Read(input.name + ".count")});
+      const Value keys = b.Input(input.name + ".keys", ir::Type::Tensor(type->dtype(), count));
+      const Value values = b.Input(input.name + ".values", ir::Type::Tensor(type->element().dtype(), count));
+      maps_[scope->values[input.name] = values] = keys;
+    } else {
+      scope->values[input.name] = b.Input(input.name, *type);
+    }
   }
   return b.status();
 }
@@ -152,7 +168,9 @@ Result<ir::Module> Translator::Run() {
   std::vector<Value> outputs;
   for (const ValueInfo& output : graph.outputs) {
     const Value v = Find(scope, output.name).value;
-    function.output_names.push_back(output.name);
+    const Value keys = KeysOf(scope, v);
+    AddNames(output.name, keys.valid(), &function.output_names);
+    if (keys.valid()) outputs.push_back(keys);
     outputs.push_back(v);
     if (!v.valid()) continue;
     const ir::Type& type = frame.graph.type(v);
@@ -165,6 +183,10 @@ Result<ir::Module> Translator::Run() {
     }
   }
   TENON_RETURN_IF_ERROR(Errors());
+  for (const auto* names : {&function.input_names, &function.output_names})
+    if (std::set<std::string_view> once(names->begin(), names->end()); once.size() != names->size())
+      return Status(Code::kInvalidArgument,
+                    where_ + ": a map takes two names, NAME.keys and NAME.values, and one of them is taken");
   if (random_state_.valid()) {
     ir::Builder b(&frame.graph);
     const std::uint64_t used[] = {0, static_cast<std::uint64_t>(random_streams_)};

@@ -228,6 +228,11 @@ Status Translator::CallFunction(const Function& function, const Node& node, cons
   return Status();
 }
 
+Value Translator::KeysOf(const Scope& scope, Value v) const {
+  const auto found = scope.frame == outermost_ ? maps_.find(v) : maps_.end();
+  return found == maps_.end() ? Value() : found->second;
+}
+
 Status Translator::TranslateNode(const Node& node, Scope* scope) {
   std::vector<Value> inputs;
   for (const std::string& name : node.inputs) {
@@ -248,6 +253,9 @@ Status Translator::TranslateNode(const Node& node, Scope* scope) {
   const std::int64_t opset = OpsetOf(*scope->imports, node.domain).value_or(1);
   const OpRow* row = nullptr;
   TENON_RETURN_IF_ERROR(CheckNode(node, opset, inputs, &row));
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!row->takes_maps && KeysOf(*scope, inputs[i]).valid())
+      return Status(Code::kInvalidArgument, fmt::format("input {} is a map, expected a tensor", i));
   ir::Graph& graph = scope->frame->graph;
   const std::int32_t first = graph.size();
   ir::Builder b(&graph);
@@ -262,6 +270,8 @@ Status Translator::TranslateNode(const Node& node, Scope* scope) {
     if (!node.outputs[i].empty() && (i >= outputs.size() || !outputs[i].valid()))
       return Status(Code::kUnimplemented, fmt::format("output {} is not supported", i));
   Fold(graph, first, &outputs);
+  for (const auto& [i, keys] : context.output_maps())
+    if (scope->frame == outermost_) maps_[outputs[static_cast<std::size_t>(i)]] = keys;
   SetOutputs(node, outputs, scope);
   return Status();
 }

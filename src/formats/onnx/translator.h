@@ -62,8 +62,8 @@ class Translator {
   void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
   /// A state u64[2] for one random operator, a stream of its own, in the frame of `scope`.
   Result<Value> RandomState(const Scope& scope);
-  /// A note that goes with the module.
-  void SetMetadata(std::string key, std::string value) { module_.metadata[std::move(key)] = std::move(value); }
+  /// The keys of a map, which its values stand for (ops/ml_map.cc); invalid when `v` is none. Sub-graphs have no maps.
+  Value KeysOf(const Scope& scope, Value v) const;
   TensorReader& reader() { return reader_; }
   DimReader& dims() { return dims_; }
   const Model& model() const { return model_; }
@@ -78,6 +78,8 @@ class Translator {
   /// The same through all frames between.
   Value ImportFrom(Frame& frame, const Frame& outermost, Value v) const;
   Status AddInitializers(const Graph& graph, Scope* scope, bool outermost);
+  /// The name of an input or output; of a map two, NAME.keys and NAME.values.
+  static void AddNames(const std::string& name, bool is_map, std::vector<std::string>* names);
   Status AddInputs(const Graph& graph, Scope* scope, ir::Function* function);
   void TranslateNodes(const std::vector<Node>& nodes, Scope* scope);
   Status TranslateNode(const Node& node, Scope* scope);
@@ -98,7 +100,8 @@ class Translator {
   ir::Module module_;
   std::vector<std::pair<std::string, bool>> variables_;  // path, trainable
   Frame* outermost_ = nullptr;
-  Value random_state_;  // in the outermost frame; invalid as long as nobody draws
+  std::unordered_map<Value, Value, ir::ValueHash> maps_;  // values -> keys, in the outermost frame
+  Value random_state_;                                    // in the outermost frame; invalid as long as nobody draws
   std::int64_t random_streams_ = 0;
 };
 

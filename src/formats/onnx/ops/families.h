@@ -7,6 +7,6 @@ namespace tenon::onnx {
 extern const std::span<const OpRow> kElementwiseRows, kActivationRows, kTypeRows, kShapeRows, kSliceRows, kIndexRows,
     kReduceRows, kDotRows, kConvRows, kPoolRows, kNormRows, kResizeRows, kRecurrentRows, kBranchRows, kControlRows,
     kSequenceRows, kQuantizeRows, kMathRows, kLossRows, kAttentionRows, kContribRows, kVisionRows, kStateRows,
-    kContribAttentionRows, kTextRows, kRandomRows, kMlRows, kMlTreeRows, kMlSvmRows, kTrainingRows;
+    kContribAttentionRows, kTextRows, kRandomRows, kMlRows, kMlMapRows, kMlTreeRows, kMlSvmRows, kTrainingRows;
 
 }  // namespace tenon::onnx

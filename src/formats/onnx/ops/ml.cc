@@ -207,24 +207,6 @@ Status FeatureVectorizer(NodeContext& n) {
   return {};
 }
 
-// Maps from labels to numbers, one for each row: the numbers alone, [N, classes]. The labels become a note of the
-// module.
-Status ZipMap(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
-  std::vector<std::string> labels = n.StringList("classlabels_strings");
-  const Ints numbers = n.IntList("classlabels_int64s");
-  if (labels.empty() == numbers.empty()) return n.Fail("expected one list of labels, of strings or of integers");
-  for (const std::int64_t number : numbers) labels.push_back(std::to_string(number));
-  if (shape.rank() < 1 || shape.rank() > 2 ||
-      Dim::equal(shape[-1], static_cast<std::int64_t>(labels.size())) == Truth::kNo)
-    return n.Fail(fmt::format("{} labels for {}", labels.size(), shape.to_string()));
-  std::string list;
-  for (const std::string& label : labels) list += (list.empty() ? "" : "\n") + label;
-  n.translator().SetMetadata("onnx.labels." + n.node.outputs[0], std::move(list));
-  n.Out(0, shape.rank() == 1 ? Value(n.Reshape(n.in(0), {1, shape[0]})) : n.Add("identity", {n.in(0)}));
-  return {};
-}
-
 const OpRow kRows[] = {
     {"ArrayFeatureExtractor", 2, 2, 1, "", ArrayFeatureExtractor, {}, kMlDomain},
     {"Binarizer", 1, 1, 1, "threshold:f", Binarizer, {}, kMlDomain},
@@ -272,7 +254,6 @@ const OpRow kRows[] = {
      Imputer,
      {},
      kMlDomain},
-    {"ZipMap", 1, 1, 1, "classlabels_strings:ss classlabels_int64s:is", ZipMap, {}, kMlDomain},
     {"FeatureVectorizer", 1, -1, 1, "inputdimensions:is", FeatureVectorizer, {}, kMlDomain},
 };
 
