@@ -80,15 +80,16 @@ struct ServerOptions {
   int grpc_port = 0;  // 0: off
   int rest_port = 0;  // 0: off
   std::vector<ModelConfig> models = {};
-  std::string address = {};      // a numeric address to listen on; empty: all of them
-  int rest_threads = 0;          // I/O threads; 0: one for each two CPUs, at most 8
-  int model_threads = 1;         // that one run of a model may use; requests run beside each other
-  std::string backend = {};      // that runs the models, as in CompileOptions
-  int worker_threads = 0;        // for requests that take long; 0: one for each CPU
-  int rest_timeout_ms = 30'000;  // of a request; a request that takes longer answers 504
-  int load_threads = 0;          // loads at a time; 0: 4 for each CPU
-  int unload_threads = 0;        // unloads at a time; 0: 4 for each CPU
-  bool enable_cors = false;      // Access-Control-* headers on every /v1 reply
+  std::string address = {};                        // a numeric address to listen on; empty: all of them
+  int rest_threads = 0;                            // I/O threads; 0: one for each two CPUs, at most 8
+  int model_threads = 1;                           // that one run of a model may use; requests run beside each other
+  std::string backend = {};                        // that runs the models, as in CompileOptions
+  std::vector<std::string> saved_model_tags = {};  // of the meta graph to serve; empty: "serve", or the only one
+  int worker_threads = 0;                          // for requests that take long; 0: one for each CPU
+  int rest_timeout_ms = 30'000;                    // of a request; a request that takes longer answers 504
+  int load_threads = 0;                            // loads at a time; 0: 4 for each CPU
+  int unload_threads = 0;                          // unloads at a time; 0: 4 for each CPU
+  bool enable_cors = false;                        // Access-Control-* headers on every /v1 reply
   std::int64_t max_body_bytes = std::int64_t{1} << 30;  // of a request; more answers 413
   int poll_interval_ms = 1000;  // between two looks at the base paths; 0: only one, at the start
   int max_load_retries = 5;     // of a version, after the first attempt
@@ -153,7 +154,9 @@ class TENON_API Server {
   /// The port listened on; 0 when off or not started.
   int rest_port() const;
   int grpc_port() const;
-  /// Replaces the list of models: loads new ones, unloads those gone. Waits for new ones as start() does.
+  /// Replaces the list of models: loads new ones, unloads those gone. Waits for new ones as start() does. A list with
+  /// an error changes nothing. kFailedPrecondition also says which new models did not load, and which of their labels
+  /// name a version that is not there; then the list is in force, and whatever loaded is served.
   Result<void> reload(const std::vector<ModelConfig>& models);
 
  private:

@@ -24,7 +24,8 @@ int ServerMain(std::string_view program, const std::vector<std::string_view>& ar
   const std::string usage = FlagUsage(program, list);
   if (const Status parsed = ParseFlags(list, arguments, strict, unknown); !parsed.ok()) {
     std::cerr << parsed.message() << '\n';
-    std::cout << usage;
+    std::cout << usage << "Failed to start server. Error: " << code_name(parsed.code()) << ": " << parsed.message()
+              << '\n';
     return strict ? static_cast<int>(kUsage) : kNotStarted;
   }
   if (flags.help) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/threads.h"
 #include "tenon/serve.h"
 #include "tools/flag_list.h"
 
@@ -11,7 +12,8 @@ namespace tenon::tools {
 /// All 48 flags of tensorflow_model_server 2.20 with its defaults, then our own. A flag that says how TensorFlow's
 /// runtime works (devices, XLA, TFLite pools) is taken and has no effect.
 struct ServerFlags {
-  std::int32_t port = 8500, rest_api_port = 0, rest_api_num_threads = 0, rest_api_timeout_in_ms = 30'000;
+  std::int32_t port = 8500, rest_api_port = 0, rest_api_num_threads = 4 * base::DefaultThreads();
+  std::int32_t rest_api_timeout_in_ms = 30'000;
   std::string grpc_socket_path, batching_parameters_file, model_config_file, model_name = "default", model_base_path;
   bool rest_api_enable_cors_support = false, enable_batching = false;
   bool allow_version_labels_for_unavailable_models = false, enable_per_model_batching_parameters = false;
@@ -25,9 +27,9 @@ struct ServerFlags {
   bool use_alts_credentials = false, enable_model_warmup = true;
   float per_process_gpu_memory_fraction = 0;
   std::string grpc_channel_arguments, monitoring_config_file, thread_pool_factory_config_file, mixed_precision;
-  std::int32_t grpc_max_threads = 0, num_request_iterations_for_warmup = 0;
+  std::int32_t grpc_max_threads = 4 * base::DefaultThreads(), num_request_iterations_for_warmup = 0;
   bool remove_unused_fields_from_bundle_metagraph = true, prefer_tflite_model = false;
-  std::int32_t num_tflite_pools = 0, num_tflite_interpreters_per_pool = 1;
+  std::int32_t num_tflite_pools = base::DefaultThreads(), num_tflite_interpreters_per_pool = 1;
   bool enable_signature_method_name_check = false, xla_cpu_compilation_enabled = false;
   bool xla_gpu_compilation_enabled = false, enable_profiler = true, skip_initialize_tpu = false;
   bool enable_grpc_healthcheck_service = false, enable_serialization_as_tensor_content = false, version = false;

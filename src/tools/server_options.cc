@@ -1,11 +1,13 @@
 // What the flags of the server ask for.
 #include <algorithm>
+#include <limits>
 #include <sstream>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "serve/config/config_files.h"
+#include "serve/config/platform_config.h"
 #include "serve/core/batching.h"
 #include "tools/server_flags.h"
 
@@ -14,7 +16,15 @@ namespace {
 
 Status Wrong(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
 
+/// Milliseconds, as far as an int holds them (24 days); less than 0 is 0.
+int Millis(std::int64_t seconds) {
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  return static_cast<int>(std::clamp<std::int64_t>(seconds, 0, kMost / 1000) * 1000);
+}
+
 Status Check(const ServerFlags& f) {
+  if (f.port == 0 && f.grpc_socket_path.empty() && f.rest_api_port == 0)
+    return Wrong("server_options.grpc_port is not set. Give --port, --grpc_socket_path or --rest_api_port");
   if (f.model_base_path.empty() && f.model_config_file.empty())
     return Wrong("Both server_options.model_base_path and server_options.model_config_file are empty!");
   if (!f.batching_parameters_file.empty() && !f.enable_batching)
@@ -41,19 +51,52 @@ void WarnOfNoEffect(const ServerFlags& f) {
     if (given)
       base::Log(base::LogLevel::kWarning, "--" + std::string(name) + ": taken for compatibility, it has no effect");
   };
-  warn(!f.platform_config_file.empty(), "platform_config_file");
-  warn(!f.tensorflow_session_config_file.empty(), "tensorflow_session_config_file");
   warn(!f.thread_pool_factory_config_file.empty(), "thread_pool_factory_config_file");
   warn(f.tensorflow_inter_op_parallelism != 0, "tensorflow_inter_op_parallelism");
   warn(f.per_process_gpu_memory_fraction != 0, "per_process_gpu_memory_fraction");
   warn(f.prefer_tflite_model, "prefer_tflite_model");
-  warn(f.num_tflite_pools != 0, "num_tflite_pools");
+  warn(f.num_tflite_pools != standard.num_tflite_pools, "num_tflite_pools");
   warn(f.num_tflite_interpreters_per_pool != 1, "num_tflite_interpreters_per_pool");
   warn(!f.mixed_precision.empty(), "mixed_precision");
-  warn(f.saved_model_tags != standard.saved_model_tags, "saved_model_tags");
   warn(f.xla_cpu_compilation_enabled, "xla_cpu_compilation_enabled");
   warn(f.xla_gpu_compilation_enabled, "xla_gpu_compilation_enabled");
   warn(f.skip_initialize_tpu, "skip_initialize_tpu");
+}
+
+/// What is built from the flags about sessions, unless a platform config says it all.
+Status ApplySession(const ServerFlags& f, serve::ServerOptions& o) {
+  std::int64_t threads = std::max(f.tensorflow_session_parallelism, f.tensorflow_intra_op_parallelism);
+  if (!f.tensorflow_session_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(threads, serve::ReadSessionConfig(f.tensorflow_session_config_file));
+  }
+  serve::SessionBundle bundle{.per_model_batching = f.enable_batching && f.enable_per_model_batching_parameters,
+                              .warm_up = f.enable_model_warmup,
+                              .warm_up_iterations = f.num_request_iterations_for_warmup};
+  if (!f.batching_parameters_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(bundle.batching, serve::ReadBatchingParameters(f.batching_parameters_file));
+  } else if (f.enable_batching && !f.enable_per_model_batching_parameters) {
+    bundle.batching = serve::Batching{.adaptive = true};
+  }
+  std::string file = f.batching_parameters_file;
+  for (std::size_t at = 0; at < f.saved_model_tags.size();) {
+    const std::size_t end = std::min(f.saved_model_tags.find(',', at), f.saved_model_tags.size());
+    if (end > at) bundle.tags.push_back(f.saved_model_tags.substr(at, end - at));
+    at = end + 1;
+  }
+  if (!f.platform_config_file.empty()) {
+    TENON_ASSIGN_OR_RETURN(bundle, serve::ReadPlatformConfig(f.platform_config_file));
+    threads = bundle.threads;
+    file = f.platform_config_file;
+  }
+  if (bundle.batching) TENON_RETURN_IF_ERROR(serve::CheckBatching(*bundle.batching).with_context(file));
+  o.batching = bundle.batching;
+  o.per_model_batching = bundle.per_model_batching;
+  o.warm_up = bundle.warm_up;
+  o.warm_up_iterations = bundle.warm_up_iterations;
+  // A model with one graph is served whatever its tags are, unless other tags are asked for.
+  if (bundle.tags != std::vector<std::string>{"serve"}) o.saved_model_tags = bundle.tags;
+  o.model_threads = threads > 0 ? static_cast<int>(std::min<std::int64_t>(threads, 4096)) : f.model_threads;
+  return {};
 }
 
 }  // namespace
@@ -81,7 +124,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.address = f.address;
   o.backend = f.backend;
   o.worker_threads = f.rest_api_num_threads;
-  o.rest_timeout_ms = f.rest_api_timeout_in_ms;
+  o.rest_timeout_ms = f.rest_api_timeout_in_ms > 0 ? f.rest_api_timeout_in_ms : std::numeric_limits<int>::max();
   o.enable_cors = f.rest_api_enable_cors_support;
   o.max_body_bytes = f.max_body_bytes;
   o.max_connections = f.max_connections;
@@ -89,22 +132,18 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
     o.models = {{.name = f.model_name, .base_path = f.model_base_path, .platform = "tensorflow"}};
   else
     o.model_config_file = f.model_config_file;
-  o.model_config_poll_ms = std::max(f.model_config_file_poll_wait_seconds, 0) * 1000;
+  o.model_config_poll_ms = Millis(f.model_config_file_poll_wait_seconds);
   o.allow_labels_of_unavailable_versions = f.allow_version_labels_for_unavailable_models;
   o.load_threads = f.num_load_threads;
   o.unload_threads = f.num_unload_threads;
-  o.max_load_retries = f.max_num_load_retries;
-  o.load_retry_interval_ms = static_cast<int>(f.load_retry_interval_micros / 1000);
-  o.poll_interval_ms = std::max(f.file_system_poll_wait_seconds, 0) * 1000;
-  const std::int64_t threads = std::max(f.tensorflow_session_parallelism, f.tensorflow_intra_op_parallelism);
-  o.model_threads = threads > 0 ? static_cast<int>(threads) : f.model_threads;
-  o.per_model_batching = f.enable_batching && f.enable_per_model_batching_parameters;
-  if (!f.batching_parameters_file.empty()) {
-    TENON_ASSIGN_OR_RETURN(o.batching, serve::ReadBatchingParameters(f.batching_parameters_file));
-    TENON_RETURN_IF_ERROR(serve::CheckBatching(*o.batching).with_context(f.batching_parameters_file));
-  } else if (f.enable_batching && !f.enable_per_model_batching_parameters) {
-    o.batching = serve::Batching{.adaptive = true};
-  }
+  // The original reads -1 as a number without sign: tries without end.
+  o.max_load_retries = f.max_num_load_retries >= 0 ? f.max_num_load_retries : std::numeric_limits<int>::max();
+  o.load_retry_interval_ms = static_cast<int>(
+      std::clamp<std::int64_t>(f.load_retry_interval_micros / 1000, 0, std::numeric_limits<int>::max()));
+  o.poll_interval_ms = Millis(f.file_system_poll_wait_seconds);
+  TENON_RETURN_IF_ERROR(ApplySession(f, o));
+  if (!f.thread_pool_factory_config_file.empty())
+    TENON_RETURN_IF_ERROR(serve::ReadThreadPoolFactoryConfig(f.thread_pool_factory_config_file).status());
   if (!f.monitoring_config_file.empty()) {
     TENON_ASSIGN_OR_RETURN(o.metrics_path, serve::ReadMonitoringConfig(f.monitoring_config_file));
   }
@@ -121,13 +160,11 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
     o.bearer_tokens.pop_back();
     if (o.bearer_tokens.empty()) return Wrong(f.bearer_token_file + ": no token in it");
   }
-  o.warm_up = f.enable_model_warmup;
-  o.warm_up_iterations = f.num_request_iterations_for_warmup;
   o.requests_per_second = static_cast<double>(f.requests_per_second);
   o.compress_replies = f.rest_api_compress_replies;
   o.access_log = f.access_log;
-  o.shutdown_delay_ms = f.shutdown_delay_seconds * 1000;
-  o.shutdown_timeout_ms = f.shutdown_timeout_seconds * 1000;
+  o.shutdown_delay_ms = Millis(f.shutdown_delay_seconds);
+  o.shutdown_timeout_ms = Millis(f.shutdown_timeout_seconds);
   o.strict_start = f.strict_start;
   o.resource_preserving = f.resource_preserving;
   o.memory_budget = f.memory_budget_bytes;

@@ -59,7 +59,7 @@ def test_flags(program, half_plus_two, tmp_path):
     assert code == 255 and "Couldn't interpret value http for flag rest_api_port." in err
     bad = tmp_path / "bad.txt"
     bad.write_text("improperly formatted file")
-    code, out, err = run("--port=0", f"--model_config_file={bad}")
+    code, out, err = run(f"--model_config_file={bad}")
     assert code == 255 and "Error parsing text-format tensorflow.serving.ModelServerConfig" in err
     assert f"Invalid protobuf file: '{bad}'" in out
     code, out, _ = run(f"--model_base_path={half_plus_two}", f"--batching_parameters_file={bad}")

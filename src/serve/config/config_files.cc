@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <functional>
-#include <initializer_list>
+#include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -11,45 +11,13 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/proto_wire/text_format.h"
+#include "serve/config/config_reader.h"
 
 namespace tenon::serve {
 namespace {
 
 using proto_wire::TextField;
 using proto_wire::TextMessage;
-using FieldReader = std::function<Status(const TextField&)>;
-
-/// Gives each field to the reader of its name; a field without one is an error.
-Status ReadFields(const TextMessage& message, std::string_view type,
-                  std::initializer_list<std::pair<std::string_view, FieldReader>> readers) {
-  for (const TextField& field : message.fields) {
-    const FieldReader* found = nullptr;
-    for (const auto& [name, reader] : readers)
-      if (field.name == name) found = &reader;
-    if (found == nullptr) return proto_wire::UnknownField(field, type);
-    TENON_RETURN_IF_ERROR((*found)(field));
-  }
-  return {};
-}
-
-Status ReadMessage(const TextField& field, std::string_view type,
-                   std::initializer_list<std::pair<std::string_view, FieldReader>> readers) {
-  const TextMessage* message = nullptr;
-  TENON_RETURN_IF_ERROR(field.Get(&message));
-  return ReadFields(*message, type, readers);
-}
-
-template <class T>
-FieldReader Into(T* value) {
-  return [value](const TextField& field) { return field.Get(value); };
-}
-Status Ignore(const TextField&) { return {}; }
-
-/// Int64Value and its like: { value: … }.
-template <class T>
-FieldReader Wrapped(T* value, std::string_view type = "google.protobuf.Int64Value") {
-  return [value, type](const TextField& field) { return ReadMessage(field, type, {{"value", Into(value)}}); };
-}
 
 Status ReadPolicy(const TextField& field, Versions* versions) {
   constexpr std::string_view kType = "tensorflow.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy";
@@ -72,11 +40,13 @@ Status ReadPolicy(const TextField& field, Versions* versions) {
       numbers.push_back(number);
       return {};
     };
-    TENON_RETURN_IF_ERROR(ReadMessage(f, "…ServableVersionPolicy.Specific", {{"versions", add}}));
+    TENON_RETURN_IF_ERROR(ReadMessage(f, "…ServableVersionPolicy.Specific", {{"versions*", add}}));
     *versions = Versions::specific(std::move(numbers));
     return {};
   };
-  return ReadMessage(field, kType, {{"latest", latest}, {"all", all}, {"specific", specific}});
+  return ReadMessage(
+      field, kType,
+      {{"policy_choice|latest", latest}, {"policy_choice|all", all}, {"policy_choice|specific", specific}});
 }
 
 Status ReadLogging(const TextField& field, RequestLogging* logging) {
@@ -88,7 +58,7 @@ Status ReadLogging(const TextField& field, RequestLogging* logging) {
     return ReadMessage(f, "tensorflow.serving.SamplingConfig",
                        {{"sampling_rate", Into(&logging->sampling_rate)},
                         {"attributes", Ignore},
-                        {"per_task_sampling_configs", Ignore}});
+                        {"per_task_sampling_configs*", Ignore}});
   };
   return ReadMessage(
       field, "tensorflow.serving.LoggingConfig",
@@ -97,6 +67,14 @@ Status ReadLogging(const TextField& field, RequestLogging* logging) {
 
 Status ReadModel(const TextField& field, ModelConfig* model) {
   std::string type;
+  const auto read_type = [&](const TextField& f) -> Status {
+    TENON_RETURN_IF_ERROR(f.GetEnum(&type));
+    static constexpr std::array<std::string_view, 6> kTypes = {
+        "MODEL_TYPE_UNSPECIFIED", "TENSORFLOW", "OTHER", "0", "1", "2"};
+    if (std::ranges::find(kTypes, type) == kTypes.end())
+      return f.Error(fmt::format("Unknown enumeration value of \"{}\" for field \"model_type\".", type));
+    return {};
+  };
   const auto label = [&](const TextField& f) -> Status {
     std::string key;
     std::int64_t value = 0;
@@ -109,31 +87,24 @@ Status ReadModel(const TextField& field, ModelConfig* model) {
       ReadMessage(field, "tensorflow.serving.ModelConfig",
                   {{"name", Into(&model->name)},
                    {"base_path", Into(&model->base_path)},
-                   {"model_type", [&](const TextField& f) { return f.GetEnum(&type); }},
+                   {"model_type", read_type},
                    {"model_platform", Into(&model->platform)},
                    {"model_version_policy", [&](const TextField& f) { return ReadPolicy(f, &model->versions); }},
-                   {"version_labels", label},
+                   {"version_labels*", label},
                    {"logging_config", [&](const TextField& f) { return ReadLogging(f, &model->logging); }}}));
   const bool typed = !type.empty() && type != "MODEL_TYPE_UNSPECIFIED" && type != "0";
   if (typed && !model->platform.empty())
     return Status(
         Code::kInvalidArgument,
-        fmt::format("Illegal setting both model_type(deprecated) and model_platform in the config of {}", model->name));
+        "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform.");
+  if (type == "OTHER" || type == "2")
+    return Status(Code::kInvalidArgument, fmt::format("ModelServerConfig::model_type {} is not supported.", type));
   if (type == "TENSORFLOW" || type == "1") model->platform = "tensorflow";
   if (model->platform.empty())
     return Status(Code::kInvalidArgument,
-                  fmt::format("Illegal setting neither model_type(deprecated) nor model_platform in the config of {}",
-                              model->name));
+                  "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+                  "ModelServerConfig::model_platform.");
   return {};
-}
-
-template <class T, class Parse>
-Result<T> FromFile(const std::string& path, Parse parse) {
-  TENON_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
-  Result<T> parsed = parse(text);
-  if (parsed.ok() || parsed.status().message().find("Error parsing text-format") == std::string::npos) return parsed;
-  base::Log(base::LogLevel::kError, parsed.status().message());
-  return Status(Code::kInvalidArgument, fmt::format("Invalid protobuf file: '{}'", path));
 }
 
 }  // namespace
@@ -144,13 +115,14 @@ Result<std::vector<ModelConfig>> ParseModelServerConfig(std::string_view text) {
   std::vector<ModelConfig> models;
   const auto config = [&](const TextField& f) { return ReadModel(f, &models.emplace_back()); };
   const auto list = [&](const TextField& f) {
-    return ReadMessage(f, "tensorflow.serving.ModelConfigList", {{"config", config}});
+    return ReadMessage(f, "tensorflow.serving.ModelConfigList", {{"config*", config}});
   };
   const auto custom = [](const TextField&) {
     return Status(Code::kInvalidArgument,
                   "ModelServerConfig: custom_model_config is not supported: use model_config_list");
   };
-  TENON_RETURN_IF_ERROR(ReadFields(root, kType, {{"model_config_list", list}, {"custom_model_config", custom}}));
+  TENON_RETURN_IF_ERROR(
+      ReadFields(root, kType, {{"config|model_config_list", list}, {"config|custom_model_config", custom}}));
   TENON_RETURN_IF_ERROR(CheckModels(models, true));
   return models;
 }
@@ -174,28 +146,33 @@ Status CheckModels(const std::vector<ModelConfig>& models, bool absolute) {
   return {};
 }
 
-Result<Batching> ParseBatchingParameters(std::string_view text) {
-  constexpr std::string_view kType = "tensorflow.serving.BatchingParameters";
-  TENON_ASSIGN_OR_RETURN(const TextMessage root, proto_wire::ParseTextFormat(text, kType));
-  Batching b;
+Status ReadBatching(const TextMessage& message, Batching* batching) {
+  Batching& b = *batching;
   const auto size = [&](const TextField& f) -> Status {
     std::int64_t value = 0;
     TENON_RETURN_IF_ERROR(f.Get(&value));
     b.allowed_batch_sizes.push_back(value);
     return {};
   };
-  TENON_RETURN_IF_ERROR(ReadFields(
-      root, kType,
+  return ReadFields(
+      message, "tensorflow.serving.BatchingParameters",
       {{"max_batch_size", Wrapped(&b.max_batch_size)},
        {"batch_timeout_micros", Wrapped(&b.batch_timeout_micros)},
        {"max_enqueued_batches", Wrapped(&b.max_enqueued_batches)},
        {"num_batch_threads", Wrapped(&b.num_batch_threads)},
        {"thread_pool_name", Wrapped(&b.thread_pool_name, "google.protobuf.StringValue")},
-       {"allowed_batch_sizes", size},
+       {"allowed_batch_sizes*", size},
        {"pad_variable_length_inputs", Into(&b.pad_variable_length_inputs)},
        {"enable_large_batch_splitting", Wrapped(&b.enable_large_batch_splitting, "google.protobuf.BoolValue")},
-       {"max_execution_batch_size", Wrapped(&b.max_execution_batch_size)}}));
-  return b;
+       {"max_execution_batch_size", Wrapped(&b.max_execution_batch_size)}});
+}
+
+Result<Batching> ParseBatchingParameters(std::string_view text) {
+  TENON_ASSIGN_OR_RETURN(const TextMessage root,
+                         proto_wire::ParseTextFormat(text, "tensorflow.serving.BatchingParameters"));
+  Batching batching;
+  TENON_RETURN_IF_ERROR(ReadBatching(root, &batching));
+  return batching;
 }
 
 Result<std::string> ParseMonitoringConfig(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "serve/config/platform_config.h"
 #include "test_data.h"
 
 namespace tenon::serve {
@@ -68,7 +69,7 @@ TEST(ModelServerConfig, Refused) {
   EXPECT_NE(why("model_config_list { config { nome: 'a' } }").find("has no field named \"nome\""), std::string::npos);
   EXPECT_NE(why("model_config_list { config { name: 'a' base_path: '/a' model_platform: 'tensorflow' model_type: "
                 "TENSORFLOW } }")
-                .find("both model_type"),
+                .find("both ModelServerConfig::model_type"),
             std::string::npos);
   EXPECT_NE(why("model_config_list { config { name: 'a' base_path: '/a' } }").find("neither"), std::string::npos);
   EXPECT_NE(why("model_config_list { config { name: 'a' base_path: 'a' model_platform: 'x' } }").find("absolute"),
@@ -81,6 +82,38 @@ TEST(ModelServerConfig, Refused) {
   EXPECT_FALSE(ParseBatchingParameters("max_batch_size: 3").ok());
   EXPECT_EQ(*ParseMonitoringConfig("prometheus_config { enable: false path: '/x' }"), "");
   EXPECT_EQ(*ParseMonitoringConfig("prometheus_config { enable: true }"), "/monitoring/prometheus/metrics");
+}
+
+TEST(PlatformConfig, WhatASessionSays) {
+  const auto wrap = [](const std::string& inner) {
+    return "platform_configs { key: 'tensorflow' value { source_adapter_config { "
+           "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { legacy_config { " +
+           inner + " } } } } }";
+  };
+  const auto all = ParsePlatformConfig(wrap(
+      "batching_parameters { max_batch_size { value: 7 } allowed_batch_sizes: [3, 7] } saved_model_tags: ['a', 'b'] "
+      "enable_model_warmup: true model_warmup_options { num_request_iterations { value: 3 } } prefer_tflite_model: "
+      "true "
+      "session_config { intra_op_parallelism_threads: 2 gpu_options { allow_growth: true } } "
+      "enable_per_model_batching_params: true experimental_fixed_input_tensors { named_tensor_id: 1 }"));
+  ASSERT_TRUE(all.ok()) << all.status().message();
+  EXPECT_EQ(all->batching->max_batch_size, 7);
+  EXPECT_EQ(all->batching->allowed_batch_sizes, (std::vector<std::int64_t>{3, 7}));
+  EXPECT_EQ(all->tags, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(all->warm_up && all->prefer_tflite && all->per_model_batching);
+  EXPECT_EQ(all->warm_up_iterations, 3);
+  EXPECT_EQ(all->threads, 2);
+  const auto none = ParsePlatformConfig(wrap(""));
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->batching || none->warm_up || none->threads != 0);
+  EXPECT_FALSE(ParsePlatformConfig("").ok());
+  EXPECT_FALSE(ParsePlatformConfig(wrap("foo: 1")).ok());
+  EXPECT_FALSE(
+      ParsePlatformConfig("platform_configs { key: 'tensorflow' value { source_adapter_config { [a/b] {} } } }").ok());
+  EXPECT_EQ(*ParseSessionConfig("intra_op_parallelism_threads: 3 device_count { key: 'CPU' value: 1 }"), 3);
+  EXPECT_FALSE(ParseSessionConfig("intra_op_parallelism_threads: 'x'").ok());
+  EXPECT_TRUE(ParseThreadPoolFactoryConfig("thread_pool_factory_config { [a/b] { c: 1 } }").ok());
+  EXPECT_FALSE(ParseThreadPoolFactoryConfig("x: 1").ok());
 }
 
 TEST(SslConfig, PemInline) {

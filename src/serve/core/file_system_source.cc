@@ -28,6 +28,16 @@ std::string Join(const std::string& folder, const std::string& name) {
   return folder.ends_with('/') ? folder + name : folder + "/" + name;
 }
 
+/// The folder that a base path names: "file://" is left out, another scheme is refused.
+Result<std::string> LocalPath(const std::string& base) {
+  constexpr std::string_view kFile = "file://";
+  const std::size_t colon = base.find("://");
+  if (colon == std::string::npos || base.starts_with('/')) return base;
+  if (base.starts_with(kFile)) return base.substr(kFile.size());
+  return Status(Code::kUnimplemented,
+                fmt::format("File system scheme '{}' not implemented (file: '{}')", base.substr(0, colon), base));
+}
+
 /// number -> path of every version below the folder.
 Result<std::map<std::int64_t, std::string>> Children(const std::string& folder) {
   DIR* dir = ::opendir(folder.c_str());
@@ -61,7 +71,9 @@ Result<std::map<std::int64_t, std::string>> Children(const std::string& folder) 
 }  // namespace
 
 Result<std::vector<AspiredVersion>> ListVersions(const ModelConfig& config) {
-  const std::string& base = config.base_path;
+  const Result<std::string> local = LocalPath(config.base_path);
+  if (!local.ok()) return local.status();
+  const std::string& base = *local;
   std::vector<AspiredVersion> out;
   std::vector<std::int64_t> wanted;
   if (config.versions.kind() == Versions::Kind::kSpecific) {

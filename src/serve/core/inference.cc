@@ -51,6 +51,13 @@ Status CheckClassOutput(const Literal& got, std::string_view name, DType dtype, 
 
 }  // namespace
 
+Status CheckPredictMethod(const Signature& signature) {
+  const std::string& method = signature.method_name;
+  if (method == kPredictMethod || method == kClassifyMethod || method == kRegressMethod) return {};
+  return Invalid(fmt::format("Expected prediction signature method_name to be one of {{{}, {}, {}}}. Was: {}",
+                             kPredictMethod, kClassifyMethod, kRegressMethod, method));
+}
+
 Result<ClassifyResult> Classify(const Servable& servable, std::string_view signature_name,
                                 std::vector<std::string> examples, const RunFunction& run, bool check_method) {
   TENON_ASSIGN_OR_RETURN(const Signature* signature,

@@ -35,4 +35,8 @@ Result<std::vector<float>> Regress(const Servable& servable, std::string_view si
                                    std::vector<std::string> examples, const RunFunction& run,
                                    bool check_method = false);
 
+/// Under that flag, of a signature that Predict is to run: kInvalidArgument unless its method_name is that of Predict,
+/// Classify or Regress.
+Status CheckPredictMethod(const Signature& signature);
+
 }  // namespace tenon::serve

@@ -324,7 +324,7 @@ void Manager::Core::EndLoad(const EntryPtr& entry, Status status) {
   } else if (harness.aspired() && harness.attempts <= options.max_load_retries) {
     base::Log(base::LogLevel::kError,
               fmt::format("servable {}: load failed ({} of {} attempts): {}", harness.id().to_string(),
-                          harness.attempts, options.max_load_retries + 1, status.message()));
+                          harness.attempts, std::int64_t{options.max_load_retries} + 1, status.message()));
     harness.retry_at = Clock::now() + options.load_retry_interval;
     monitor->PublishFailedAttempt(harness.id(), std::move(status));
   } else {

@@ -53,6 +53,9 @@ ServerMetrics::ServerMetrics()
       input_batch_size(registry.AddHistogram(":tensorflow:serving:batching_session:input_batch_size", {}, Sizes())),
       processed_batch_size(
           registry.AddHistogram(":tensorflow:serving:batching_session:processed_batch_size", {}, Sizes())),
+      with_batching_latency(registry.AddHistogram(":tensorflow:serving:saved_model_with_batching:queuing_latency",
+                                                  {"thread_pool_name"}, Queuing())),
+      mlmd_map(registry.AddGauge(":tensorflow:serving:mlmd_map", {"model_name", "version"})),
       graph_runs(registry.AddCounter(":tensorflow:core:graph_runs", {})),
       graph_run_time(registry.AddCounter(":tensorflow:core:graph_run_time_usecs", {})),
       graph_build_calls(registry.AddCounter(":tensorflow:core:graph_build_calls", {})),

@@ -42,6 +42,8 @@ class ServerMetrics {
   Metrics::Family<Histogram>& padding_size;
   Metrics::Family<Histogram>& input_batch_size;
   Metrics::Family<Histogram>& processed_batch_size;
+  Metrics::Family<Histogram>& with_batching_latency;  // of another runtime: there without a sample
+  Metrics::Family<Gauge>& mlmd_map;                   // 1 for a version with assets.extra/mlmd_uuid, while it is loaded
   Metrics::Family<Counter>& graph_runs;
   Metrics::Family<Counter>& graph_run_time;
   Metrics::Family<Counter>& graph_build_calls;

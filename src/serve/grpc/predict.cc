@@ -12,6 +12,7 @@
 
 #include "base/status_macros.h"
 #include "formats/savedmodel/tensor_proto.h"
+#include "serve/core/inference.h"
 #include "serve/core/tf_names.h"
 #include "serve/grpc/handler.h"
 #include "serve/grpc/model_spec.h"
@@ -133,10 +134,7 @@ Status GrpcHandler::Predict(std::string_view bytes, const std::shared_ptr<const 
   if (signature == nullptr)
     return Status(Code::kFailedPrecondition,
                   fmt::format("Serving signature key \"{}\" not found.", asked.empty() ? kDefaultSignature : asked));
-  if (options_.check_method && signature->method_name != kPredictMethod && signature->method_name != kClassifyMethod &&
-      signature->method_name != kRegressMethod)
-    return Invalid(fmt::format("Expected prediction signature method_name to be one of {{{}, {}, {}}}. Was: {}",
-                               kPredictMethod, kClassifyMethod, kRegressMethod, signature->method_name));
+  if (options_.check_method) TENON_RETURN_IF_ERROR(CheckPredictMethod(*signature));
   TENON_RETURN_IF_ERROR(CheckAliases(request, *signature));
   std::vector<Literal> inputs;
   for (const TensorInfo& input : signature->inputs)

@@ -194,6 +194,8 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
   const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
     std::string inflated;
     read = ReadPredictRequest(InflatedBody(request, options_.inflated_limit, inflated), {}, &**handle);
+    if (read.ok() && options_.check_method)
+      if (Status method = CheckPredictMethod(*read->signature); !method.ok()) return method;
     return std::string();
   });
   if (!ok.ok() || !read.ok()) return finish(ok.ok() ? read.status() : ok.status());
@@ -236,6 +238,8 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   Servable* const servable = handle.ok() ? &**handle : nullptr;
   Result<PredictRequest> request = ReadPredictRequest(body, handle.status(), servable);
   if (!request.ok()) return request.status();
+  if (options_.check_method)
+    if (const Status method = CheckPredictMethod(*request->signature); !method.ok()) return method;
   const Clock::time_point read = Clock::now();
   if (read > deadline) return Late();
   const Result<std::vector<Literal>> outputs =

@@ -61,6 +61,8 @@ struct Steps {
     if (!servable) return servable;
     if (!servable->waits()) servable = std::make_unique<TimedServable>(id, std::move(servable), metrics);
     if (warm_up) TENON_RETURN_IF_ERROR(WarmUp(path, *servable, warm_up_iterations, *metrics));
+    if (base::FileExists(path + "/assets.extra/mlmd_uuid"))
+      metrics->mlmd_map.At({id.name, std::to_string(id.version)}).Set(1);
     TENON_ASSIGN_OR_RETURN(const std::optional<Batching> wanted, BatchingOf(path));
     if (!wanted || !pool) return servable;
     return std::unique_ptr<Servable>(

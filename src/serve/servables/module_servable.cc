@@ -266,19 +266,22 @@ Result<std::unique_ptr<Servable>> MakeModuleServable(const Module& module, const
 }
 
 ServableCreator MakeModuleServableCreator(ModuleServableOptions options) {
-  return
-      [options = std::move(options)](const ServableId&, const std::string& path) -> Result<std::unique_ptr<Servable>> {
-        TENON_ASSIGN_OR_RETURN(const std::string file, FindModelFile(path));
-        TENON_ASSIGN_OR_RETURN(const Module module, load(file));
-        Relax relax;
-        if (base::FileExists(file + "/saved_model.pb"))
-          relax = [file](const std::string& signature, const std::map<std::string, int>& ranks) -> Result<Module> {
-            TENON_ASSIGN_OR_RETURN(ir::Module again,
-                                   savedmodel::LoadSavedModel(file, {.ranks_of = signature, .input_ranks = ranks}));
-            return Module(std::make_shared<ir::Module>(std::move(again)));
-          };
-        return MakeModuleServable(module, options, std::move(relax));
-      };
+  return [options = std::move(options)](const ServableId&,
+                                        const std::string& path) -> Result<std::unique_ptr<Servable>> {
+    TENON_ASSIGN_OR_RETURN(const std::string file, FindModelFile(path));
+    if (!base::FileExists(file + "/saved_model.pb")) {
+      TENON_ASSIGN_OR_RETURN(const Module module, load(file));
+      return MakeModuleServable(module, options);
+    }
+    const Relax relax = [file, tags = options.tags](const std::string& signature,
+                                                    const std::map<std::string, int>& ranks) -> Result<Module> {
+      TENON_ASSIGN_OR_RETURN(ir::Module made, savedmodel::LoadSavedModel(
+                                                  file, {.tags = tags, .ranks_of = signature, .input_ranks = ranks}));
+      return Module(std::make_shared<ir::Module>(std::move(made)));
+    };
+    TENON_ASSIGN_OR_RETURN(const Module module, options.tags.empty() ? load(file) : relax("", {}));
+    return MakeModuleServable(module, options, relax);
+  };
 }
 
 }  // namespace tenon::serve

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "serve/core/loader.h"
 #include "tenon/module.h"
@@ -11,8 +12,9 @@
 namespace tenon::serve {
 
 struct ModuleServableOptions {
-  int threads = 1;           // of one run; requests run beside each other
-  std::string backend = {};  // as in CompileOptions
+  int threads = 1;                     // of one run; requests run beside each other
+  std::string backend = {};            // as in CompileOptions
+  std::vector<std::string> tags = {};  // of a SavedModel's meta graph; empty: "serve", or the only one
 };
 
 /// The file or folder below a version's folder that load() is to take: the folder itself when it is a SavedModel, else

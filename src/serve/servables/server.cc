@@ -7,7 +7,9 @@ namespace tenon::serve {
 
 struct Server::Impl {
   explicit Impl(ServerOptions options)
-      : core(options, MakeModuleServableCreator({.threads = options.model_threads, .backend = options.backend})) {}
+      : core(options,
+             MakeModuleServableCreator(
+                 {.threads = options.model_threads, .backend = options.backend, .tags = options.saved_model_tags})) {}
   ServerCore core;
 };
 

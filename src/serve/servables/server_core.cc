@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -103,12 +104,18 @@ ServerCore::~ServerCore() {
 /// Sets the gauges of what is loaded. The cells of versions that are gone stay, at 0.
 void ServerCore::CollectStates() {
   metrics_->model_state.ForEach([](std::string_view, Gauge& gauge) { gauge.Set(0); });
+  std::set<std::string, std::less<>> ended;  // as the registry joins labels
   for (const std::string& name : monitor_->Models())
     for (const VersionStatus& v : monitor_->Versions(name)) {
       const std::string version = std::to_string(v.version);
       metrics_->model_state.At({name, version, PublicStateName(v.state)}).Set(1);
-      if (v.state == PublicState::kEnd) metrics_->model_memory.At({name, version}).Set(0);
+      if (v.state != PublicState::kEnd) continue;
+      metrics_->model_memory.At({name, version}).Set(0);
+      ended.insert(name + '\0' + version + '\0');
     }
+  metrics_->mlmd_map.ForEach([&](std::string_view key, Gauge& gauge) {
+    if (ended.contains(key)) gauge.Set(0);
+  });
 }
 
 Status ServerCore::Check() const {
@@ -190,7 +197,12 @@ Status ServerCore::Open() {
     TENON_RETURN_IF_ERROR(CheckChange(models));
     TENON_RETURN_IF_ERROR(Apply(models));
   }
-  TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(models)));
+  Status loaded = WaitForModels(NamesOf(models));
+  if (loaded.ok()) loaded = CheckLabelled(models);
+  if (!loaded.ok()) {
+    if (options_.strict_start) return loaded;
+    base::Log(base::LogLevel::kError, loaded.message());
+  }
   if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
   if (options_.signals_from_start) signals_.emplace(event_, requests_);
   if (rest_) {
@@ -257,6 +269,14 @@ Status ServerCore::CheckChange(const std::vector<ModelConfig>& models) const {
   return {};
 }
 
+namespace {
+Status UnavailableLabel(const std::string& model, std::int64_t version) {
+  return Status(Code::kFailedPrecondition,
+                fmt::format("Request to assign label to {} of model {}, which is not currently available for inference",
+                            version, model));
+}
+}  // namespace
+
 /// A label of a model that is served already must name a version that is available, or (allowed) be new.
 Status ServerCore::CheckLabels(const std::vector<ModelConfig>& models) const {
   for (const ModelConfig& model : models) {
@@ -266,11 +286,7 @@ Status ServerCore::CheckLabels(const std::vector<ModelConfig>& models) const {
       const auto known = old->labels.find(label);
       if (known != old->labels.end() ? known->second == version : options_.allow_labels_of_unavailable_versions)
         continue;
-      if (!manager_->serving().Specific(model.name, version).ok())
-        return Status(Code::kFailedPrecondition,
-                      fmt::format("Request to assign label to {} of model {}, which is not currently available for "
-                                  "inference",
-                                  version, model.name));
+      if (!manager_->serving().Specific(model.name, version).ok()) return UnavailableLabel(model.name, version);
     }
   }
   return {};
@@ -294,9 +310,19 @@ Status ServerCore::WaitForModels(const std::vector<std::string>& names) {
   for (const auto& [name, why] : failed)
     list += fmt::format("{}{{{} due to error: {}: {}}}", list.empty() ? "" : ", ", name, code_name(why.code()),
                         why.message());
-  std::string message = fmt::format("{} servable(s) did not become available: {{{}}}", failed.size(), list);
-  if (options_.strict_start) return Status(Code::kFailedPrecondition, std::move(message));
-  base::Log(base::LogLevel::kError, message);
+  return Status(Code::kFailedPrecondition,
+                fmt::format("{} servable(s) did not become available: {{{}}}", failed.size(), list));
+}
+
+Status ServerCore::CheckLabelled(const std::vector<ModelConfig>& models) const {
+  if (options_.allow_labels_of_unavailable_versions) return {};
+  for (const ModelConfig& model : models) {
+    const std::vector<VersionStatus> versions = monitor_->Versions(model.name);
+    for (const auto& [label, version] : model.labels) {
+      const auto found = std::ranges::find(versions, version, &VersionStatus::version);
+      if (found == versions.end() || found->state == PublicState::kEnd) return UnavailableLabel(model.name, version);
+    }
+  }
   return {};
 }
 
@@ -306,12 +332,13 @@ Status ServerCore::ReloadModels(const std::vector<ModelConfig>& models) {
   TENON_RETURN_IF_ERROR(CheckModels(models, false));
   TENON_RETURN_IF_ERROR(CheckChange(models));
   TENON_RETURN_IF_ERROR(CheckLabels(models));
-  std::vector<std::string> added;
+  std::vector<ModelConfig> added;
   for (const ModelConfig& model : models)
     if (std::ranges::none_of(models_, [&](const ModelConfig& m) { return m.name == model.name; }))
-      added.push_back(model.name);
+      added.push_back(model);
   TENON_RETURN_IF_ERROR(Apply(models));
-  return WaitForModels(added);
+  TENON_RETURN_IF_ERROR(WaitForModels(NamesOf(added)));
+  return CheckLabelled(added);
 }
 
 void ServerCore::Notify() {

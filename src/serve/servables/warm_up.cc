@@ -21,6 +21,10 @@ Status RunPredict(const LoggedCall& call, Servable& servable) {
   std::vector<Literal> inputs;
   for (const TensorInfo& info : signature->inputs) {
     const auto it = std::ranges::find_if(call.inputs, [&](const auto& i) { return i.first == info.alias; });
+    if (it == call.inputs.end() && info.default_value) {
+      inputs.push_back(*info.default_value);
+      continue;
+    }
     if (it == call.inputs.end())
       return Status(Code::kInvalidArgument,
                     fmt::format("input {} of signature {} is missing", info.alias, signature->name));
