@@ -10,6 +10,7 @@
 #include "tenon/ops/activation.h"  // IWYU pragma: export
 #include "tenon/ops/along_axis.h"  // IWYU pragma: export
 #include "tenon/ops/as_dims.h"  // IWYU pragma: export
+#include "tenon/ops/attention.h"  // IWYU pragma: export
 #include "tenon/ops/binary.h"  // IWYU pragma: export
 #include "tenon/ops/broadcast.h"  // IWYU pragma: export
 #include "tenon/ops/cast.h"  // IWYU pragma: export

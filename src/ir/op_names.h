@@ -16,6 +16,7 @@ inline constexpr std::string_view kAsinh = "asinh";
 inline constexpr std::string_view kAtan = "atan";
 inline constexpr std::string_view kAtan2 = "atan2";
 inline constexpr std::string_view kAtanh = "atanh";
+inline constexpr std::string_view kAttention = "attention";
 inline constexpr std::string_view kAvgPool = "avg_pool";
 inline constexpr std::string_view kAvgPoolGrad = "avg_pool_grad";
 inline constexpr std::string_view kBatchNorm = "batch_norm";

@@ -37,6 +37,30 @@ case("layer", "LayerNormalization", 17, 17, [x, plane, offset], {"axis": 2}, F.l
 case("rms", "RMSNormalization", 23, 23, [x, plane], {"axis": 2, "epsilon": 1e-3}, F.rms_norm(t(x), (5, 4), t(plane), 1e-3))
 
 
+def sdpa(q, k, v, **more):
+    return F.scaled_dot_product_attention(t(q), t(k), t(v), enable_gqa=q.shape[1] > k.shape[1], **more)
+
+
+def packed(x):
+    return x.transpose(0, 2, 1, 3).reshape(x.shape[0], x.shape[2], -1)
+
+
+q, k, v, mask = f32(2, 4, 3, 8), f32(2, 2, 5, 8), f32(2, 2, 5, 6), f32(2, 1, 3, 5)
+seen = RNG.random((3, 5)) < 0.6
+seen[1] = False
+case("attention", "Attention", 23, 23, [q, k, v], {"scale": 0.25}, sdpa(q, k, v, scale=0.25))
+case("attention_causal", "Attention", 23, 23, [q, k, v], {"is_causal": 1}, sdpa(q, k, v, is_causal=True))
+case("attention_additive", "Attention", 24, 23, [q, k, v, mask], {}, sdpa(q, k, v, attn_mask=t(mask)))
+case("attention_choice", "Attention", 24, 23, [q, k, v, seen], {}, sdpa(q, k, v, attn_mask=t(seen)))
+case("attention_packed", "Attention", 23, 23, [packed(q), packed(k), packed(v)], {"q_num_heads": 4, "kv_num_heads": 2},
+     t(packed(sdpa(q, k, v).numpy())))
+past_k, past_v = f32(2, 2, 4, 8), f32(2, 2, 4, 6)
+all_k, all_v = np.concatenate([past_k, k], 2), np.concatenate([past_v, v], 2)
+after = torch.tensor(np.tril(np.ones((3, 9), bool), 4))
+case("attention_past", "Attention", 23, 23, [q, k, v, None, past_k, past_v], {"is_causal": 1},
+     sdpa(q, all_k, all_v, attn_mask=after), t(all_k), t(all_v))
+
+
 @pytest.mark.parametrize("opset", [17, 20, 21, 23, 24])
 @pytest.mark.parametrize("op,source,since,arrays,attributes,want", CASES)
 def test_by_name_or_lowered(op, source, since, arrays, attributes, want, opset, tenon, tmp_path):

@@ -114,6 +114,12 @@ TEST(Export, CompositesAreWrittenByNameWhereTheOpsetHasThem) {
       {"group_norm", {{2, 4, 8}, {4}, {4}}, {{"groups", std::int64_t{2}}, {"axis", first}}, "GroupNormalization", 21},
       {"group_norm", {{2, 8, 8, 4}}, {{"groups", std::int64_t{2}}}, "GroupNormalization", 21},
       {"group_norm", {{2, 4, 8}}, {{"groups", std::int64_t{4}}, {"axis", first}}, "InstanceNormalization", 13},
+      {"attention", {{2, 4, 3, 8}, {2, 2, 5, 8}, {2, 2, 5, 6}, {3, 5}}, {{"causal", true}}, "Attention", 23},
+      {"attention",
+       {{2, 3, 32}, {2, 5, 16}, {2, 5, 16}},
+       {{"q_heads", std::int64_t{4}}, {"kv_heads", std::int64_t{2}}},
+       "Attention",
+       23},
   };
   for (const Row& row : rows)
     for (std::int64_t opset = 13; opset <= 28; ++opset) {

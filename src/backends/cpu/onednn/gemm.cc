@@ -32,7 +32,7 @@ class GemmStep : public runtime::Step {
   struct Buffers {
     BufferId x = -1, y = -1, c = -1, bias = -1, factor = -1, z = -1;
   };
-  GemmStep(Shape3 s, Buffers b, float alpha, float beta, bool relu, bool is_double, Method method)
+  GemmStep(Shape3 s, Buffers b, double alpha, float beta, bool relu, bool is_double, Method method)
       : s_(s), b_(b), alpha_(alpha), beta_(beta), relu_(relu), double_(is_double), method_(method) {
     for (const BufferId id : {b.x, b.y, b.c, b.bias, b.factor})
       if (id >= 0) reads.push_back(id);
@@ -51,7 +51,7 @@ class GemmStep : public runtime::Step {
     const float* y = ctx.get<float>(b_.y);
     float* z = ctx.get<float>(b_.z);
     const std::int64_t size = s_.m * s_.n;
-    const float alpha = b_.factor >= 0 ? alpha_ * *ctx.get<float>(b_.factor) : alpha_;
+    const float alpha = static_cast<float>(alpha_) * (b_.factor >= 0 ? *ctx.get<float>(b_.factor) : 1);
     float beta = 0;
     if (b_.c >= 0) {
       const float* c = ctx.get<float>(b_.c);
@@ -104,14 +104,14 @@ class GemmStep : public runtime::Step {
     const std::int64_t ldx = s_.tx ? s_.m : s_.k, ldy = s_.ty ? s_.k : s_.n;
     for (std::int64_t i = 0; i < s_.batch; ++i)
       GetDenseKernels().small_f64(z + i * s_.m * s_.n, x + i * s_.m * s_.k, s_.tx ? 1 : ldx, s_.tx ? ldx : 1,
-                                  y + i * s_.k * s_.n, s_.ty ? 1 : ldy, s_.ty ? ldy : 1, s_.m, s_.k, s_.n,
-                                  static_cast<double>(alpha_));
+                                  y + i * s_.k * s_.n, s_.ty ? 1 : ldy, s_.ty ? ldy : 1, s_.m, s_.k, s_.n, alpha_);
     return {};
   }
 
   Shape3 s_;
   Buffers b_;
-  float alpha_, beta_;
+  double alpha_;
+  float beta_;
   bool relu_, double_;
   Method method_;
 };
@@ -207,8 +207,8 @@ Result<std::string> EmitGemm(PlanBuilder& b, std::int32_t id) {
   for (const Value v : n.inputs)
     if (v.valid() && v != c && b.OverlaysInput(out, v)) b.KeepApart(out);
   buffers.z = b.Out(out);
-  b.Add(std::make_unique<GemmStep>(s, buffers, static_cast<float>(n.attrs.Float("alpha")),
-                                   static_cast<float>(n.attrs.Float("beta")), activation == "relu", is_double, method));
+  b.Add(std::make_unique<GemmStep>(s, buffers, n.attrs.Float("alpha"), static_cast<float>(n.attrs.Float("beta")),
+                                   activation == "relu", is_double, method));
   return std::string();
 }
 

@@ -45,7 +45,8 @@ std::string Exporter::Fresh(std::string wish) {
   }
 }
 
-Names Exporter::EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs) {
+Names Exporter::EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs,
+                        bool partial) {
   Node node;
   if (const std::size_t colons = op_type.find("::"); colons != std::string::npos) {
     node.domain = op_type.substr(0, colons);
@@ -56,8 +57,9 @@ Names Exporter::EmitAll(std::string op_type, Names inputs, std::vector<Attribute
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
   node.inputs = std::move(inputs);
   for (std::string& name : outputs)
-    if (name.empty()) name = Fresh(node.op_type);
+    if (name.empty() && !partial) name = Fresh(node.op_type);
   node.outputs = outputs;
+  while (partial && node.outputs.back().empty()) node.outputs.pop_back();
   node.name = "node_" + outputs[0];
   node.attributes = std::move(attributes);
   stack_.back().graph.nodes.push_back(std::move(node));

@@ -56,8 +56,9 @@ class Exporter {
   /// Appends a node to the present graph; "ai.onnx.ml::X" is X of that domain (com.microsoft likewise). Empty output
   /// names are made up; gives the first.
   std::string Emit(std::string op_type, Names inputs, std::vector<Attribute> attributes = {}, Names outputs = {});
-  /// The same; gives all outputs.
-  Names EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs);
+  /// The same; gives all outputs. `partial`: those without a name are not made.
+  Names EmitAll(std::string op_type, Names inputs, std::vector<Attribute> attributes, Names outputs,
+                bool partial = false);
   /// An initializer of the present graph; equal small ones are shared.
   std::string Constant(Literal value, std::string wish = "constant");
   /// The literal behind the name of an initializer, else nullptr.
@@ -160,6 +161,8 @@ class OpWriter {
 
   /// The name that output i is to have (asked for once).
   std::string out(int i = 0);
+  /// Whether a node or an output of the graph reads output i.
+  bool used(int i) const;
   /// Output i is this value, under another name.
   void Set(int i, std::string name) { env.names[{id, i}] = std::move(name); }
   /// A node whose first output is the op's.

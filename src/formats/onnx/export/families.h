@@ -5,6 +5,6 @@
 namespace tenon::onnx {
 
 extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportNeural,
-    kExportControl, kExportVision, kExportData;
+    kExportControl, kExportVision, kExportData, kExportAttention;
 
 }  // namespace tenon::onnx

@@ -1,6 +1,8 @@
 // What writers of single ops ask for.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "formats/onnx/export/exporter.h"
 #include "ir/builder.h"
 #include "ir/numeric.h"
@@ -54,6 +56,16 @@ std::string OpWriter::out(int i) {
   if (const auto found = env.names.find(here); found != env.names.end()) return found->second;
   const std::string& wish = node().outputs[static_cast<std::size_t>(i)].record.name;
   return env.names[here] = x.Fresh(wish.empty() ? std::string(node().op->name) : wish);
+}
+
+bool OpWriter::used(int i) const {
+  const ir::Value here{id, i};
+  const auto reads = [&](const std::vector<ir::Value>& values) {
+    return std::find(values.begin(), values.end(), here) != values.end();
+  };
+  if (reads(env.graph->outputs())) return true;
+  const auto& nodes = env.graph->nodes();
+  return std::any_of(nodes.begin(), nodes.end(), [&](const ir::Node& node) { return reads(node.inputs); });
 }
 
 std::optional<Literal> OpWriter::constant(int i) const {

@@ -1,7 +1,7 @@
 // The attention family of com.microsoft.
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
 #include "formats/onnx/ops/attention.h"
@@ -39,31 +39,33 @@ Result<Ex> MaskBias(NodeContext& n, int i, const Dim& total, DType dtype) {
 }
 
 struct Scores {
-  Ex q, k, v;        // [B, H, S or T, D]
-  Ex bias, bias2;    // added, when valid
-  Ex allowed;        // bool, when valid
-  double scale = 0;  // 0: 1 / sqrt(D)
+  Ex q, k, v;           // [B, heads, S or T, D]; those of k and v may serve several of q
+  Ex bias, bias2;       // added, when valid
+  Ex allowed;           // bool, when valid
+  bool causal = false;  // S and T are the same, and query i sees key j <= i
+  double scale = 0;     // 0: 1 / sqrt(D)
   double cap = 0;
 };
-Result<Ex> Attend(NodeContext& n, Scores s) {
-  TENON_RETURN_IF_ERROR(n.b.status());
-  const Dim depth = n.b.shape(s.q)[3];
-  if (s.scale == 0 && depth.is_symbolic()) return n.Unsupported("heads of unknown size without a scale");
-  const double scale = s.scale != 0 ? s.scale : 1 / std::sqrt(static_cast<double>(depth.value()));
-  Ex scores = n.Apply("matmul", {s.q, s.k}, {{"transpose_y", true}}) * scale;
-  if (s.cap > 0) scores = Op("tanh", scores / s.cap) * s.cap;
-  if (s.bias.v.valid()) scores = scores + s.bias;
-  if (s.bias2.v.valid()) scores = scores + s.bias2;
-  if (s.allowed.v.valid())
-    scores = Select(s.allowed, scores, n.Scalar(-std::numeric_limits<double>::infinity(), scores.dtype()));
-  return n.Apply("matmul", {n.Add("softmax", {scores}, {{"axis", std::int64_t{-1}}}), s.v});
+Ex Attend(NodeContext& n, const Scores& s) {
+  Ex mask = s.bias;
+  if (s.bias2.v.valid()) mask = mask.v.valid() ? mask + s.bias2 : s.bias2;
+  if (s.allowed.v.valid()) {
+    const auto hidden = [&] { return n.Scalar(-std::numeric_limits<double>::infinity(), mask.dtype()); };
+    mask = mask.v.valid() ? Select(s.allowed, mask, hidden()) : s.allowed;
+  }
+  ir::Attrs attrs = {{"causal", s.causal}, {"softcap", std::max(s.cap, 0.0)}};
+  if (s.scale != 0) attrs.Set("scale", s.scale);
+  return n.Apply("attention", {s.q, s.k, s.v, mask}, std::move(attrs));
 }
 
 // Query i sees key j <= i + T - S.
-Ex Causal(NodeContext& n, Ex q, Ex k) {
-  const Shape qs = n.b.shape(q), ks = n.b.shape(k);
-  const Ex shift = Count(n, k, 2) - Count(n, q, 2);
-  return Op("less_equal", n.Iota(ks[2], kInt), n.Reshape(n.Iota(qs[2], kInt), {qs[2], 1}) + shift);
+void Causal(NodeContext& n, Scores* s) {
+  if (!n.b.ok()) return;
+  const Shape qs = n.b.shape(s->q), ks = n.b.shape(s->k);
+  s->causal = Dim::equal(qs[2], ks[2]) == Truth::kYes;
+  if (s->causal) return;
+  const Ex shift = Count(n, s->k, 2) - Count(n, s->q, 2);
+  s->allowed = Op("less_equal", n.Iota(ks[2], kInt), n.Reshape(n.Iota(qs[2], kInt), {qs[2], 1}) + shift);
 }
 
 // x W + b cut into queries, keys and values; past and present are [2, B, H, P, D].
@@ -101,10 +103,9 @@ Status Attention(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(s.bias, MaskBias(n, 3, n.b.shape(s.k)[2], n.dtype(0)));
   }
   if (n.has(5)) s.bias2 = n.x(5);
-  if (n.Int("unidirectional", 0) != 0) s.allowed = Causal(n, s.q, s.k);
+  if (n.Int("unidirectional", 0) != 0) Causal(n, &s);
   s.scale = n.Float("scale", 0);
-  TENON_ASSIGN_OR_RETURN(const Ex y, Attend(n, s));
-  n.Out(0, JoinHeads(n, y));
+  n.Out(0, JoinHeads(n, Attend(n, s)));
   return {};
 }
 
@@ -159,10 +160,9 @@ Status MultiHeadAttention(NodeContext& n) {
     TENON_ASSIGN_OR_RETURN(s.bias, MaskBias(n, 4, n.b.shape(s.k)[2], n.dtype(0)));
   }
   if (n.has(5)) s.bias2 = n.x(5);
-  if (n.Int("unidirectional", 0) != 0) s.allowed = Causal(n, s.q, s.k);
+  if (n.Int("unidirectional", 0) != 0) Causal(n, &s);
   s.scale = n.Float("scale", 0);
-  TENON_ASSIGN_OR_RETURN(const Ex y, Attend(n, s));
-  n.Out(0, JoinHeads(n, y));
+  n.Out(0, JoinHeads(n, Attend(n, s)));
   return {};
 }
 
@@ -236,12 +236,9 @@ Status GroupQueryAttention(NodeContext& n) {
   s.allowed = Op("less_equal", column, at);
   if (const std::int64_t window = n.Int("local_window_size", -1); window > 0)
     s.allowed = Op("logical_and", s.allowed, Op("greater", column, at - static_cast<double>(window)));
-  s.k = RepeatHeads(n, s.k, heads / kv_heads);
-  s.v = RepeatHeads(n, s.v, heads / kv_heads);
   s.scale = n.Float("scale", 0);
   s.cap = n.Float("softcap", 0);
-  TENON_ASSIGN_OR_RETURN(const Ex y, Attend(n, s));
-  n.Out(0, JoinHeads(n, y));
+  n.Out(0, JoinHeads(n, Attend(n, s)));
   return {};
 }
 

@@ -1,0 +1,43 @@
+// Attention (opset 23).
+#include "formats/onnx/ops/attention.h"
+
+#include "formats/onnx/data_type.h"
+#include "formats/onnx/export/families.h"
+
+namespace tenon::onnx {
+namespace {
+
+Status Attention(OpWriter& w) {
+  const ir::Attrs& a = w.attrs();
+  enum : int { kMask = 3, kLengths = 6 };
+  if (w.opset() < (w.has(kLengths) ? 24 : 23) || !w.ranked(0)) return w.Lower();
+  // A mask of rank 1 or 0 is none of ONNX's.
+  if (w.has(kMask) && (!w.ranked(kMask) || w.shape(kMask).rank() < 2)) return w.Lower();
+  std::vector<Attribute> attributes = {IntAttribute("is_causal", a.Bool("causal") ? 1 : 0)};
+  if (a.Has("scale")) attributes.push_back(FloatAttribute("scale", a.Float("scale")));
+  if (a.Float("softcap") > 0) attributes.push_back(FloatAttribute("softcap", a.Float("softcap")));
+  if (a.Int("q_heads") > 0) {
+    attributes.push_back(IntAttribute("q_num_heads", a.Int("q_heads")));
+    attributes.push_back(IntAttribute("kv_num_heads", a.Int("kv_heads")));
+  }
+  if (a.Has("softmax_dtype"))
+    attributes.push_back(IntAttribute("softmax_precision", FromDType(a.Dtype("softmax_dtype"))));
+  for (std::int64_t mode = 1; mode < std::ssize(kAttentionScores); ++mode)
+    if (kAttentionScores[mode] == a.String("scores")) attributes.push_back(IntAttribute("qk_matmul_output_mode", mode));
+  Names inputs = w.ins(), outputs = {w.out(0)};
+  if (w.has(kMask) && w.dtype(kMask) != DType::kBool && w.dtype(kMask) != w.dtype(0))
+    inputs[kMask] = w.Emit("Cast", {inputs[kMask]}, {IntAttribute("to", FromDType(w.dtype(0)))});
+  if (w.has(kLengths) && w.dtype(kLengths) != DType::kI64)
+    inputs[kLengths] = w.Emit("Cast", {inputs[kLengths]}, {IntAttribute("to", kInt64)});
+  for (int i = 1; i < 4; ++i) outputs.push_back(w.used(i) ? w.out(i) : std::string());
+  w.x.EmitAll("Attention", std::move(inputs), std::move(attributes), outputs, true);
+  return {};
+}
+
+const ExportRow kRows[] = {
+    {"attention", 13, Attention},
+};
+
+}  // namespace
+const std::span<const ExportRow> kExportAttention = kRows;
+}  // namespace tenon::onnx
