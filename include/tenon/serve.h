@@ -128,9 +128,9 @@ struct ServerOptions {
   std::string shadow_report_dir = {};  // where the inputs of the worst disagreement are kept, as .npz
   bool strict_start = false;           // start() fails unless each model has an available version
   int start_timeout_ms = 120'000;      // start() waits at most this long for the models
-  bool signals_from_start = false;     // start() takes the signals over that wait() waits for, before it listens
-  int shutdown_delay_ms = 0;           // wait(): go on serving, not ready, this long after the signal
-  int shutdown_timeout_ms = 30'000;    // then wait at most this long for the requests in flight
+  bool signals_from_start = false;   // start() takes the signals over that wait() waits for; SIGTERM and SIGINT end it
+  int shutdown_delay_ms = 0;         // wait(): go on serving, not ready, this long after the signal
+  int shutdown_timeout_ms = 30'000;  // then wait at most this long for the requests in flight
 };
 
 /// Serves models over HTTP and gRPC as tensorflow_model_server does. Owns its threads. All members may be called from

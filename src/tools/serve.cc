@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 #include "base/log.h"
@@ -53,6 +54,10 @@ int ServerMain(std::string_view program, const std::vector<std::string_view>& ar
     if (status.ok()) {
       server.wait();
       return kDone;
+    }
+    if (status.code() == Code::kCancelled) {  // by a signal
+      std::cout << std::flush;
+      std::_Exit(kDone);  // a load under way is not waited for
     }
   }
   std::cout << "Failed to start server. Error: " << code_name(status.code()) << ": " << status.message() << '\n';

@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -15,9 +16,8 @@ DATA = pathlib.Path(os.environ.get("TENON_TEST_DATA", pathlib.Path(__file__).res
 HALF = DATA / "data/savedmodel/tf_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu/00000123"
 TWO_GRAPHS = DATA / "fixtures/savedmodel/tf1_two_meta_graphs"
 needs_half = pytest.mark.skipif(not HALF.exists(), reason="the models of TensorFlow Serving's tests are not here (TENON_TEST_DATA)")
-CPUS = len(os.sched_getaffinity(0))
 DEFAULTS = {
-    "port": 8500, "grpc_socket_path": '""', "rest_api_port": 0, "rest_api_num_threads": 4 * CPUS, "rest_api_timeout_in_ms": 30000,
+    "port": 8500, "grpc_socket_path": '""', "rest_api_port": 0, "rest_api_num_threads": "4 * CPUS", "rest_api_timeout_in_ms": 30000,
     "rest_api_enable_cors_support": "false", "enable_batching": "false", "allow_version_labels_for_unavailable_models": "false",
     "batching_parameters_file": '""', "enable_per_model_batching_parameters": "false", "model_config_file": '""',
     "model_config_file_poll_wait_seconds": 0, "model_name": '"default"', "model_base_path": '""', "num_load_threads": 0,
@@ -25,9 +25,9 @@ DEFAULTS = {
     "flush_filesystem_caches": "true", "tensorflow_session_parallelism": 0, "tensorflow_intra_op_parallelism": 0,
     "tensorflow_inter_op_parallelism": 0, "tensorflow_session_config_file": '""', "ssl_config_file": '""', "use_alts_credentials": "false",
     "platform_config_file": '""', "per_process_gpu_memory_fraction": "0.000000", "saved_model_tags": '"serve"',
-    "grpc_channel_arguments": '""', "grpc_max_threads": 4 * CPUS, "enable_model_warmup": "true", "num_request_iterations_for_warmup": 0,
+    "grpc_channel_arguments": '""', "grpc_max_threads": "4 * CPUS", "enable_model_warmup": "true", "num_request_iterations_for_warmup": 0,
     "monitoring_config_file": '""', "remove_unused_fields_from_bundle_metagraph": "true", "prefer_tflite_model": "false",
-    "num_tflite_pools": CPUS, "num_tflite_interpreters_per_pool": 1, "enable_signature_method_name_check": "false",
+    "num_tflite_pools": "CPUS", "num_tflite_interpreters_per_pool": 1, "enable_signature_method_name_check": "false",
     "xla_cpu_compilation_enabled": "false", "xla_gpu_compilation_enabled": "false", "enable_profiler": "true",
     "thread_pool_factory_config_file": '""', "mixed_precision": '""', "skip_initialize_tpu": "false",
     "enable_grpc_healthcheck_service": "false", "enable_serialization_as_tensor_content": "false", "version": "false",
@@ -77,9 +77,11 @@ def records(*logs):
 
 def test_every_flag_and_its_default(program):
     _, out, _ = run(program, "--help")
-    assert len(DEFAULTS) == 48
-    for name, value in DEFAULTS.items():
-        assert f"\t--{name}={value} " in out.replace("\t", " \t").replace(" \t--", "\t--"), name
+    got = dict(line.split("\t")[1].strip()[2:].split("=", 1) for line in out.splitlines() if line.startswith("\t--"))
+    cpus = int(got["num_tflite_pools"])
+    words = {"CPUS": cpus, "4 * CPUS": 4 * cpus}
+    assert len(DEFAULTS) == 48 and 1 <= cpus <= len(os.sched_getaffinity(0))
+    assert {name: got[name] for name in DEFAULTS} == {name: str(words.get(value, value)) for name, value in DEFAULTS.items()}
     code, out, _ = run(program, "--version")
     lines = out.splitlines()
     assert (code, len(lines)) == (0, 2) and lines[0].startswith("TensorFlow ModelServer: ") and lines[1].startswith("TensorFlow Library: ")
@@ -344,6 +346,22 @@ def test_warm_up_files(serve, tmp_path, case, code, text):
     assert text in message(server)
     page = server.get("/metrics").text
     assert metric(page, ":tensorflow:serving:model_warmup_latency_count", status=code) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_start_that_waits(program, tmp_path, number):
+    """In an orderly way: where the server is the first process of a container, a signal without a handler does nothing."""
+    shutil.copytree(HALF, tmp_path / "m" / "1") if HALF.exists() else write_model(tmp_path / "m", 1, 0.5, 2)
+    extra = tmp_path / "m" / "1" / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    os.mkfifo(extra / "tf_serving_warmup_requests")  # reading it does not end
+    process = subprocess.Popen([str(program), f"--port={free_port()}", "--model_name=m", f"--model_base_path={tmp_path / 'm'}"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 0, process.communicate()[0]
+    process.stdout.close()
 
 
 def test_labels(serve, model, tmp_path):

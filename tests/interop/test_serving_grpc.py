@@ -4,8 +4,10 @@ import time
 import grpc
 import numpy as np
 import pytest
+import requests
 from google.protobuf import wrappers_pb2  # noqa: F401  used by the generated messages
 from grpc_client import MODELS, TF1, TF2, TWO, ModelServer, check_predict, example_input, failure, predict_request
+from serving import metric
 from tensorflow.python.framework import tensor_util
 from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2, inference_pb2, model_management_pb2,
                                      predict_pb2, regression_pb2)
@@ -97,6 +99,10 @@ def test_multi_inference(server):
     assert reply.results[1].classification_result.classifications[0].classes[0].score == 3.0
     for result, signature in zip(reply.results, ("regress_x_to_y", "classify_x_to_y")):
         assert (result.model_spec.name, result.model_spec.signature_name, result.model_spec.version.value) == ("default", signature, 123)
+    page = requests.get(f"http://127.0.0.1:{server.rest}/metrics", timeout=10).text
+    assert metric(page, ":tensorflow:serving:request_example_count_total", model="default") == 1
+    assert metric(page, ":tensorflow:serving:request_example_counts_count", model="default") == 1
+    assert metric(page, ":tensorflow:serving:runtime_latency_count", model_name="default", API="MultiInference") == 2
 
 
 def test_predict(server):

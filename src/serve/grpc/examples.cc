@@ -167,6 +167,9 @@ Status GrpcHandler::MultiInference(std::string_view bytes, Deadline deadline, st
         WriteResult(writer, 3, values);
     });
   }
+  const auto count = static_cast<double>(examples.size());
+  invoker_->metrics().example_counts.At({model}).Observe(count);
+  invoker_->metrics().example_count_total.At({model}).Add(count);
   reply = std::move(writer).Take();
   return {};
 }

@@ -197,14 +197,25 @@ Status ServerCore::Open() {
     TENON_RETURN_IF_ERROR(CheckChange(models));
     TENON_RETURN_IF_ERROR(Apply(models));
   }
-  Status loaded = WaitForModels(NamesOf(models));
+  Status loaded;
+  {
+    // A signal ends the wait: as the first process of a container this one would not be ended by it otherwise.
+    std::jthread watch;
+    if (options_.signals_from_start) {
+      signals_.emplace(event_, requests_);
+      watch = std::jthread([this](const std::stop_token& done) {
+        for (pollfd event{.fd = event_, .events = POLLIN, .revents = 0}; !done.stop_requested();)
+          if (::poll(&event, 1, 10) > 0) return CancelStart();
+      });
+    }
+    loaded = WaitForModels(NamesOf(models));
+  }
+  if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
   if (loaded.ok()) loaded = CheckLabelled(models);
   if (!loaded.ok()) {
     if (options_.strict_start) return loaded;
     base::Log(base::LogLevel::kError, loaded.message());
   }
-  if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
-  if (options_.signals_from_start) signals_.emplace(event_, requests_);
   if (rest_) {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
@@ -214,7 +225,7 @@ Status ServerCore::Open() {
     grpc_port_ = grpc_->port();
     grpc_->SetServing(true);
   }
-  ready_ = true;
+  ready_ = served_ = true;
   NotifySystem("READY=1");
   if (!options_.model_config_file.empty()) poll_thread_ = std::thread([this] { PollConfig(); });
   return {};
@@ -376,6 +387,11 @@ void ServerCore::Wait() {
   signals_.reset();
 }
 
+void ServerCore::CancelStart() {
+  stopping_ = true;
+  monitor_->Cancel();
+}
+
 void ServerCore::Stop() {
   stopping_ = true;
   ready_ = false;
@@ -391,11 +407,16 @@ void ServerCore::Stop() {
     poll_wake_.notify_all();
   }
   if (poll_thread_.joinable()) poll_thread_.join();
-  const auto until = Clock::now() + milliseconds(options_.shutdown_timeout_ms);
+  // Without a request there is nothing to wait for.
+  const auto until = Clock::now() + milliseconds(served_ ? options_.shutdown_timeout_ms : 0);
   if (source_) source_->Stop();
   if (shadow_) shadow_->Stop();
-  if (rest_) rest_->Stop(until);
-  if (grpc_) grpc_->Stop(until);
+  {
+    // Side by side: neither goes on taking requests while the other one drains, nor gets only the time that is left.
+    std::jthread rest;
+    if (rest_) rest = std::jthread([&] { rest_->Stop(until); });
+    if (grpc_) grpc_->Stop(until);
+  }
   rest_port_ = 0;
   grpc_port_ = 0;
   if (const Status s = manager_->Stop(std::max(until, Clock::now() + milliseconds(1000))); !s.ok())

@@ -57,6 +57,7 @@ class ServerCore : public ModelAdmin {
   /// The same for labels of these models whose version is not there: neither loaded nor on its way.
   Status CheckLabelled(const std::vector<ModelConfig>& models) const;
   void Notify();
+  void CancelStart();
 
   const ServerOptions options_;
   const std::shared_ptr<StateMonitor> monitor_;
@@ -81,6 +82,7 @@ class ServerCore : public ModelAdmin {
   std::condition_variable poll_wake_;  // stopping_ or reload_asked_ was set
   bool reload_asked_ = false;          // guarded by poll_mutex_
   bool stopped_ = false;
+  std::atomic<bool> served_{false};     // a request may have come in
   int event_ = -1;                      // wakes Wait
   int requests_ = -1;                   // reloads and dumps asked for by signals
   std::optional<SignalWatch> signals_;  // from before the first request on, when the options ask for it

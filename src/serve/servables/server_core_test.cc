@@ -2,6 +2,8 @@
 #include "serve/servables/server_core.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -259,6 +261,34 @@ TEST_F(ServerTest, SigtermDrains) {
   struct sigaction after{};
   ::sigaction(SIGTERM, nullptr, &after);
   EXPECT_EQ(after.sa_handler, before.sa_handler);
+}
+
+TEST_F(ServerTest, BothProtocolsDrainAtTheSameTime) {
+  Deploy("slow", 1);
+  ServerOptions options = Options({"slow"});
+  options.grpc_port = kFreePort;
+  ASSERT_TRUE(Start(options).ok());
+  const int grpc = server->grpc_port();
+  const auto connects = [&] {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(grpc));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool good = ::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+    ::close(fd);
+    return good;
+  };
+  EXPECT_TRUE(connects());
+  RawClient slow(server->rest_port());
+  slow.Send("POST /v1/models/slow:predict HTTP/1.1\r\nContent-Length: 17\r\n\r\n{\"instances\":[7]}");
+  ASSERT_TRUE(Eventually([&] { return waiting == 1; }));
+  std::thread stopper([&] { server->Stop(); });
+  EXPECT_TRUE(Eventually([&] { return !connects(); }));  // while REST still has a request in flight
+  EXPECT_EQ(waiting, 1);
+  gate.count_down();
+  EXPECT_EQ(slow.ReadReply().body, Answer(7));
+  stopper.join();
 }
 
 TEST_F(ServerTest, SignalsFromTheStart) {
