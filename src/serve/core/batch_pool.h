@@ -1,7 +1,6 @@
 // BatchPool: the threads that run batches, and the queues that they take them from in turn.
 #pragma once
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,7 +20,8 @@ class BatchSource {
   virtual std::function<void()> Take() = 0;
 };
 
-/// Shared by the models of a server. Thread-safe; must outlive its sources' use of it.
+/// Shared by the models of a server. Thread-safe. What its threads run may let go of the last reference to a source's
+/// owner and to the pool: Remove and the destructor do not wait for the thread that calls them.
 class BatchPool {
  public:
   explicit BatchPool(int threads);
@@ -30,31 +30,23 @@ class BatchPool {
   BatchPool& operator=(const BatchPool&) = delete;
 
   /// Guards the sources; hold it to change what Due and Take see.
-  std::mutex& mutex() { return mutex_; }
+  std::mutex& mutex();
   void Add(std::shared_ptr<BatchSource> source);
-  /// The source is drained first: returns when it has nothing more to run and nothing of it runs.
+  /// The source is drained first: returns when it has nothing more to run and nothing of it runs. On a thread of the
+  /// pool it returns at once, and the pool lets go of the source when that is so.
   void Remove(const BatchSource* source);
+  /// From now on all that is queued is due at once: a server that stops gets no requests to wait for.
+  void RunAtOnce();
   /// Something became due earlier. With the lock held.
-  void WakeLocked() { work_.notify_one(); }
+  void WakeLocked();
   /// The caller may run a batch itself, as one of the threads: true when not all of them are busy. With the lock held;
   /// followed by LeaveLocked.
   bool EnterLocked();
   void LeaveLocked();
 
  private:
-  struct Entry {
-    std::shared_ptr<BatchSource> source = {};
-    int running = 0;
-    bool leaving = false;  // all that it has is due
-  };
-  void Loop();
-  const int limit_;
-  std::mutex mutex_;
-  std::condition_variable work_, idle_;
-  std::vector<Entry> sources_;
-  std::size_t next_ = 0;  // where the search begins
-  int busy_ = 0;
-  bool stopping_ = false;
+  struct State;  // the threads', which may outlive the pool
+  const std::shared_ptr<State> state_;
   std::vector<std::thread> threads_;
 };
 

@@ -4,9 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "serve/core/batch_pool.h"
-#include "serve/core/server_metrics.h"
-#include "tenon/serve.h"
+#include "serve/core/batch_queue.h"
 
 namespace tenon::serve {
 
@@ -15,8 +13,9 @@ namespace tenon::serve {
 Status CheckBatching(const Batching& batching);
 
 /// A signature whose inputs all have a free dim 0 gets a queue for each set of outputs asked for; the others run one by
-/// one. A batch runs when it is full, when batch_timeout_micros passed since its first request, or (timeout 0) at once.
-/// Where a thread of the pool is free and nothing is queued the request runs on its caller's thread.
+/// one, as they are. A batch runs when it is full, when batch_timeout_micros passed since its first request, or
+/// (timeout 0) at once. RunAsync only queues: the threads of the pool run the batches. Run, whose thread waits, runs
+/// its request itself where a thread of the pool is free and nothing is queued.
 ///   kInvalidArgument    inputs without or with different dim 0; more rows than max_batch_size
 ///   kUnavailable        max_enqueued_batches wait already
 ///   kResourceExhausted  the deadline passed in the queue
@@ -41,16 +40,14 @@ class BatchingServable : public Servable {
     return inner_->RunWide(signature, std::move(inputs), wanted);
   }
 
-  class Queue;
-
  private:
-  Queue& QueueOf(const Signature& signature, std::span<const int> wanted);
+  BatchQueue& QueueOf(const Signature& signature, std::span<const int> wanted);
   const ServableId id_;
-  const std::unique_ptr<Servable> inner_;
+  const std::shared_ptr<Servable> inner_;
   const Batching batching_;
   const std::shared_ptr<BatchPool> pool_;
   const std::shared_ptr<ServerMetrics> metrics_;
-  std::map<std::pair<std::size_t, std::vector<int>>, std::shared_ptr<Queue>> queues_;  // guarded by queues_mutex_
+  std::map<std::pair<std::size_t, std::vector<int>>, std::shared_ptr<BatchQueue>> queues_;  // guarded by queues_mutex_
   std::mutex queues_mutex_;
 };
 

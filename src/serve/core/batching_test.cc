@@ -272,5 +272,72 @@ TEST_F(BatchingTest, TimeoutsAndSizesWithoutEndAndTheEndOfAServable) {
   EXPECT_TRUE(future.get().ok());
 }
 
+TEST_F(BatchingTest, RunAsyncOnlyQueues) {
+  Make({.max_batch_size = 8});
+  std::atomic<int> answered{0};
+  const auto ask = [&] {
+    servable->RunAsync(servable->signatures()[0], {Literal::from<float>({1, 1}, {1})}, {}, kNoDeadline,
+                       [&](const Result<std::vector<Literal>>& outputs) { answered += outputs.ok() ? 1 : 0; });
+  };
+  ask();
+  entered.wait();  // on the pool's thread: this one came here
+  for (int i = 0; i < 8; ++i) ask();
+  Queued(8);
+  gate.count_down();
+  ASSERT_TRUE(testing::Eventually([&] { return answered == 9; }));
+  EXPECT_EQ(runs, (std::vector<std::int64_t>{1, 8}));
+}
+
+TEST_F(BatchingTest, SignaturesWithoutFreeRowsRunOneByOne) {
+  gated = false;
+  Signature s;
+  s.name = "serving_default";
+  s.inputs = s.outputs = {TensorInfo{.alias = "x", .dims = {2}}};
+  const std::thread::id here = std::this_thread::get_id();
+  auto inner = std::make_unique<FakeServable>(
+      std::vector<Signature>{s}, [&](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
+        EXPECT_NE(std::this_thread::get_id(), here);
+        return in;
+      });
+  BatchingServable one({"m", 1}, std::move(inner), {.max_batch_size = 1}, std::make_shared<BatchPool>(2), metrics);
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 20; ++i)
+    one.RunAsync(one.signatures()[0], {Literal::from<float>({2}, {1, 2})}, {}, kNoDeadline,
+                 [&](const Result<std::vector<Literal>>& outputs) {
+                   answered += outputs.ok() && (*outputs)[0].dims() == std::vector<std::int64_t>{2} ? 1 : 0;
+                 });
+  std::atomic<bool> late{false};
+  one.RunAsync(
+      one.signatures()[0], {Literal::from<float>({2}, {1, 2})}, {}, std::chrono::steady_clock::now(),
+      [&](const Result<std::vector<Literal>>& outputs) { late = outputs.status().code() == Code::kDeadlineExceeded; });
+  EXPECT_TRUE(testing::Eventually([&] { return answered == 20 && late; }));
+}
+
+TEST_F(BatchingTest, APoolInAHurryWaitsForNoCompany) {
+  gated = false;
+  const auto pool = std::make_shared<BatchPool>(1);
+  Signature s;
+  s.name = "serving_default";
+  s.inputs = s.outputs = {TensorInfo{.alias = "x", .dims = {-1}}};
+  BatchingServable lonely({"m", 1},
+                          std::make_unique<FakeServable>(std::vector<Signature>{s},
+                                                         [](const Signature&, std::vector<Literal> in) {
+                                                           return Result<std::vector<Literal>>(std::move(in));
+                                                         }),
+                          {.max_batch_size = 8, .batch_timeout_micros = 3'600'000'000}, pool, metrics);
+  std::atomic<int> answered{0};
+  const auto ask = [&] {
+    lonely.RunAsync(lonely.signatures()[0], {Literal::from<float>({1}, {1})}, {}, kNoDeadline,
+                    [&](const Result<std::vector<Literal>>&) { ++answered; });
+  };
+  ask();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(answered, 0);
+  pool->RunAtOnce();
+  EXPECT_TRUE(testing::Eventually([&] { return answered == 1; }));
+  ask();
+  EXPECT_TRUE(testing::Eventually([&] { return answered == 2; })) << "what comes later does not wait either";
+}
+
 }  // namespace
 }  // namespace tenon::serve

@@ -31,14 +31,6 @@ Result<const Signature*> Find(const Servable& servable, std::string_view name, s
   return signature;
 }
 
-Result<std::vector<Literal>> RunExamples(const RunFunction& run, const Signature& signature,
-                                         std::vector<std::string> examples, std::span<const int> wanted) {
-  const auto count = static_cast<std::int64_t>(examples.size());
-  std::vector<Literal> inputs;
-  inputs.push_back(Literal::from_strings({count}, std::move(examples)));
-  return run(signature, std::move(inputs), wanted);
-}
-
 Status CheckClassOutput(const Literal& got, std::string_view name, DType dtype, std::int64_t examples) {
   if (got.rank() != 2)
     return Invalid(fmt::format("Expected Tensor shape: [batch_size num_classes] but got {}", ShapeText(got)));
@@ -58,32 +50,54 @@ Status CheckPredictMethod(const Signature& signature) {
                              kPredictMethod, kClassifyMethod, kRegressMethod, method));
 }
 
-Result<ClassifyResult> Classify(const Servable& servable, std::string_view signature_name,
-                                std::vector<std::string> examples, const RunFunction& run, bool check_method) {
-  TENON_ASSIGN_OR_RETURN(const Signature* signature,
+Result<ExamplesCall> PrepareClassify(const Servable& servable, std::string_view signature_name, std::size_t examples,
+                                     bool check_method) {
+  ExamplesCall call{.examples = static_cast<std::int64_t>(examples)};
+  TENON_ASSIGN_OR_RETURN(call.signature,
                          Find(servable, signature_name, "classification", kClassifyMethod, check_method));
-  if (signature->outputs.size() != 1 && signature->outputs.size() != 2)
-    return Invalid(fmt::format("Expected one or two output Tensors, found {}", signature->outputs.size()));
-  const int classes_at = signature->output_index("classes"), scores_at = signature->output_index("scores");
-  if (classes_at < 0 && scores_at < 0)
+  const Signature& signature = *call.signature;
+  if (signature.outputs.size() != 1 && signature.outputs.size() != 2)
+    return Invalid(fmt::format("Expected one or two output Tensors, found {}", signature.outputs.size()));
+  for (const int at : {signature.output_index("classes"), signature.output_index("scores")})
+    if (at >= 0) call.wanted.push_back(at);
+  if (call.wanted.empty())
     return Status(Code::kFailedPrecondition,
                   fmt::format("Expected classification signature outputs to contain at least one of \"classes\" or "
                               "\"scores\". Signature was: {}",
-                              signature->name));
-  std::vector<int> wanted;
-  for (const int at : {classes_at, scores_at})
-    if (at >= 0) wanted.push_back(at);
+                              signature.name));
+  call.both = call.wanted.size() == 2;
+  return call;
+}
+
+Result<ExamplesCall> PrepareRegress(const Servable& servable, std::string_view signature_name, std::size_t examples,
+                                    bool check_method) {
+  ExamplesCall call{.examples = static_cast<std::int64_t>(examples)};
+  TENON_ASSIGN_OR_RETURN(call.signature, Find(servable, signature_name, "regression", kRegressMethod, check_method));
+  if (call.signature->outputs.size() != 1) return Invalid("Expected one output Tensor.");
+  if (call.signature->outputs[0].alias != "outputs")
+    return Status(Code::kFailedPrecondition,
+                  fmt::format("No regression outputs found in SignatureDef: {}", call.signature->name));
+  return call;
+}
+
+std::vector<Literal> ExampleInputs(std::vector<std::string> examples) {
   const auto count = static_cast<std::int64_t>(examples.size());
-  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs, RunExamples(run, *signature, std::move(examples), wanted));
-  const Literal* classes = classes_at >= 0 ? &outputs.front() : nullptr;
-  const Literal* scores = scores_at >= 0 ? &outputs.back() : nullptr;
-  if (classes != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*classes, "classes", DType::kString, count));
-  if (scores != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*scores, "scores", DType::kF32, count));
+  std::vector<Literal> inputs;
+  inputs.push_back(Literal::from_strings({count}, std::move(examples)));
+  return inputs;
+}
+
+Result<ClassifyResult> ClassifyResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs) {
+  const bool has_classes = call.both || call.signature->output_index("classes") >= 0;
+  const Literal* classes = has_classes ? &outputs.front() : nullptr;
+  const Literal* scores = call.both || !has_classes ? &outputs.back() : nullptr;
+  if (classes != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*classes, "classes", DType::kString, call.examples));
+  if (scores != nullptr) TENON_RETURN_IF_ERROR(CheckClassOutput(*scores, "scores", DType::kF32, call.examples));
   if (classes != nullptr && scores != nullptr && classes->dims()[1] != scores->dims()[1])
     return Invalid(fmt::format("Tensors class and score should match in dim_size(1). Got {} vs. {}", classes->dims()[1],
                                scores->dims()[1]));
   ClassifyResult out;
-  out.examples = static_cast<std::size_t>(count);
+  out.examples = static_cast<std::size_t>(call.examples);
   out.classes = static_cast<std::size_t>((classes != nullptr ? classes : scores)->dims()[1]);
   const std::size_t size = out.examples * out.classes;
   if (classes != nullptr)
@@ -97,25 +111,35 @@ Result<ClassifyResult> Classify(const Servable& servable, std::string_view signa
   return out;
 }
 
-Result<std::vector<float>> Regress(const Servable& servable, std::string_view signature_name,
-                                   std::vector<std::string> examples, const RunFunction& run, bool check_method) {
-  TENON_ASSIGN_OR_RETURN(const Signature* signature,
-                         Find(servable, signature_name, "regression", kRegressMethod, check_method));
-  if (signature->outputs.size() != 1) return Invalid("Expected one output Tensor.");
-  if (signature->outputs[0].alias != "outputs")
-    return Status(Code::kFailedPrecondition,
-                  fmt::format("No regression outputs found in SignatureDef: {}", signature->name));
-  const auto count = static_cast<std::int64_t>(examples.size());
-  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs, RunExamples(run, *signature, std::move(examples), {}));
+Result<std::vector<float>> RegressResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs) {
   const Literal& got = outputs[0];
   if (got.rank() != 1 && !(got.rank() == 2 && got.dims()[1] == 1))
     return Invalid(fmt::format("Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {}",
                                ShapeText(got)));
-  if (got.dims()[0] != count)
-    return Invalid(fmt::format("Input batch size did not match output batch size: {} vs. {}", count, got.dims()[0]));
+  if (got.dims()[0] != call.examples)
+    return Invalid(fmt::format("Input batch size did not match output batch size: {} vs. {}", call.examples,
+                               got.dims()[0]));
   if (got.dtype() != DType::kF32)
     return Invalid(fmt::format("Expected output Tensor of DT_FLOAT.  Got: {}", TfEnumName(got.dtype())));
   return std::vector<float>(got.data<float>().begin(), got.data<float>().end());
+}
+
+Result<ClassifyResult> Classify(const Servable& servable, std::string_view signature_name,
+                                std::vector<std::string> examples, const RunFunction& run, bool check_method) {
+  TENON_ASSIGN_OR_RETURN(const ExamplesCall call,
+                         PrepareClassify(servable, signature_name, examples.size(), check_method));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs,
+                         run(*call.signature, ExampleInputs(std::move(examples)), call.wanted));
+  return ClassifyResultOf(call, outputs);
+}
+
+Result<std::vector<float>> Regress(const Servable& servable, std::string_view signature_name,
+                                   std::vector<std::string> examples, const RunFunction& run, bool check_method) {
+  TENON_ASSIGN_OR_RETURN(const ExamplesCall call,
+                         PrepareRegress(servable, signature_name, examples.size(), check_method));
+  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs,
+                         run(*call.signature, ExampleInputs(std::move(examples)), call.wanted));
+  return RegressResultOf(call, outputs);
 }
 
 }  // namespace tenon::serve

@@ -21,6 +21,24 @@ struct ClassifyResult {
   std::vector<float> scores = {};        // [examples, classes]; 0 where the signature gives none
 };
 
+/// The run that a classify or regress call asks for, checked against the signature.
+struct ExamplesCall {
+  const Signature* signature = nullptr;  // of the servable
+  std::vector<int> wanted = {};          // outputs to run for
+  std::int64_t examples = 0;
+  bool both = false;  // of a classify call: the outputs are classes and scores, in this order
+};
+
+/// The halves of Classify and Regress, for those who wait for the run without a thread: what is to be run with
+/// ExampleInputs, and what its outputs say.
+Result<ExamplesCall> PrepareClassify(const Servable& servable, std::string_view signature, std::size_t examples,
+                                     bool check_method);
+Result<ExamplesCall> PrepareRegress(const Servable& servable, std::string_view signature, std::size_t examples,
+                                    bool check_method);
+std::vector<Literal> ExampleInputs(std::vector<std::string> examples);
+Result<ClassifyResult> ClassifyResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs);
+Result<std::vector<float>> RegressResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs);
+
 /// Servable::Run of the servable in question, with a deadline and whatever the server does around runs.
 using RunFunction =
     std::function<Result<std::vector<Literal>>(const Signature&, std::vector<Literal> inputs, std::span<const int>)>;

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 
 #include "base/status_macros.h"
 #include "base/threads.h"
@@ -90,9 +92,10 @@ class Service : public GrpcService {
   bool IsCheap(int method, std::string_view request) const override {
     return handler_->IsCheap(static_cast<GrpcHandler::Method>(method), request);
   }
-  Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
-                std::string& reply) const override {
-    return handler_->Handle(static_cast<GrpcHandler::Method>(method), request, owner, deadline, reply);
+  std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
+                               Deadline deadline, std::string& reply, GrpcLater& later) const override {
+    CountedLater counted(*this, later);
+    return handler_->Handle(static_cast<GrpcHandler::Method>(method), request, owner, deadline, reply, counted);
   }
   std::size_t AlignAt(int method, std::string_view begin) const override {
     return static_cast<GrpcHandler::Method>(method) == GrpcHandler::Method::kPredict ? rpc::ContentOffset(begin) : 0;
@@ -108,8 +111,43 @@ class Service : public GrpcService {
   bool Submit(std::function<void()> task) override { return workers_.Submit(std::move(task)); }
   TaskPool& workers() { return workers_; }
   void StopWaiting() const { handler_->StopWaiting(); }
+  /// Until no reply is to come any more.
+  void WaitForReplies() const {
+    std::unique_lock lock(mutex_);
+    answered_.wait(lock, [&] { return promised_ == 0; });
+  }
 
  private:
+  /// Replies that come later are counted until they are gone.
+  class CountedReply : public GrpcReply {
+   public:
+    CountedReply(const Service& service, std::shared_ptr<GrpcReply> to) : service_(service), to_(std::move(to)) {
+      const std::lock_guard lock(service_.mutex_);
+      ++service_.promised_;
+    }
+    ~CountedReply() override {
+      to_.reset();
+      const std::lock_guard lock(service_.mutex_);
+      if (--service_.promised_ == 0) service_.answered_.notify_all();
+    }
+    CountedReply(const CountedReply&) = delete;
+    CountedReply& operator=(const CountedReply&) = delete;
+    void Send(const Status& status, std::string reply) override { to_->Send(status, std::move(reply)); }
+
+   private:
+    const Service& service_;
+    std::shared_ptr<GrpcReply> to_;
+  };
+  class CountedLater : public GrpcLater {
+   public:
+    CountedLater(const Service& service, GrpcLater& later) : service_(service), later_(later) {}
+    std::shared_ptr<GrpcReply> Make() override { return std::make_shared<CountedReply>(service_, later_.Make()); }
+
+   private:
+    const Service& service_;
+    GrpcLater& later_;
+  };
+
   static bool SameInConstantTime(std::string_view known, std::string_view given) {
     unsigned difference = known.size() == given.size() ? 0 : 1;
     for (std::size_t i = 0; i < std::min(known.size(), given.size()); ++i)
@@ -118,6 +156,9 @@ class Service : public GrpcService {
   }
   const GrpcServerOptions options_;
   const std::shared_ptr<const GrpcHandler> handler_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable answered_;
+  mutable int promised_ = 0;  // replies that come later, guarded by mutex_
   TaskPool workers_;
 };
 
@@ -191,6 +232,7 @@ void GrpcServer::Stop(std::chrono::steady_clock::time_point until) {
     impl_->transport->Drain(until);
   }
   impl_->service->workers().Stop();
+  impl_->service->WaitForReplies();
   if (impl_->transport) impl_->transport->Finish();
   if (impl_->listening && !impl_->options.socket_path.empty()) ::unlink(impl_->options.socket_path.c_str());
 }

@@ -47,7 +47,7 @@ class GrpcServer {
   /// What health says of the services; before the first call NOT_SERVING.
   void SetServing(bool serving);
   /// Takes no more calls, finishes those in flight; what is not done at `until` is cancelled (a model that runs is
-  /// waited for). Idempotent.
+  /// waited for, and a batch that is queued: see BatchPool::RunAtOnce). Idempotent.
   void Stop(std::chrono::steady_clock::time_point until);
 
  private:

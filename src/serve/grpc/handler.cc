@@ -1,9 +1,9 @@
 #include "serve/grpc/handler.h"
 
-#include <exception>
-#include <new>
 #include <utility>
 
+#include "base/log.h"
+#include "serve/grpc/handler_call.h"
 #include "serve/grpc/model_spec.h"
 
 namespace tenon::serve {
@@ -29,6 +29,34 @@ constexpr std::pair<std::string_view, Method> kMethods[] = {
     {"/tensorflow.ProfilerService/Monitor", Method::kMonitor},
 };
 
+/// How metrics name the call; empty for one that they do not count.
+std::string_view CountedAs(Method method) {
+  switch (method) {
+    case Method::kPredict:
+      return "Predict";
+    case Method::kClassify:
+      return "Classify";
+    case Method::kRegress:
+      return "Regress";
+    default:
+      return {};
+  }
+}
+
+void Count(const Invoker& invoker, Method method, const std::string& model, const Status& status,
+           Clock::time_point begun) {
+  if (const std::string_view api = CountedAs(method); !api.empty())
+    invoker.metrics().Request(model, api, "GRPC", status.code(), Clock::now() - begun);
+}
+
+/// What the client gets of it.
+Status Ended(Status status, Deadline deadline) {
+  if (status.ok() && Clock::now() > deadline) status = Status(Code::kDeadlineExceeded, "Deadline Exceeded");
+  if (status.message().size() > kMaxMessage)
+    status = Status(status.code(), status.message().substr(0, kMaxMessage) + "...TRUNCATED");
+  return status;
+}
+
 }  // namespace
 
 std::optional<Method> GrpcHandler::MethodOf(std::string_view path) {
@@ -50,6 +78,7 @@ bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
       if (request.size() > kCheapRequest) return false;
       const ServableHandle handle = rpc::PeekServable(*manager_, request, 1);
       if (!handle) return true;  // an error message
+      if (handle->waits()) return true;
       const std::chrono::nanoseconds cost = handle.cost().estimate();
       return cost.count() >= 0 && cost <= options_.cheap;
     }
@@ -58,64 +87,59 @@ bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
   }
 }
 
-Status GrpcHandler::Dispatch(Method method, std::string_view request, const std::shared_ptr<const void>& owner,
-                             Deadline deadline, std::string& reply) const {
-  const Clock::time_point begun = Clock::now();
-  std::string model;
-  Status status;
-  const auto counted = [&](std::string_view api) {
-    invoker_->metrics().Request(model, api, "GRPC", status.code(), Clock::now() - begun);
-    return std::move(status);
+void GrpcHandler::Tail::End(Status status, std::string reply) const {
+  try {
+    Count(*invoker, method, model, status, begun);
+    status = Ended(std::move(status), deadline);
+    out->Send(status, status.ok() ? std::move(reply) : std::string());
+  } catch (const std::exception& error) {  // no memory: the client waits until its deadline
+    base::Log(base::LogLevel::kWarning, std::string("gRPC: an answer could not be sent: ") + error.what());
+  }
+}
+
+GrpcHandler::Outcome GrpcHandler::Dispatch(Call& call) const {
+  const auto counted = [&](Outcome outcome) {
+    if (outcome) Count(*invoker_, call.method, call.model, *outcome, call.begun);
+    return outcome;
   };
-  switch (method) {
+  switch (call.method) {
     case Method::kPredict:
-      status = Predict(request, owner, deadline, reply, model);
-      return counted("Predict");
+      return counted(Predict(call));
     case Method::kClassify:
-      status = ClassifyOrRegress(true, request, deadline, reply, model);
-      return counted("Classify");
     case Method::kRegress:
-      status = ClassifyOrRegress(false, request, deadline, reply, model);
-      return counted("Regress");
+      return counted(ClassifyOrRegress(call, call.method == Method::kClassify));
     case Method::kMultiInference:
-      return MultiInference(request, deadline, reply);
+      return MultiInference(call);
     case Method::kGetModelMetadata:
-      return GetModelMetadata(request, reply);
+      return GetModelMetadata(call.request, call.reply);
     case Method::kGetModelStatus:
-      return GetModelStatus(request, reply);
+      return GetModelStatus(call.request, call.reply);
     case Method::kReloadConfig:
-      return ReloadConfig(request, reply);
+      return ReloadConfig(call.request, call.reply);
     case Method::kSessionRun:
-      return SessionRun(request, owner, deadline, reply);
+      return SessionRun(call);
     case Method::kProfile:
-      return options_.profiler ? profiler_.Profile(request, deadline, reply) : Status(Code::kUnimplemented, "");
+      return options_.profiler ? profiler_.Profile(call.request, call.deadline, call.reply)
+                               : Status(Code::kUnimplemented, "");
     case Method::kTerminate:
-      return options_.profiler ? profiler_.Terminate(request) : Status(Code::kUnimplemented, "");
+      return options_.profiler ? profiler_.Terminate(call.request) : Status(Code::kUnimplemented, "");
     case Method::kMonitor:  // as TensorFlow's own service answers
       return Status(Code::kUnimplemented, options_.profiler ? "unimplemented." : "");
   }
   return Status(Code::kInternal, "Request: no such method");
 }
 
-Status GrpcHandler::Handle(Method method, std::string_view request, const std::shared_ptr<const void>& owner,
-                           Deadline deadline, std::string& reply) const {
-  Status status;
-  try {
-    if (Clock::now() >= deadline)
-      status = Status(Code::kDeadlineExceeded, "Deadline Exceeded");
-    else
-      status = Dispatch(method, request, owner, deadline, reply);
-    if (status.ok() && Clock::now() > deadline) status = Status(Code::kDeadlineExceeded, "Deadline Exceeded");
-  } catch (const Error& error) {
-    status = error.status();
-  } catch (const std::bad_alloc&) {
-    status = Status(Code::kResourceExhausted, "Request: no memory to answer it");
-  } catch (const std::exception& error) {
-    status = Status(Code::kInternal, std::string("Request: ") + error.what());
-  }
-  if (status.message().size() > kMaxMessage)
-    status = Status(status.code(), status.message().substr(0, kMaxMessage) + "...TRUNCATED");
-  return status;
+std::optional<Status> GrpcHandler::Handle(Method method, std::string_view request,
+                                          const std::shared_ptr<const void>& owner, Deadline deadline,
+                                          std::string& reply, GrpcLater& later) const {
+  const Outcome outcome = rpc::Guarded([&]() -> Outcome {
+    Call call{
+        .method = method, .request = request, .owner = owner, .deadline = deadline, .reply = reply, .later = later};
+    if (call.begun >= deadline) return Status(Code::kDeadlineExceeded, "Deadline Exceeded");
+    return Dispatch(call);
+  });
+  if (!outcome) return outcome;
+  return Ended(*outcome, deadline);
 }
 
 }  // namespace tenon::serve

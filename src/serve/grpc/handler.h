@@ -10,6 +10,7 @@
 #include "serve/core/invoker.h"
 #include "serve/core/manager.h"
 #include "serve/core/model_admin.h"
+#include "serve/grpc/later.h"
 #include "serve/grpc/profiler.h"
 #include "serve/grpc/tensor_writer.h"
 
@@ -46,30 +47,36 @@ class GrpcHandler {
   /// "/tensorflow.serving.PredictionService/Predict", …; nullopt for a method that there is not.
   static std::optional<Method> MethodOf(std::string_view path);
 
-  /// Whether Handle returns soon: it may then run on a thread that has other clients to serve.
+  /// Whether Handle returns soon: it may then run on a thread that has other clients to serve. Requests to a servable
+  /// that waits are only queued.
   bool IsCheap(Method method, std::string_view request) const;
 
-  /// Appends the reply to `reply`, which is unspecified on an error. Large tensors are not copied out of `request`:
-  /// `owner` keeps it alive. Never throws; messages are at most 1024 bytes and "...TRUNCATED".
-  Status Handle(Method method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
-                std::string& reply) const;
+  /// Appends the reply to `reply`, which is unspecified on an error; or (nullopt) gives it to what `later` makes, maybe
+  /// before this returns: when the servable waits. Large tensors are not copied out of `request`: `owner` keeps it
+  /// alive. Never throws; messages are at most 1024 bytes and "...TRUNCATED". The handler may go before the reply
+  /// comes.
+  std::optional<Status> Handle(Method method, std::string_view request, const std::shared_ptr<const void>& owner,
+                               Deadline deadline, std::string& reply, GrpcLater& later) const;
 
   /// Ends requests that only wait (Profile), for good.
   void StopWaiting() const { profiler_.Stop(); }
 
  private:
-  Status Predict(std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
-                 std::string& reply, std::string& model) const;
-  Status ClassifyOrRegress(bool classify, std::string_view request, Deadline deadline, std::string& reply,
-                           std::string& model) const;
-  Status MultiInference(std::string_view request, Deadline deadline, std::string& reply) const;
+  struct Call;                            // one call on its way through Handle
+  struct Tail;                            // its end, when the reply comes later
+  using Outcome = std::optional<Status>;  // of a method; none: the reply comes later
+  Outcome Predict(Call& call) const;
+  Outcome ClassifyOrRegress(Call& call, bool classify) const;
+  Outcome MultiInference(Call& call) const;
+  Outcome SessionRun(Call& call) const;
   Status GetModelMetadata(std::string_view request, std::string& reply) const;
   Status GetModelStatus(std::string_view request, std::string& reply) const;
   Status ReloadConfig(std::string_view request, std::string& reply) const;
-  Status SessionRun(std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
-                    std::string& reply) const;
-  Status Dispatch(Method method, std::string_view request, const std::shared_ptr<const void>& owner, Deadline deadline,
-                  std::string& reply) const;
+  Outcome Dispatch(Call& call) const;
+  /// Has `write(handle, outputs, reply)` make the reply of a run: at once, or when a servable that waits is done.
+  template <class Write>
+  Outcome RunThen(Call& call, const ServableHandle& handle, const Signature& signature, std::vector<Literal> inputs,
+                  const std::vector<int>& wanted, const CallKind& kind, Write write) const;
 
   const GrpcHandlerOptions options_;
   const std::shared_ptr<const Manager> manager_;

@@ -2,8 +2,11 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "formats/proto_wire/wire_writer.h"
 #include "formats/savedmodel/tensor_proto.h"
+#include "serve/core/batching.h"
 #include "serve/core/fake_servable.h"
 #include "serve/grpc/handler.h"
 #include "serve/grpc/model_spec.h"
@@ -70,7 +73,7 @@ inline Signature MakeSignature(const char* name, std::vector<TensorInfo> inputs,
 }
 
 /// Model m: versions 1 (y = x + 1) and 2 (y = 2 x + 3), label "stable" = 1. Model e: classify and regress. Model t:
-/// every type, echoed. Model slow: as m, takes 50 ms.
+/// every type, echoed. Model slow: as m, takes 50 ms. Models bm and be: m's version 2 and e, batched.
 class HandlerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -79,6 +82,10 @@ class HandlerTest : public ::testing::Test {
     options.loaders = MakeLoaderFactory([](const ServableId& id,
                                            const std::string&) -> Result<std::unique_ptr<Servable>> {
       if (id.name == "e") return Examples();
+      if (id.name == "be" || id.name == "bm")
+        return std::make_unique<BatchingServable>(id, id.name == "be" ? Examples({-1}) : Affine(2, 3),
+                                                  Batching{.max_batch_size = 16}, std::make_shared<BatchPool>(2),
+                                                  std::make_shared<ServerMetrics>());
       if (id.name == "t") return Echo();
       if (id.name == "d") return WithDefault();
       if (id.name == "slow") {
@@ -93,20 +100,21 @@ class HandlerTest : public ::testing::Test {
     monitor_ = std::make_shared<StateMonitor>();
     manager_ = std::make_shared<Manager>(std::move(options), monitor_);
     manager_->SetAspired("m", {{1, "/m/1"}, {2, "/m/2"}});
-    for (const char* name : {"e", "t", "slow", "d"}) manager_->SetAspired(name, {{7, "/x/7"}});
+    for (const char* name : {"e", "t", "slow", "d", "be", "bm"}) manager_->SetAspired(name, {{7, "/x/7"}});
     manager_->SetLabels({{"m", {{"stable", 1}}}});
     ASSERT_TRUE(serve::testing::Eventually([&] {
       return manager_->serving().Specific("m", 1).ok() && manager_->serving().Specific("m", 2).ok() &&
              manager_->serving().Latest("e").ok() && manager_->serving().Latest("t").ok() &&
-             manager_->serving().Latest("slow").ok() && manager_->serving().Latest("d").ok();
+             manager_->serving().Latest("slow").ok() && manager_->serving().Latest("d").ok() &&
+             manager_->serving().Latest("be").ok() && manager_->serving().Latest("bm").ok();
     }));
     metrics_ = std::make_shared<ServerMetrics>();
     handler_ =
         std::make_unique<GrpcHandler>(GrpcHandlerOptions{}, manager_, std::make_shared<Invoker>(metrics_), &admin_);
   }
 
-  static std::unique_ptr<Servable> Examples() {
-    const TensorInfo in{.alias = "inputs", .dtype = DType::kString};
+  static std::unique_ptr<Servable> Examples(std::vector<std::int64_t> dims = {}) {
+    const TensorInfo in{.alias = "inputs", .dtype = DType::kString, .dims = std::move(dims)};
     return std::make_unique<FakeServable>(
         std::vector<Signature>{MakeSignature("c", {in}, {{.alias = "scores"}}),
                                MakeSignature("r", {in}, {{.alias = "outputs"}})},
@@ -140,11 +148,29 @@ class HandlerTest : public ::testing::Test {
     });
   }
 
-  Reply Ask(Method method, const std::string& request, Deadline deadline = kNoDeadline) const {
+  /// `came_later` is set to whether the reply came later.
+  Reply Ask(Method method, const std::string& request, Deadline deadline = kNoDeadline,
+            bool* came_later = nullptr) const {
     Reply reply;
-    reply.status = handler_->Handle(method, request, nullptr, deadline, reply.bytes);
-    return reply;
+    Waiting later;
+    const std::optional<Status> status = handler_->Handle(method, request, nullptr, deadline, reply.bytes, later);
+    if (came_later != nullptr) *came_later = !status;
+    if (status) {
+      reply.status = *status;
+      return reply;
+    }
+    return later.promise->get_future().get();
   }
+  /// What takes a reply that comes later.
+  struct Waiting : GrpcLater {
+    struct To : GrpcReply {
+      explicit To(std::shared_ptr<std::promise<Reply>> p) : promise(std::move(p)) {}
+      void Send(const Status& status, std::string bytes) override { promise->set_value({status, std::move(bytes)}); }
+      const std::shared_ptr<std::promise<Reply>> promise;
+    };
+    std::shared_ptr<GrpcReply> Make() override { return std::make_shared<To>(promise); }
+    const std::shared_ptr<std::promise<Reply>> promise = std::make_shared<std::promise<Reply>>();
+  };
 
   struct Admin : ModelAdmin {
     Status ReloadModels(const std::vector<ModelConfig>& models) override {

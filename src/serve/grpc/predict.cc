@@ -14,7 +14,7 @@
 #include "formats/savedmodel/tensor_proto.h"
 #include "serve/core/inference.h"
 #include "serve/core/tf_names.h"
-#include "serve/grpc/handler.h"
+#include "serve/grpc/handler_call.h"
 #include "serve/grpc/model_spec.h"
 
 namespace tenon::serve {
@@ -122,14 +122,12 @@ Result<std::vector<int>> FilterOutputs(const std::vector<std::string>& filter, c
 
 }  // namespace
 
-Status GrpcHandler::Predict(std::string_view bytes, const std::shared_ptr<const void>& owner, Deadline deadline,
-                            std::string& reply, std::string& model) const {
-  const auto begun = std::chrono::steady_clock::now();
+GrpcHandler::Outcome GrpcHandler::Predict(Call& call) const {
   Request request;
-  TENON_RETURN_IF_ERROR(Parse(bytes, &request));
-  if (request.spec) model = request.spec->name;
+  TENON_RETURN_IF_ERROR(Parse(call.request, &request));
+  if (request.spec) call.model = request.spec->name;
   TENON_ASSIGN_OR_RETURN(const ServableHandle handle, rpc::FindServable(*manager_, request.spec));
-  const std::string& asked = request.spec->signature_name;
+  std::string& asked = request.spec->signature_name;
   const Signature* const signature = handle->FindSignature(asked);
   if (signature == nullptr)
     return Status(Code::kFailedPrecondition,
@@ -144,28 +142,31 @@ Status GrpcHandler::Predict(std::string_view bytes, const std::shared_ptr<const 
     const Place place("TensorProto", tensor);
     if (!savedmodel::ParseTensor(tensor, place, &proto).ok())
       return Invalid(fmt::format("tensor parsing error: {}", alias));
-    Result<Literal> literal = savedmodel::LiteralOf(proto, "TensorProto", owner, true);
+    Result<Literal> literal = savedmodel::LiteralOf(proto, "TensorProto", call.owner, true);
     if (!literal.ok()) return Invalid(fmt::format("tensor parsing error: {}", alias));
     inputs[static_cast<std::size_t>(signature->input_index(alias))] = *std::move(literal);
   }
-  TENON_ASSIGN_OR_RETURN(const std::vector<int> wanted, FilterOutputs(request.filter, *signature));
+  TENON_ASSIGN_OR_RETURN(std::vector<int> wanted, FilterOutputs(request.filter, *signature));
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i].dtype() != signature->inputs[i].dtype)
       return Invalid(fmt::format("Expects arg[{}] to be {} but {} is provided", i,
                                  TfTypeName(signature->inputs[i].dtype), TfTypeName(inputs[i].dtype())));
-  TENON_ASSIGN_OR_RETURN(
-      const std::vector<Literal> outputs,
-      invoker_->Run(handle, *signature, std::move(inputs), wanted, deadline, {.api = "Predict", .entrypoint = "GRPC"}));
-  Writer writer;
   const rpc::TensorForm form = options_.tensor_content ? rpc::TensorForm::kContent : rpc::TensorForm::kTyped;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const auto at = wanted.empty() ? i : static_cast<std::size_t>(wanted[i]);
-    TENON_RETURN_IF_ERROR(rpc::WriteTensor(writer, 1, &signature->outputs[at].alias, outputs[i], form));
-  }
-  rpc::WriteModelSpec(writer, 2, request.spec->name, handle.id().version, asked.empty() ? kDefaultSignature : asked);
-  reply = std::move(writer).Take();
-  handle.cost().Add(std::chrono::steady_clock::now() - begun);
-  return {};
+  auto write = [signature, wanted, form, model = std::move(request.spec->name), asked = std::move(asked)](
+                   const ServableHandle& used, const std::vector<Literal>& outputs, std::string& reply) -> Status {
+    Writer writer;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const auto at = wanted.empty() ? i : static_cast<std::size_t>(wanted[i]);
+      TENON_RETURN_IF_ERROR(rpc::WriteTensor(writer, 1, &signature->outputs[at].alias, outputs[i], form));
+    }
+    rpc::WriteModelSpec(writer, 2, model, used.id().version, asked.empty() ? kDefaultSignature : asked);
+    reply = std::move(writer).Take();
+    return {};
+  };
+  Outcome outcome = RunThen(call, handle, *signature, std::move(inputs), wanted,
+                            {.api = "Predict", .entrypoint = "GRPC"}, std::move(write));
+  if (outcome && outcome->ok()) handle.cost().Add(Call::Clock::now() - call.begun);
+  return outcome;
 }
 
 }  // namespace tenon::serve

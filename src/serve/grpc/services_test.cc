@@ -78,6 +78,91 @@ TEST_F(Handler, MultiInference) {
   EXPECT_EQ(ask(""), "3 Missing ModelSpec");
 }
 
+std::string Session(std::string_view model, std::string_view feed) {
+  Writer w;
+  w.Message(1, [&] { w.Text(1, model); });
+  w.Message(2, [&] {
+    w.Text(1, feed);
+    w.Bytes(2, Floats({1}, {4}));
+  });
+  w.Bytes(3, "y");
+  return std::move(w).Take();
+}
+
+/// Replies of batched models come later, and are those of the models alone.
+TEST_F(Handler, BatchedModelsAnswerTheSame) {
+  const std::string c = "tensorflow/serving/classify", r = "tensorflow/serving/regress";
+  struct Case {
+    Method method;
+    std::string alone, batched;
+    bool later;
+  };
+  const auto multi = [&](const char* model, bool unknown = false) {
+    Writer w;
+    for (const auto& [signature, method] : {std::pair("r", r), std::pair(unknown ? "q" : "c", c)})
+      w.Message(1, [&] {
+        w.Message(1, [&] {
+          w.Text(1, model);
+          w.Text(3, signature);
+        });
+        w.Text(2, method);
+      });
+    w.Message(2, [&] { w.Message(1, [&] { w.Bytes(1, "abcd"); }); });
+    return std::move(w).Take();
+  };
+  const std::vector<Case> cases = {
+      {Method::kClassify, WithExamples("e", "c", {"a", "bc"}), WithExamples("be", "c", {"a", "bc"}), true},
+      {Method::kRegress, WithExamples("e", "r", {"a", "bc"}), WithExamples("be", "r", {"a", "bc"}), true},
+      {Method::kClassify, WithExamples("e", "r", {"a"}), WithExamples("be", "r", {"a"}), false},
+      {Method::kRegress, WithExamples("e", "c", {"a"}), WithExamples("be", "c", {"a"}), false},
+      {Method::kMultiInference, multi("e"), multi("be"), true},
+      {Method::kMultiInference, multi("e", true), multi("be", true), false},
+      {Method::kPredict, Predict("m", {{"x", Floats({2}, {1, 2})}}), Predict("bm", {{"x", Floats({2}, {1, 2})}}), true},
+      {Method::kSessionRun, Session("m", "x:0"), Session("bm", "x:0"), true},
+  };
+  for (const Case& one : cases) {
+    const Reply alone = Ask(one.method, one.alone);
+    bool later = false;
+    EXPECT_TRUE(handler_->IsCheap(one.method, one.batched) || one.method >= Method::kMultiInference);
+    const Reply batched = Ask(one.method, one.batched, kNoDeadline, &later);
+    EXPECT_EQ(later, one.later) << batched.Text();
+    EXPECT_EQ(batched.Text(), alone.Text());
+    if (!alone.status.ok()) continue;
+    if (one.method == Method::kMultiInference) {
+      for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(Field(Fields(batched.bytes)[static_cast<std::size_t>(i)].second, {i == 0 ? 3U : 2U}),
+                  Field(Fields(alone.bytes)[static_cast<std::size_t>(i)].second, {i == 0 ? 3U : 2U}));
+    } else {
+      EXPECT_EQ(Field(batched.bytes, {1}), Field(alone.bytes, {1}));
+    }
+  }
+  // The batch refuses: the text is the original's, and metrics see the call.
+  EXPECT_EQ(Ask(Method::kPredict, Predict("bm", {{"x", Floats({17}, {1})}})).Text(),
+            "3 Task size 17 is larger than maximum input batch size 16");
+  EXPECT_EQ(Ask(Method::kClassify, WithExamples("be", "c", std::vector<std::string>(17, "a"))).Text(),
+            "3 Task size 17 is larger than maximum input batch size 16");
+  Writer many;
+  many.Message(1, [&] {
+    many.Message(1, [&] {
+      many.Text(1, "be");
+      many.Text(3, "r");
+    });
+    many.Text(2, r);
+  });
+  many.Message(2, [&] {
+    many.Message(1, [&] {
+      for (int i = 0; i < 17; ++i) many.Bytes(1, "a");
+    });
+  });
+  EXPECT_EQ(Ask(Method::kMultiInference, many.bytes()).Text(),
+            "3 Task size 17 is larger than maximum input batch size 16");
+  const std::string metrics = metrics_->registry.Text();
+  EXPECT_NE(metrics.find(":tensorflow:serving:request_count{model_name=\"bm\",status=\"INVALID_ARGUMENT\"} 1"),
+            std::string::npos)
+      << metrics;
+  EXPECT_NE(metrics.find(":tensorflow:serving:request_count{model_name=\"be\",status=\"OK\"} 2"), std::string::npos);
+}
+
 TEST_F(Handler, MetadataAndStatus) {
   Writer w;
   w.Message(1, [&] { w.Text(1, "m"); });
@@ -152,20 +237,15 @@ TEST_F(Handler, Reload) {
 }
 
 TEST_F(Handler, SessionRun) {
-  Writer w;
-  w.Message(1, [&] { w.Text(1, "m"); });
-  w.Message(2, [&] {
-    w.Text(1, "x:0");
-    w.Bytes(2, Floats({1}, {4}));
-  });
-  w.Bytes(3, "y");
-  const Reply reply = Ask(Method::kSessionRun, w.bytes());
+  const std::string request = Session("m", "x:0");
+  const Reply reply = Ask(Method::kSessionRun, request);
   ASSERT_EQ(reply.Text(), "OK");
   EXPECT_EQ(Field(reply.bytes, {1, 1}), "y");
   EXPECT_EQ(TensorOf(Field(reply.bytes, {1, 2})).at(0), 11);
   EXPECT_EQ(Field(reply.bytes, {3, 2, 1}), "2");
-  w.Bytes(3, "hidden:0");
-  EXPECT_EQ(Ask(Method::kSessionRun, w.bytes()).status.code(), Code::kNotFound);
+  Writer hidden;
+  hidden.Bytes(3, "hidden:0");
+  EXPECT_EQ(Ask(Method::kSessionRun, request + std::string(hidden.bytes())).status.code(), Code::kNotFound);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include "base/status_macros.h"
 #include "formats/savedmodel/tensor_proto.h"
 #include "serve/core/tf_names.h"
-#include "serve/grpc/handler.h"
+#include "serve/grpc/handler_call.h"
 #include "serve/grpc/model_spec.h"
 
 namespace tenon::serve {
@@ -84,10 +84,9 @@ const Signature* Match(const Request& request, const Servable& servable) {
 
 }  // namespace
 
-Status GrpcHandler::SessionRun(std::string_view bytes, const std::shared_ptr<const void>& owner, Deadline deadline,
-                               std::string& reply) const {
+GrpcHandler::Outcome GrpcHandler::SessionRun(Call& call) const {
   Request request;
-  TENON_RETURN_IF_ERROR(Parse(bytes, Place("SessionRunRequest", bytes), &request));
+  TENON_RETURN_IF_ERROR(Parse(call.request, Place("SessionRunRequest", call.request), &request));
   TENON_ASSIGN_OR_RETURN(const ServableHandle handle, rpc::FindServable(*manager_, request.spec));
   if (request.feeds.size() > 4096 || request.fetches.size() > 4096)
     return Invalid("SessionRunRequest: more than 4096 feeds or fetches");
@@ -108,22 +107,26 @@ Status GrpcHandler::SessionRun(std::string_view bytes, const std::shared_ptr<con
     savedmodel::TensorProto proto;
     const Place place("TensorProto", tensor);
     TENON_RETURN_IF_ERROR(savedmodel::ParseTensor(tensor, place, &proto));
-    TENON_ASSIGN_OR_RETURN(inputs[at], savedmodel::LiteralOf(proto, "TensorProto", owner, true));
+    TENON_ASSIGN_OR_RETURN(inputs[at], savedmodel::LiteralOf(proto, "TensorProto", call.owner, true));
     if (inputs[at].dtype() != signature->inputs[at].dtype)
       return Invalid(fmt::format("Expects arg[{}] to be {} but {} is provided", at,
                                  TfTypeName(signature->inputs[at].dtype), TfTypeName(inputs[at].dtype())));
   }
   std::vector<int> wanted;
   for (const std::string& name : request.fetches) wanted.push_back(IndexOf(signature->outputs, name, request.by_alias));
-  TENON_ASSIGN_OR_RETURN(const std::vector<Literal> outputs,
-                         invoker_->Run(handle, *signature, std::move(inputs), wanted, deadline,
-                                       {.api = "SessionRun", .entrypoint = "GRPC"}));
-  Writer writer;
-  for (std::size_t i = 0; i < outputs.size(); ++i)
-    TENON_RETURN_IF_ERROR(rpc::WriteTensor(writer, 1, &request.fetches[i], outputs[i], rpc::TensorForm::kTyped));
-  rpc::WriteModelSpec(writer, 3, request.spec->name, handle.id().version, request.spec->signature_name);
-  reply = std::move(writer).Take();
-  return {};
+  const CallKind kind{.api = "SessionRun", .entrypoint = "GRPC"};
+  return RunThen(
+      call, handle, *signature, std::move(inputs), wanted, kind,
+      [request = std::move(request)](const ServableHandle& used, const std::vector<Literal>& outputs,
+                                     std::string& reply) -> Status {
+        Writer writer;
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+          TENON_RETURN_IF_ERROR(rpc::WriteTensor(writer, 1, &request.fetches[i], outputs[i], rpc::TensorForm::kTyped));
+        const rpc::ModelSpec& spec = *request.spec;
+        rpc::WriteModelSpec(writer, 3, spec.name, used.id().version, spec.signature_name);
+        reply = std::move(writer).Take();
+        return {};
+      });
 }
 
 }  // namespace tenon::serve

@@ -13,6 +13,7 @@
 
 #include "serve/core/servable.h"
 #include "serve/core/spinner.h"
+#include "serve/grpc/later.h"
 #include "tenon/serve.h"
 
 namespace tenon::serve {
@@ -32,9 +33,10 @@ class GrpcService {
   virtual bool Allowed(const Route& route, std::string_view authorization) const = 0;
   /// Whether Handle returns soon; else it is called on a worker (Submit).
   virtual bool IsCheap(int method, std::string_view request) const = 0;
-  /// Makes the reply. `owner` keeps `request` alive.
-  virtual Status Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
-                        Deadline deadline, std::string& reply) const = 0;
+  /// Makes the reply: at once, or (nullopt) it goes to what `later` makes, maybe before this returns. `owner` keeps
+  /// `request` alive.
+  virtual std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
+                                       Deadline deadline, std::string& reply, GrpcLater& later) const = 0;
   /// Where in a request's first bytes something begins that is best put at a multiple of 64 bytes in memory; 0:
   /// nowhere.
   virtual std::size_t AlignAt(int method, std::string_view begin) const = 0;
@@ -64,12 +66,12 @@ class GrpcTransport {
   virtual void SetServing(bool serving) = 0;
   /// Takes no more calls and waits for those in flight; cancels them at `until`.
   virtual void Drain(std::chrono::steady_clock::time_point until) = 0;
-  /// Ends the I/O threads. No task given to Submit may run any more.
+  /// Ends the I/O threads. No task given to Submit may run any more, and what GrpcLater made is gone.
   virtual void Finish() = 0;
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 3;
+inline constexpr int kGrpcAbi = 4;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

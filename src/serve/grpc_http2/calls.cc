@@ -31,6 +31,40 @@ std::string_view CodeText(const Status& status) {
 
 }  // namespace
 
+/// An answer that comes later, by way of the loop.
+class Http2Connection::Reply : public GrpcReply {
+ public:
+  Reply(std::shared_ptr<Http2Connection> connection, std::int32_t stream)
+      : connection_(std::move(connection)), stream_(stream) {
+    ++connection_->shared_.working;
+  }
+  ~Reply() override {
+    if (connection_) --connection_->shared_.working;
+  }
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+  void Send(const Status& status, std::string reply) override {
+    ConnectionOwner& owner = connection_->owner_;
+    owner.Post(std::move(connection_), stream_, status, std::move(reply));
+  }
+
+ private:
+  std::shared_ptr<Http2Connection> connection_;  // null once sent
+  const std::int32_t stream_;
+};
+
+class Http2Connection::Later : public GrpcLater {
+ public:
+  Later(Http2Connection& connection, std::int32_t stream) : connection_(connection), stream_(stream) {}
+  std::shared_ptr<GrpcReply> Make() override {
+    return std::make_shared<Reply>(connection_.shared_from_this(), stream_);
+  }
+
+ private:
+  Http2Connection& connection_;
+  const std::int32_t stream_;
+};
+
 Stream* Http2Connection::Begin(std::int32_t id) {
   if (free_.empty()) {
     storage_.push_back(std::make_unique<Stream>());
@@ -137,14 +171,19 @@ void Http2Connection::Run(Stream& stream) {
   const int method = stream.route.method;
   if (service.IsCheap(method, bytes)) {
     std::string reply;
-    const Status status = service.Handle(method, bytes, owner, stream.deadline, reply);
-    return Answer(stream, status, std::move(reply));
+    Later later(*this, stream.id);
+    const std::optional<Status> status = service.Handle(method, bytes, owner, stream.deadline, reply, later);
+    return status ? Answer(stream, *status, std::move(reply)) : void();
   }
   auto run = [self = shared_from_this(), id = stream.id, method, bytes, owner = std::move(owner),
               deadline = stream.deadline] {
     std::string reply;
-    const Status status = self->shared_.service.Handle(method, bytes, owner, deadline, reply);
-    self->owner_.Post(self, id, status, std::move(reply));
+    Later later(*self, id);
+    const std::optional<Status> status = self->shared_.service.Handle(method, bytes, owner, deadline, reply, later);
+    if (status)
+      self->owner_.Post(self, id, *status, std::move(reply));
+    else
+      --self->shared_.working;
   };
   ++shared_.working;
   if (service.Submit(std::move(run))) return;

@@ -35,9 +35,20 @@ Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared,
   Check(::nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, 2 * kWindow));
 }
 
-Http2Connection::~Http2Connection() {
+Http2Connection::~Http2Connection() { Close(); }
+
+void Http2Connection::Close() {
+  done_ = true;
   ::nghttp2_session_del(session_);
-  ::close(fd_);
+  session_ = nullptr;
+  tls_.reset();
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+  streams_.clear();
+  free_.clear();
+  storage_.clear();
+  out_ = {};
+  out_at_ = 0;
 }
 
 void Http2Connection::Check(int result) {

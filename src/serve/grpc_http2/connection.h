@@ -29,7 +29,7 @@ struct Shared {
   std::uint32_t max_streams = 1000;  // of one connection at a time
   std::shared_ptr<TlsContext> tls = {};
   std::atomic<bool> serving{false};
-  std::atomic<int> working{0};  // calls that workers have
+  std::atomic<int> working{0};  // calls that other threads have
 };
 
 /// The calls of a connection to its loop.
@@ -38,7 +38,7 @@ class ConnectionOwner {
   virtual ~ConnectionOwner() = default;
   /// Events wanted from now on.
   virtual void Watch(class Http2Connection& connection, bool read, bool write) = 0;
-  /// Any thread: a worker's answer, to be given to Http2Connection::Answered on the loop's thread.
+  /// Any thread: an answer that was made elsewhere, to be given to Http2Connection::Answered on the loop's thread.
   virtual void Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Status status,
                     std::string reply) = 0;
 };
@@ -65,17 +65,21 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Writable(Clock::time_point now);
   /// The socket is broken.
   void Broken() { done_ = true; }
+  /// Gives back all that a connection that is done holds; calls under way elsewhere may keep the shell.
+  void Close();
   /// Closes what waited too long; goes on with the end of a connection that drains.
   void Tick(Clock::time_point now);
   /// Tells the client to begin no more calls here; calls that have begun end, watches are ended.
   void Drain(Clock::time_point now);
-  /// A worker's answer. The stream may be gone.
+  /// An answer that was made elsewhere. The stream may be gone.
   void Answered(std::int32_t stream, const Status& status, std::string reply, Clock::time_point now);
   /// The serving state has changed.
   void UpdateWatches(Clock::time_point now);
 
  private:
   friend struct Callbacks;
+  class Reply;
+  class Later;
   void Received(std::string_view bytes);
   void AfterProgress();
   void Flush();
@@ -108,7 +112,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   int fd_;
   ConnectionOwner& owner_;
   Shared& shared_;
-  const std::unique_ptr<TlsSession> tls_;
+  std::unique_ptr<TlsSession> tls_;
   nghttp2_session* session_ = nullptr;
   std::vector<Stream*> streams_;                  // open ones
   std::vector<std::unique_ptr<Stream>> storage_;  // all, open or to be used again

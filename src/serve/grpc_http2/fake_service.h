@@ -1,5 +1,5 @@
 // FakeService: a GrpcService for tests. /s/Echo answers with the request at once, /s/Work does so from a worker when
-// `go` lets it, /s/Fail fails with the request as its text.
+// Go lets it, /s/Later without a thread that waits, /s/Fail fails with the request as its text.
 #pragma once
 #include <condition_variable>
 #include <mutex>
@@ -17,6 +17,7 @@ class FakeService : public GrpcService {
     if (path == "/s/Echo") return {Kind::kUnary, 0};
     if (path == "/s/Work") return {Kind::kUnary, 1};
     if (path == "/s/Fail") return {Kind::kUnary, 2};
+    if (path == "/s/Later") return {Kind::kUnary, 3};
     if (path == "/s/Reflect") return {Kind::kReflection, 0};
     if (path == "/s/Check") return {Kind::kHealthCheck, 0};
     if (path == "/s/Watch") return {Kind::kHealthWatch, 0};
@@ -25,8 +26,15 @@ class FakeService : public GrpcService {
   bool guarded() const override { return !token.empty(); }
   bool Allowed(const Route&, std::string_view authorization) const override { return authorization == token; }
   bool IsCheap(int method, std::string_view) const override { return method != 1; }
-  Status Handle(int method, std::string_view request, const std::shared_ptr<const void>&, Deadline deadline,
-                std::string& reply) const override {
+  std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>&,
+                               Deadline deadline, std::string& reply, GrpcLater& later) const override {
+    if (method == 3) {
+      const std::lock_guard lock(mutex_);
+      ++running_;
+      wake_.notify_all();
+      later_.emplace_back(later.Make(), std::string(request));
+      return std::nullopt;
+    }
     if (method == 1) {
       std::unique_lock lock(mutex_);
       ++running_;
@@ -36,7 +44,7 @@ class FakeService : public GrpcService {
     if (std::chrono::steady_clock::now() >= deadline) return Status(Code::kDeadlineExceeded, "Deadline Exceeded");
     if (method == 2) return Status(Code::kInvalidArgument, std::string(request));
     reply = request;
-    return {};
+    return Status();
   }
   std::size_t AlignAt(int, std::string_view) const override { return align_at; }
   Result<std::string> Reflect(std::string_view request) const override { return "<" + std::string(request) + ">"; }
@@ -48,11 +56,16 @@ class FakeService : public GrpcService {
     threads_.emplace_back(std::move(task));
     return true;
   }
-  /// Lets the work end.
+  /// Lets the work end, and sends the answers that were to come later.
   void Go() {
-    const std::lock_guard lock(mutex_);
-    go_ = true;
-    wake_.notify_all();
+    std::vector<std::pair<std::shared_ptr<GrpcReply>, std::string>> later;
+    {
+      const std::lock_guard lock(mutex_);
+      go_ = true;
+      wake_.notify_all();
+      later.swap(later_);
+    }
+    for (auto& [to, reply] : later) to->Send({}, std::move(reply));
   }
   void WaitForWork(int count) {
     std::unique_lock lock(mutex_);
@@ -75,6 +88,7 @@ class FakeService : public GrpcService {
   mutable std::mutex mutex_;
   mutable std::condition_variable wake_;
   mutable int running_ = 0;
+  mutable std::vector<std::pair<std::shared_ptr<GrpcReply>, std::string>> later_;
   bool go_ = false;
   std::vector<std::thread> threads_;
 };

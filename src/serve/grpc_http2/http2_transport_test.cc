@@ -167,6 +167,32 @@ TEST_F(Http2, ACallThatIsGivenUpIsForgotten) {
   EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("c")).status(), "0");
 }
 
+TEST_F(Http2, AnswersThatComeLater) {
+  Open();
+  RawClient client(Connect());
+  std::vector<std::int32_t> later;
+  for (int i = 0; i < 50; ++i)
+    later.push_back(client.Start(RawClient::Head("/s/Later"), Framed("l" + std::to_string(i))));
+  service_.WaitForWork(50);
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("a")).status(), "0") << "no thread waits";
+  for (int i = 0; i < 10; ++i) client.Reset(later[static_cast<std::size_t>(i)]);
+  {
+    RawClient other(Connect());
+    other.Start(RawClient::Head("/s/Later"), Framed("gone"));
+    service_.WaitForWork(51);
+  }  // the connection is gone before its answer comes
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("b")).status(), "0");
+  std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
+  EXPECT_TRUE(client.Until([&] { return client.goaways.size() == 2; }));
+  EXPECT_FALSE(client.answers[later[10]].closed);
+  service_.Go();
+  for (std::size_t i = 10; i < 50; ++i) {
+    EXPECT_TRUE(client.Until([&] { return client.answers[later[i]].closed; }));
+    EXPECT_EQ(client.answers[later[i]].data, Framed("l" + std::to_string(i)));
+  }
+  drain.join();
+}
+
 TEST_F(Http2, StreamsLast) {
   Open();
   RawClient client(Connect());

@@ -169,7 +169,8 @@ void Loop::Sweep() {
     const auto it = connections_.find(raw);  // may be there twice
     if (it == connections_.end() || !raw->done()) continue;
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, raw->fd(), nullptr);
-    connections_.erase(it);  // a worker may still hold it: its socket closes with its answer
+    raw->Close();
+    connections_.erase(it);  // calls under way elsewhere may still hold it
   }
   touched_.clear();
 }

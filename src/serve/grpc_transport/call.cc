@@ -150,13 +150,36 @@ void Call::OnRead(bool ok) {
   Release();
 }
 
+/// An answer that comes later.
+class Call::Reply : public GrpcReply {
+ public:
+  explicit Reply(Call& call) : call_(call) { call_.references_.fetch_add(1, std::memory_order_relaxed); }
+  ~Reply() override { call_.Release(); }
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+  void Send(const Status& status, std::string reply) override { call_.Finish(status, std::move(reply)); }
+
+ private:
+  Call& call_;
+};
+
+class Call::Later : public GrpcLater {
+ public:
+  explicit Later(Call& call) : call_(call) {}
+  std::shared_ptr<GrpcReply> Make() override { return std::make_shared<Reply>(call_); }
+
+ private:
+  Call& call_;
+};
+
 void Call::Answer(const grpc::Slice& request) {
   const std::shared_ptr<const void> owner = std::make_shared<const grpc::Slice>(request);
   std::string reply;
-  const Status status =
+  Later later(*this);
+  const std::optional<Status> status =
       transport_.service_.Handle(route_.method, {reinterpret_cast<const char*>(request.begin()), request.size()}, owner,
-                                 DeadlineOf(context_), reply);
-  Finish(status, std::move(reply));
+                                 DeadlineOf(context_), reply, later);
+  if (status) Finish(*status, std::move(reply));
 }
 
 void Call::Finish(const Status& status, std::string reply) {

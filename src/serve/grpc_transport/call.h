@@ -33,6 +33,8 @@ class Call {
   void UpdateWatch();
 
  private:
+  class Reply;
+  class Later;
   void OnRequested(bool ok);
   void OnRead(bool ok);
   void OnWritten(bool ok);
@@ -55,7 +57,7 @@ class Call {
   grpc::GenericServerAsyncReaderWriter stream_{&context_};
   grpc::ByteBuffer request_;
   GrpcService::Route route_;
-  std::atomic<int> references_{1};  // the done tag, and each operation under way
+  std::atomic<int> references_{1};  // the done tag, each operation and each answer under way
   std::string watched_, sent_;      // of a Watch: the request, the last response
   bool writing_ = false;
   Tag requested_{this, &Call::OnRequested}, read_{this, &Call::OnRead}, written_{this, &Call::OnWritten},

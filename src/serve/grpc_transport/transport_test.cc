@@ -1,72 +1,19 @@
 // The server as clients see it, with the gRPC library's generic client and messages made by hand.
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
-#include "formats/proto_wire/wire_writer.h"
 #include "serve/core/fake_servable.h"
 #include "serve/grpc/grpc_server.h"
 #include "serve/grpc_http2/http2_transport.h"
+#include "serve/grpc_transport/client_test_util.h"
 
 namespace tenon::serve {
 namespace {
 
-using proto_wire::Writer;
-using std::chrono::milliseconds;
+using namespace testing_grpc;
 using Clock = std::chrono::steady_clock;
-
-struct Answer {
-  grpc::Status status;
-  std::string bytes;
-};
-
-std::string BytesOf(const grpc::ByteBuffer& buffer) {
-  grpc::Slice slice;
-  if (!buffer.Valid() || !buffer.DumpToSingleSlice(&slice).ok()) return {};
-  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
-}
-
-grpc::ByteBuffer BufferOf(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-/// One unary call.
-Answer Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, const std::string& request,
-            milliseconds timeout = milliseconds(10'000), const std::string& token = "") {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + timeout);
-  if (!token.empty()) context.AddMetadata("authorization", token);
-  grpc::CompletionQueue queue;
-  const grpc::ByteBuffer out = BufferOf(request);
-  grpc::ByteBuffer in;
-  Answer answer;
-  auto call = stub.PrepareUnaryCall(&context, method, out, &queue);
-  call->StartCall();
-  call->Finish(&in, &answer.status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  answer.bytes = BytesOf(in);
-  return answer;
-}
-
-const std::string kPredict = "/tensorflow.serving.PredictionService/Predict";
-
-std::string PredictX(std::string_view model, std::vector<float> values) {
-  Writer w;
-  w.Message(1, [&] { w.Text(1, model); });
-  w.MapEntry(2, "x", [&] {
-    w.Varint(1, 1);
-    w.Message(2, [&] { w.Message(2, [&] { w.Varint(1, values.size()); }); });
-    w.PackedFixed<float>(5, values);
-  });
-  return std::move(w).Take();
-}
 
 /// With the gRPC library on the server's side too, and with our own HTTP/2.
 class Transport : public ::testing::TestWithParam<bool> {
@@ -108,12 +55,7 @@ class Transport : public ::testing::TestWithParam<bool> {
   }
   std::shared_ptr<grpc::Channel> Channel(const std::string& target = "",
                                          const std::shared_ptr<grpc::ChannelCredentials>& credentials = nullptr) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetString(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, "localhost");
-    return grpc::CreateCustomChannel(target.empty() ? "127.0.0.1:" + std::to_string(server_->port()) : target,
-                                     credentials ? credentials : grpc::InsecureChannelCredentials(), arguments);
+    return ChannelTo(target.empty() ? "127.0.0.1:" + std::to_string(server_->port()) : target, credentials);
   }
 
   std::atomic<int> runs_{0};

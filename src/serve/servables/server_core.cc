@@ -28,7 +28,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
-                         const std::shared_ptr<ServerMetrics>& metrics) {
+                         const std::shared_ptr<BatchPool>& batches, const std::shared_ptr<ServerMetrics>& metrics) {
   ManagerOptions out;
   auto meter = std::make_shared<MemoryMeter>(metrics);
   const UnloadStep around_unload = [meter](const ServableId& id, const std::function<void()>& unload) {
@@ -36,8 +36,7 @@ ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
     unload();
     meter->Unloaded(id, before, ProcessMemory::Now());
   };
-  out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, MakeBatchPool(options), metrics, meter),
-                                  around_unload);
+  out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, batches, metrics, meter), around_unload);
   if (options.resource_preserving) out.policy = MakeResourcePreservingPolicy();
   out.max_load_retries = options.max_load_retries;
   out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
@@ -79,7 +78,8 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
       metrics_(std::make_shared<ServerMetrics>()),
       invoker_(std::make_shared<Invoker>(metrics_)),
       request_log_(std::make_shared<RequestLog>(metrics_)),
-      manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator), metrics_), monitor_)),
+      batch_pool_(MakeBatchPool(options_)),
+      manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator), batch_pool_, metrics_), monitor_)),
       event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       requests_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   metrics_->registry.OnScrape([this] { CollectStates(); });
@@ -411,6 +411,7 @@ void ServerCore::Stop() {
   const auto until = Clock::now() + milliseconds(served_ ? options_.shutdown_timeout_ms : 0);
   if (source_) source_->Stop();
   if (shadow_) shadow_->Stop();
+  if (batch_pool_) batch_pool_->RunAtOnce();
   {
     // Side by side: neither goes on taking requests while the other one drains, nor gets only the time that is left.
     std::jthread rest;

@@ -1,0 +1,297 @@
+#include "serve/core/batch_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "serve/core/batch_tensors.h"
+
+namespace tenon::serve {
+namespace {
+
+Status CheckOutputs(const std::vector<Literal>& outputs, std::int64_t rows) {
+  for (const Literal& output : outputs) {
+    if (output.rank() == 0) return Status(Code::kFailedPrecondition, "Batched output tensor has 0 dimensions");
+    if (output.dims()[0] != rows)
+      return Status(Code::kFailedPrecondition,
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the "
+                    "input tensors");
+  }
+  return {};
+}
+
+Result<std::vector<Literal>> Cut(const std::vector<Literal>& outputs, std::int64_t from, std::int64_t rows) {
+  try {
+    std::vector<Literal> own;
+    for (const Literal& output : outputs) own.push_back(Rows(output, from, rows));
+    return own;
+  } catch (const std::exception& error) {
+    return Status(Code::kResourceExhausted, std::string("batch: no memory for the rows of a request: ") + error.what());
+  }
+}
+
+}  // namespace
+
+/// A request that was cut into several tasks: done when the last of them is.
+struct BatchQueue::Parent {
+  std::mutex mutex;
+  std::size_t missing = 0;
+  std::vector<std::vector<Literal>> parts;  // outputs by task
+  Status error;
+  Servable::Done done;
+
+  void Part(std::size_t at, Outputs outputs) {
+    {
+      const std::lock_guard lock(mutex);
+      if (outputs.ok())
+        parts[at] = *std::move(outputs);
+      else if (error.ok())
+        error = outputs.status();
+      if (--missing > 0) return;
+    }
+    if (!error.ok()) return done(error);
+    std::vector<Literal> joined;
+    for (std::size_t i = 0; i < parts[0].size(); ++i) {
+      std::vector<const Literal*> pieces;
+      for (const auto& part : parts) pieces.push_back(&part[i]);
+      Result<Literal> one = JoinRows(pieces, 0, false, "output");
+      if (!one.ok()) return done(one.status());
+      joined.push_back(*std::move(one));
+    }
+    done(std::move(joined));
+  }
+};
+
+BatchQueue::BatchQueue(std::shared_ptr<Servable> inner, const Signature& signature, std::vector<int> wanted, bool alone,
+                       const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics,
+                       const ServableId& id)
+    : inner_(std::move(inner)),
+      signature_(signature),
+      wanted_(std::move(wanted)),
+      alone_(alone),
+      batching_(batching),
+      pool_(pool),
+      metrics_(std::move(metrics)),
+      model_(id.name),
+      version_(std::to_string(id.version)),
+      limit_(batching.adaptive ? 1 : RunLimit()) {
+  GaugeLocked(0);  // the gauge is there from now on
+}
+
+std::int64_t BatchQueue::RunLimit() const {
+  return batching_.enable_large_batch_splitting && batching_.max_execution_batch_size > 0
+             ? batching_.max_execution_batch_size
+             : batching_.max_batch_size;
+}
+void BatchQueue::GaugeLocked(std::int64_t rows) {
+  metrics_->queue_length.At({model_, version_}).Add(static_cast<double>(rows));
+}
+
+void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here) {
+  Task task{.inputs = std::move(inputs), .deadline = deadline, .queued = Clock::now()};
+  if (!alone_) {
+    const Result<std::int64_t> rows = BatchRows(task.inputs);
+    if (!rows.ok()) return done(rows.status());
+    task.rows = *rows;
+    metrics_->input_batch_size.At({}).Observe(static_cast<double>(*rows));
+    if (*rows > batching_.max_batch_size)
+      return done(Status(Code::kInvalidArgument, fmt::format("Task size {} is larger than maximum input batch size {}",
+                                                             *rows, batching_.max_batch_size)));
+  }
+  task.done = std::move(done);
+  Status full;
+  {
+    const std::lock_guard lock(pool_.mutex());
+    here = here && batches_.empty() && batching_.batch_timeout_micros == 0 &&
+           (task.rows <= limit_ || batching_.adaptive) && pool_.EnterLocked();
+    if (!here) {
+      full = EnqueueLocked(task);
+      if (full.ok()) pool_.WakeLocked();
+    }
+  }
+  if (!full.ok()) return task.done(full);
+  if (!here) return;
+  Batch alone;
+  alone.rows = task.rows;
+  alone.tasks.push_back(std::move(task));
+  RunBatch(std::move(alone));
+  const std::lock_guard lock(pool_.mutex());
+  pool_.LeaveLocked();
+}
+
+BatchSource::Clock::time_point BatchQueue::Due() const {
+  if (batches_.empty()) return Clock::time_point::max();
+  const Batch& first = batches_.front();
+  if (first.closed) return Clock::time_point::min();
+  constexpr std::int64_t kLongest = std::int64_t{366} * 24 * 3600 * 1'000'000;  // what lies further overflows the clock
+  return first.tasks[0].queued + std::chrono::microseconds(std::min(batching_.batch_timeout_micros, kLongest));
+}
+
+std::function<void()> BatchQueue::Take() {
+  auto batch = std::make_shared<Batch>(std::move(batches_.front()));
+  batches_.pop_front();
+  GaugeLocked(-batch->rows);
+  return [self = shared_from_this(), batch] { self->RunBatch(std::move(*batch)); };
+}
+
+/// Takes the task, or leaves it as it is and says why not.
+Status BatchQueue::EnqueueLocked(Task& task) {
+  if (alone_) {
+    batches_.emplace_back().closed = true;
+    batches_.back().tasks.push_back(std::move(task));
+    return {};
+  }
+  // With adaptive limits a request that is larger than the limit stands alone; it is never cut.
+  const std::int64_t room = batches_.empty() || batches_.back().closed ? 0 : limit_ - batches_.back().rows;
+  const bool split = batching_.enable_large_batch_splitting && !batching_.adaptive && task.rows > room;
+  const std::int64_t rest = split ? task.rows - std::max<std::int64_t>(room, 0) : task.rows;
+  const std::int64_t opened = split ? rest / limit_ + (rest % limit_ != 0) : task.rows > room ? 1 : 0;
+  const auto waiting = static_cast<std::int64_t>(batches_.size());
+  if (opened > 0 && waiting + opened > batching_.max_enqueued_batches)
+    return Status(Code::kUnavailable,
+                  fmt::format("The batch scheduling queue to which this task was submitted is full; currently {} "
+                              "batches enqueued and max_enqueued_batches is {}",
+                              waiting, batching_.max_enqueued_batches));
+  GaugeLocked(task.rows);
+  if (!split || (room <= 0 && task.rows <= limit_)) {
+    AddLocked(std::move(task));
+    return {};
+  }
+  std::vector<std::int64_t> sizes;
+  if (room > 0) sizes.push_back(room);
+  for (std::int64_t left = rest; left > 0; left -= limit_) sizes.push_back(std::min(left, limit_));
+  auto parent = std::make_shared<Parent>();
+  parent->missing = sizes.size();
+  parent->parts.resize(sizes.size());
+  parent->done = std::move(task.done);
+  std::int64_t from = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    Task piece{.rows = sizes[i], .deadline = task.deadline, .queued = task.queued};
+    for (const Literal& input : task.inputs) piece.inputs.push_back(Rows(input, from, sizes[i]));
+    piece.done = [parent, i](Outputs outputs) { parent->Part(i, std::move(outputs)); };
+    from += sizes[i];
+    AddLocked(std::move(piece));
+  }
+  return {};
+}
+
+void BatchQueue::AddLocked(Task task) {
+  if (batches_.empty() || batches_.back().closed || batches_.back().rows + task.rows > limit_) {
+    if (!batches_.empty()) batches_.back().closed = true;
+    batches_.emplace_back();
+  }
+  Batch& batch = batches_.back();
+  batch.rows += task.rows;
+  batch.tasks.push_back(std::move(task));
+  if (batch.rows >= limit_) batch.closed = true;
+}
+
+void BatchQueue::RunBatch(Batch batch) {
+  const Clock::time_point now = Clock::now();
+  std::vector<Task> tasks;
+  std::int64_t rows = 0;
+  for (Task& task : batch.tasks) {
+    const auto waited = now - task.queued;
+    metrics_->queuing_latency.At({batching_.thread_pool_name})
+        .Observe(std::chrono::duration<double, std::micro>(waited).count());
+    metrics_->stage_seconds.At({model_, version_, "queue"}).Observe(std::chrono::duration<double>(waited).count());
+    if (task.deadline <= now && alone_) {
+      task.done(Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"));
+      continue;
+    }
+    if (task.deadline <= now) {
+      task.done(Status(Code::kResourceExhausted, "Run() timeout exceeded while waiting in batching queue"));
+      continue;
+    }
+    rows += task.rows;
+    tasks.push_back(std::move(task));
+  }
+  if (tasks.empty()) return;
+  if (alone_) return tasks[0].done(RunSafely(tasks, 0));
+  const Outputs outputs = RunSafely(tasks, rows);
+  Learn(rows, Clock::now() - now);
+  if (outputs.ok()) {
+    std::int64_t from = 0;
+    for (Task& task : tasks) {
+      task.done(Cut(*outputs, from, task.rows));
+      from += task.rows;
+    }
+  } else if (tasks.size() == 1) {
+    tasks[0].done(outputs.status());
+  } else {
+    for (Task& task : tasks) RunAlone(std::move(task));  // which of them is at fault
+  }
+}
+
+void BatchQueue::RunAlone(Task task) {
+  std::vector<Task> one;
+  one.push_back(std::move(task));
+  Outputs outputs = RunSafely(one, one[0].rows);
+  one[0].done(outputs.ok() ? Cut(*outputs, 0, one[0].rows) : std::move(outputs));
+}
+
+BatchQueue::Outputs BatchQueue::RunSafely(const std::vector<Task>& tasks, std::int64_t rows) {
+  try {
+    return RunRows(tasks, rows);
+  } catch (const Error& error) {
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kResourceExhausted, "batch: no memory to run it");
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, std::string("batch: ") + error.what());
+  }
+}
+
+/// The outputs of all tasks one after the other, maybe with rows of padding behind them.
+BatchQueue::Outputs BatchQueue::RunRows(const std::vector<Task>& tasks, std::int64_t rows) {
+  if (alone_) return inner_->Run(signature_, tasks[0].inputs, wanted_, tasks[0].deadline);
+  const auto allowed = std::ranges::lower_bound(batching_.allowed_batch_sizes, rows);
+  const std::int64_t padding = rows == 0 || allowed == batching_.allowed_batch_sizes.end() ? 0 : *allowed - rows;
+  std::vector<Literal> inputs;
+  if (tasks.size() == 1 && padding == 0) {
+    inputs = tasks[0].inputs;
+  } else {
+    for (std::size_t i = 0; i < tasks[0].inputs.size(); ++i) {
+      std::vector<const Literal*> parts;
+      for (const Task& task : tasks) parts.push_back(&task.inputs[i]);
+      Result<Literal> joined =
+          JoinRows(parts, padding, batching_.pad_variable_length_inputs, signature_.inputs[i].alias);
+      if (!joined.ok()) return joined.status();
+      inputs.push_back(*std::move(joined));
+    }
+  }
+  Deadline latest = tasks[0].deadline;
+  for (const Task& task : tasks) latest = std::max(latest, task.deadline);
+  metrics_->wrapped_run_count.At({}).Add();
+  metrics_->processed_batch_size.At({}).Observe(static_cast<double>(rows + padding));
+  metrics_->padding_size.At({std::to_string(rows + padding)}).Observe(static_cast<double>(padding));
+  metrics_->batch_size.At({model_, version_}).Observe(static_cast<double>(rows));
+  Outputs outputs = inner_->Run(signature_, std::move(inputs), wanted_, latest);
+  if (!outputs.ok()) return outputs;
+  if (const Status fits = CheckOutputs(*outputs, rows + padding); !fits.ok()) return fits;
+  return outputs;
+}
+
+/// Moves the adaptive limit by what a row cost at this size.
+void BatchQueue::Learn(std::int64_t rows, Clock::duration took) {
+  if (!batching_.adaptive || rows == 0) return;
+  const double each = std::chrono::duration<double, std::micro>(took).count() / static_cast<double>(rows);
+  const std::lock_guard lock(pool_.mutex());
+  std::size_t size = 0;
+  while (size + 1 < cost_.size() && (std::int64_t{2} << size) <= rows) ++size;
+  double& cost = cost_[size];
+  cost = cost == 0 ? each : cost + (each - cost) / 8;
+  if (++learned_ % 1000 == 0) cost_.fill(0);  // the machine may have changed: measure anew
+  std::int64_t best = 1;
+  for (std::size_t s = 0; s + 1 < cost_.size() && (std::int64_t{2} << s) <= RunLimit(); ++s) {
+    if (cost_[s] == 0) break;     // nothing known of this size yet
+    best = std::int64_t{2} << s;  // try the next one
+    if (cost_[s + 1] != 0 && cost_[s + 1] > 0.9 * cost_[s]) {
+      best = std::int64_t{1} << s;
+      break;
+    }
+  }
+  limit_ = std::min(best, RunLimit());
+}
+
+}  // namespace tenon::serve

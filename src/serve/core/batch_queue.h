@@ -1,0 +1,70 @@
+// BatchQueue: the requests that wait to be run together, of one signature with one set of outputs.
+#pragma once
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/core/batch_pool.h"
+#include "serve/core/servable.h"
+#include "serve/core/server_metrics.h"
+#include "tenon/serve.h"
+
+namespace tenon::serve {
+
+/// What batching.h promises of a signature. Members without "Locked" are called without the pool's lock. It owns what a
+/// batch under way needs, and may so outlive the BatchingServable that made it.
+class BatchQueue : public BatchSource, public std::enable_shared_from_this<BatchQueue> {
+ public:
+  /// `alone`: requests are run one by one as they are, with any shapes. The pool must live as long as Submit is called.
+  BatchQueue(std::shared_ptr<Servable> inner, const Signature& signature, std::vector<int> wanted, bool alone,
+             const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics, const ServableId& id);
+
+  /// `here`: the batch may run on this thread, when a thread of the pool is free and nothing is queued.
+  void Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here);
+
+  Clock::time_point Due() const override;
+  std::function<void()> Take() override;
+
+ private:
+  using Outputs = Result<std::vector<Literal>>;
+  struct Task {
+    std::vector<Literal> inputs = {};
+    std::int64_t rows = 0;
+    Deadline deadline = kNoDeadline;
+    Clock::time_point queued = {};
+    Servable::Done done = {};
+  };
+  struct Batch {
+    std::vector<Task> tasks = {};
+    std::int64_t rows = 0;
+    bool closed = false;
+  };
+  struct Parent;
+
+  std::int64_t RunLimit() const;
+  void GaugeLocked(std::int64_t rows);
+  Status EnqueueLocked(Task& task);
+  void AddLocked(Task task);
+  void RunBatch(Batch batch);
+  void RunAlone(Task task);
+  Outputs RunSafely(const std::vector<Task>& tasks, std::int64_t rows);
+  Outputs RunRows(const std::vector<Task>& tasks, std::int64_t rows);
+  void Learn(std::int64_t rows, Clock::duration took);
+
+  const std::shared_ptr<Servable> inner_;
+  const Signature& signature_;
+  const std::vector<int> wanted_;
+  const bool alone_;
+  const Batching batching_;
+  BatchPool& pool_;
+  const std::shared_ptr<ServerMetrics> metrics_;
+  const std::string model_, version_;
+  std::deque<Batch> batches_;      // guarded by the pool's lock, as are the rest
+  std::int64_t limit_;             // rows of a batch
+  std::array<double, 16> cost_{};  // us of a row at 1, 2, 4, …; 0: not measured
+  std::int64_t learned_ = 0;
+};
+
+}  // namespace tenon::serve

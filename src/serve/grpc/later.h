@@ -1,0 +1,26 @@
+// How a call is answered when its reply is not there yet as its method returns.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "tenon/status.h"
+
+namespace tenon::serve {
+
+/// Takes the reply of one call, on any thread. One that dies without a reply answers nothing: its maker does then.
+class GrpcReply {
+ public:
+  virtual ~GrpcReply() = default;
+  /// Once. A client that is gone by now gets nothing.
+  virtual void Send(const Status& status, std::string reply) = 0;
+};
+
+/// Given with each call; lives until its method returns.
+class GrpcLater {
+ public:
+  virtual ~GrpcLater() = default;
+  /// The call's reply comes by what this makes. At most once.
+  virtual std::shared_ptr<GrpcReply> Make() = 0;
+};
+
+}  // namespace tenon::serve
