@@ -37,6 +37,7 @@
 #include "tenon/ops/reduce.h"  // IWYU pragma: export
 #include "tenon/ops/reduce_lowered.h"  // IWYU pragma: export
 #include "tenon/ops/rms_norm.h"  // IWYU pragma: export
+#include "tenon/ops/rotary_embedding.h"  // IWYU pragma: export
 #include "tenon/ops/sampling.h"  // IWYU pragma: export
 #include "tenon/ops/scatter.h"  // IWYU pragma: export
 #include "tenon/ops/search.h"  // IWYU pragma: export

@@ -134,6 +134,7 @@ inline constexpr std::string_view kReshape = "reshape";
 inline constexpr std::string_view kReverse = "reverse";
 inline constexpr std::string_view kRmsNorm = "rms_norm";
 inline constexpr std::string_view kRoiAlign = "roi_align";
+inline constexpr std::string_view kRotaryEmbedding = "rotary_embedding";
 inline constexpr std::string_view kRound = "round";
 inline constexpr std::string_view kRsqrt = "rsqrt";
 inline constexpr std::string_view kScan = "scan";

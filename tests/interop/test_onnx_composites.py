@@ -61,6 +61,23 @@ case("attention_past", "Attention", 23, 23, [q, k, v, None, past_k, past_v], {"i
      sdpa(q, all_k, all_v, attn_mask=after), t(all_k), t(all_v))
 
 
+def turned(x, angles, interleaved=False):
+    """Pairs of the first features as complex numbers, turned by angles [batch, length, pairs]; x is [batch, heads, length, depth]."""
+    half = angles.shape[-1]
+    part = t(x[..., :2 * half].copy())
+    pairs = part.unflatten(-1, (half, 2)) if interleaved else part.unflatten(-1, (2, half)).transpose(-1, -2)
+    y = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * torch.polar(torch.ones(angles.shape), t(angles))[:, None])
+    y = (y if interleaved else y.transpose(-1, -2)).flatten(-2)
+    return torch.cat([y, t(x[..., 2 * half:].copy())], -1)
+
+
+x, table, places = f32(2, 3, 4, 8), f32(9, 4), RNG.integers(0, 9, (2, 4))
+case("rotary", "RotaryEmbedding", 23, 23, [x, np.cos(table), np.sin(table), places], {}, turned(x, table[places]))
+case("rotary_interleaved", "RotaryEmbedding", 23, 23, [x, np.cos(table[places]), np.sin(table[places])], {"interleaved": 1}, turned(x, table[places], True))
+case("rotary_packed", "RotaryEmbedding", 23, 23, [packed(x), np.cos(table[:, :2]), np.sin(table[:, :2]), places], {"num_heads": 3, "rotary_embedding_dim": 4},
+     t(packed(turned(x, table[places][..., :2]).numpy())))
+
+
 @pytest.mark.parametrize("opset", [17, 20, 21, 23, 24])
 @pytest.mark.parametrize("op,source,since,arrays,attributes,want", CASES)
 def test_by_name_or_lowered(op, source, since, arrays, attributes, want, opset, tenon, tmp_path):

@@ -120,6 +120,7 @@ TEST(Export, CompositesAreWrittenByNameWhereTheOpsetHasThem) {
        {{"q_heads", std::int64_t{4}}, {"kv_heads", std::int64_t{2}}},
        "Attention",
        23},
+      {"rotary_embedding", {{2, 3, 4, 6}, {2, 4, 3}, {2, 4, 3}}, {}, "RotaryEmbedding", 23},
   };
   for (const Row& row : rows)
     for (std::int64_t opset = 13; opset <= 28; ++opset) {

@@ -46,3 +46,22 @@ def attention(ins, attrs):
     if q_heads:
         y = y.swapaxes(1, 2).reshape(len(q), rows, -1)
     return [y, k, v, {"product": product, "capped": capped, "masked": masked, "weights": weights}[attrs.get("scores", "product")]]
+
+
+@golden("rotary_embedding")
+def rotary_embedding(ins, attrs):
+    """Pairs as complex numbers, times cos + i sin; PyTorch's complex numbers must say the same as NumPy's real ones."""
+    x, cos, sin, positions = [*ins, None][:4]
+    packed = attrs.get("heads", 0)
+    rows = split(x, packed)
+    cos, sin = (table if positions is None else table[positions] for table in (cos, sin))
+    cos, sin = cos[:, None], sin[:, None]
+    half = cos.shape[-1]
+    first, second = (slice(0, 2 * half, 2), slice(1, 2 * half, 2)) if attrs.get("interleaved") else (slice(0, half), slice(half, 2 * half))
+    y = rows.copy()
+    y[..., first] = rows[..., first] * cos - rows[..., second] * sin
+    y[..., second] = rows[..., first] * sin + rows[..., second] * cos
+    pairs = torch.complex(*(torch.tensor(rows[..., s].copy()) for s in (first, second)))
+    turned = (pairs * torch.complex(torch.tensor(cos), torch.tensor(sin))).numpy()
+    np.testing.assert_allclose(y[..., first] + 1j * y[..., second], turned, rtol=1e-12, atol=1e-13)
+    return np.ascontiguousarray(y.swapaxes(1, 2).reshape(x.shape)) if packed else y

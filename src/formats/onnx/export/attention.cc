@@ -1,4 +1,4 @@
-// Attention (opset 23).
+// Attention and rotary embedding (opset 23).
 #include "formats/onnx/ops/attention.h"
 
 #include "formats/onnx/data_type.h"
@@ -34,8 +34,26 @@ Status Attention(OpWriter& w) {
   return {};
 }
 
+Status RotaryEmbedding(OpWriter& w) {
+  const ir::Attrs& a = w.attrs();
+  enum : int { kCos = 1, kPositions = 3 };
+  const int table = w.has(kPositions) ? kPositions : kCos;  // the one with a row for each example
+  if (w.opset() < 23 || !w.ranked(0) || !w.ranked(table)) return w.Lower();
+  // ONNX has no row that serves all examples.
+  if (w.shape(table)[0] == Dim(1) && w.shape(0)[0] != Dim(1)) return w.Lower();
+  std::vector<Attribute> attributes = {IntAttribute("interleaved", a.Bool("interleaved") ? 1 : 0)};
+  if (a.Int("rotary_dim") > 0) attributes.push_back(IntAttribute("rotary_embedding_dim", a.Int("rotary_dim")));
+  if (a.Int("heads") > 0) attributes.push_back(IntAttribute("num_heads", a.Int("heads")));
+  Names inputs = w.ins();
+  if (w.has(kPositions) && w.dtype(kPositions) != DType::kI64)
+    inputs[kPositions] = w.Emit("Cast", {inputs[kPositions]}, {IntAttribute("to", kInt64)});
+  w.Finish("RotaryEmbedding", std::move(inputs), std::move(attributes));
+  return {};
+}
+
 const ExportRow kRows[] = {
     {"attention", 13, Attention},
+    {"rotary_embedding", 13, RotaryEmbedding},
 };
 
 }  // namespace

@@ -10,46 +10,6 @@
 #include "formats/onnx/ops/families.h"
 
 namespace tenon::onnx {
-// [B, S, heads * D] -> [B, heads, S, D].
-Result<Ex> SplitHeads(NodeContext& n, Value v, std::int64_t heads) {
-  TENON_ASSIGN_OR_RETURN(const Shape s, n.ShapeOf(v));
-  if (s.rank() == 4) return n.ex(v);
-  if (s.rank() != 3 || heads < 1 || s[2].is_symbolic() || s[2].value() % heads != 0)
-    return n.Fail(fmt::format("{} heads for {}", heads, s.to_string()));
-  return n.Transpose(n.Reshape(v, {s[0], s[1], heads, s[2].value() / heads}), {0, 2, 1, 3});
-}
-
-Ex JoinHeads(NodeContext& n, Ex v) {
-  if (!n.b.ok()) return v;
-  const Shape s = n.b.shape(v);
-  return n.Reshape(n.Transpose(v, {0, 2, 1, 3}), {s[0], s[2], s[1] * s[3]});
-}
-
-Result<Ex> Rotate(NodeContext& n, Ex x, Ex cosine, Ex sine, std::int64_t part, bool interleaved) {
-  TENON_RETURN_IF_ERROR(n.b.status());
-  const Shape s = n.b.shape(x);
-  if (s.rank() != 4 || s[3].is_symbolic()) return n.Fail(fmt::format("got {}", s.to_string()));
-  const std::int64_t depth = s[3].value();
-  if (part == 0) part = depth;
-  if (part < 2 || part > depth || part % 2 != 0) return n.Fail(fmt::format("{} of {} features", part, depth));
-  const Ex turned = part == depth ? x : n.SliceAxis(x, 3, 0, part);
-  const auto join = [&](std::vector<Value> parts, int axis) {
-    return n.Apply("concat", std::move(parts), {{"axis", std::int64_t{axis}}});
-  };
-  Ex out;
-  if (interleaved) {
-    const Ex pairs = n.Reshape(turned, {s[0], s[1], s[2], part / 2, 2});
-    const Ex a = n.Reshape(n.SliceAxis(pairs, 4, 0, 1), {s[0], s[1], s[2], part / 2});
-    const Ex b = n.Reshape(n.SliceAxis(pairs, 4, 1, 2), {s[0], s[1], s[2], part / 2});
-    const auto column = [&](Ex v) { return n.Reshape(v, {s[0], s[1], s[2], part / 2, 1}); };
-    out = n.Reshape(join({column(a * cosine - b * sine), column(a * sine + b * cosine)}, 4), {s[0], s[1], s[2], part});
-  } else {
-    const Ex a = n.SliceAxis(turned, 3, 0, part / 2), b = n.SliceAxis(turned, 3, part / 2, part);
-    out = join({a * cosine - b * sine, a * sine + b * cosine}, 3);
-  }
-  return part == depth ? out : join({out, n.SliceAxis(x, 3, part, depth)}, 3);
-}
-
 namespace {
 
 // A mask may be shorter than the keys (opset 24): what it does not reach is hidden.
@@ -104,19 +64,13 @@ Status Attention(NodeContext& n) {
   return {};
 }
 
-// Pairs of features turned by an angle that grows with the position. Caches are [positions, D / 2], or [B, S, D / 2]
-// without position_ids.
+// Caches are [positions, D / 2], or [B, S, D / 2] without position_ids.
 Status RotaryEmbedding(NodeContext& n) {
-  TENON_ASSIGN_OR_RETURN(const Shape whole, n.ShapeOf(n.in(0)));
-  TENON_ASSIGN_OR_RETURN(const Ex x, SplitHeads(n, n.in(0), n.Int("num_heads", 0)));
-  const auto table = [&](int i) {
-    Ex t = n.x(i);
-    if (n.has(3)) t = n.Apply("gather", {t, n.in(3)}, {{"axis", std::int64_t{0}}});
-    return n.Apply("expand_dims", {t}, {{"axes", Ints{1}}});  // [B, 1, S, D / 2]
-  };
-  TENON_ASSIGN_OR_RETURN(
-      const Ex out, Rotate(n, x, table(1), table(2), n.Int("rotary_embedding_dim", 0), n.Int("interleaved", 0) != 0));
-  n.Out(0, whole.rank() == 3 ? n.Reshape(n.Transpose(out, {0, 2, 1, 3}), whole.dims()) : out);
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  n.Out(0, n.Add("rotary_embedding", n.inputs(),
+                 {{"interleaved", n.Int("interleaved", 0) != 0},
+                  {"rotary_dim", n.Int("rotary_embedding_dim", 0)},
+                  {"heads", rank == 3 ? n.Int("num_heads", 0) : 0}}));
   return {};
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "formats/onnx/ops/attention.h"
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/run_time.h"
 
@@ -18,6 +17,22 @@ Ex Wide(NodeContext& n, int i) { return n.ex(n.b.Cast(n.in(i), kInt)); }
 Ex Count(NodeContext& n, Value v, int axis) { return n.Reshape(n.SliceAxis(n.ShapeValue(v), 0, axis, axis + 1), {}); }
 Ex Join(NodeContext& n, Value a, Value b, int axis) {
   return n.Apply("concat", {a, b}, {{"axis", std::int64_t{axis}}});
+}
+
+// [B, S, heads * D] -> [B, heads, S, D]; a value of rank 4 is that already.
+Result<Ex> SplitHeads(NodeContext& n, Value v, std::int64_t heads) {
+  TENON_ASSIGN_OR_RETURN(const Shape s, n.ShapeOf(v));
+  if (s.rank() == 4) return n.ex(v);
+  if (s.rank() != 3 || heads < 1 || s[2].is_symbolic() || s[2].value() % heads != 0)
+    return n.Fail(fmt::format("{} heads for {}", heads, s.to_string()));
+  return n.Transpose(n.Reshape(v, {s[0], s[1], heads, s[2].value() / heads}), {0, 2, 1, 3});
+}
+
+// The reverse.
+Ex JoinHeads(NodeContext& n, Ex v) {
+  if (!n.b.ok()) return v;
+  const Shape s = n.b.shape(v);
+  return n.Reshape(n.Transpose(v, {0, 2, 1, 3}), {s[0], s[2], s[1] * s[3]});
 }
 
 // What is added to the scores [B, H, S, T] for a mask of 0 (masked) and 1, or of lengths.
@@ -166,12 +181,6 @@ Status MultiHeadAttention(NodeContext& n) {
   return {};
 }
 
-// cos or sin of positions [B or 1, S]: [B or 1, 1, S, D / 2].
-Ex Angles(NodeContext& n, int table, Ex positions) {
-  const Ex rows = n.Apply("gather", {n.in(table), positions}, {{"axis", std::int64_t{0}}});
-  return n.Apply("expand_dims", {rows}, {{"axes", Ints{1}}});
-}
-
 // query, key, value, past_key, past_value, seqlens_k (total lengths - 1), total_sequence_length, cos_cache, sin_cache.
 // Always causal; the new keys of sequence b stand from its old length on.
 Status GroupQueryAttention(NodeContext& n) {
@@ -203,12 +212,12 @@ Status GroupQueryAttention(NodeContext& n) {
   const Ex positions = before + n.Iota(steps, kInt);  // [B, S]
   if (n.Int("do_rotary", 0) != 0) {
     if (!n.has(7) || !n.has(8)) return n.Fail("do_rotary without caches");
-    const Ex cosine = Angles(n, 7, positions), sine = Angles(n, 8, positions);
     TENON_ASSIGN_OR_RETURN(const Shape cache, n.ShapeOf(n.in(7)));
     if (cache.rank() != 2 || cache[1].is_symbolic()) return n.Unsupported("caches of unknown size");
-    const bool interleaved = n.Int("rotary_interleaved", 0) != 0;
-    TENON_ASSIGN_OR_RETURN(s.q, Rotate(n, s.q, cosine, sine, cache[1].value() * 2, interleaved));
-    TENON_ASSIGN_OR_RETURN(s.k, Rotate(n, s.k, cosine, sine, cache[1].value() * 2, interleaved));
+    const ir::Attrs attrs = {{"interleaved", n.Int("rotary_interleaved", 0) != 0},
+                             {"rotary_dim", cache[1].value() * 2}};
+    s.q = n.Apply("rotary_embedding", {s.q, n.in(7), n.in(8), positions}, attrs);
+    s.k = n.Apply("rotary_embedding", {s.k, n.in(7), n.in(8), positions}, attrs);
   }
   if (n.has(3) && n.has(4)) {
     TENON_ASSIGN_OR_RETURN(const Shape past, n.ShapeOf(n.in(3)));
@@ -252,14 +261,14 @@ Status RotaryEmbedding(NodeContext& n) {
   const std::int64_t part = cache[1].value() * 2;
   std::int64_t heads = n.Int("num_heads", 0);
   if (heads == 0 && whole.rank() == 3 && !whole[2].is_symbolic() && part > 0) heads = whole[2].value() / part;
-  TENON_ASSIGN_OR_RETURN(const Ex x, SplitHeads(n, n.in(0), heads));
-  TENON_RETURN_IF_ERROR(n.b.status());
+  if (whole.rank() != 3 && whole.rank() != 4) return n.Fail(fmt::format("{} heads for {}", heads, whole.to_string()));
+  const Dim steps = whole[whole.rank() == 3 ? 1 : 2];
   Ex positions = Wide(n, 1);
-  if (ids.rank() != 2)
-    positions = n.Reshape(positions, {1, 1}) + n.Reshape(n.Iota(n.b.shape(x)[2], kInt), {1, n.b.shape(x)[2]});
-  TENON_ASSIGN_OR_RETURN(
-      const Ex y, Rotate(n, x, Angles(n, 2, positions), Angles(n, 3, positions), part, n.Int("interleaved", 0) != 0));
-  n.Out(0, whole.rank() == 3 ? JoinHeads(n, y) : y);
+  if (ids.rank() != 2) positions = n.Reshape(positions, {1, 1}) + n.Reshape(n.Iota(steps, kInt), {1, steps});
+  n.Out(0, n.Add("rotary_embedding", {n.in(0), n.in(2), n.in(3), positions},
+                 {{"interleaved", n.Int("interleaved", 0) != 0},
+                  {"rotary_dim", part},
+                  {"heads", whole.rank() == 3 ? heads : 0}}));
   return {};
 }
 
