@@ -1,6 +1,7 @@
 #include "backends/cpu/cpu.h"
 
 #include "backends/cpu/emit/compile_plan.h"
+#include "backends/cpu/emit/packing.h"
 #include "backends/cpu/emit/plan_builder.h"
 #include "backends/cpu/emit/segments.h"
 #include "base/status_macros.h"
@@ -16,21 +17,27 @@ using runtime::Port;
 
 class CpuFunction : public runtime::PlannedFunction {
  public:
-  CpuFunction(ir::Graph graph, const CompileOptions& options, std::vector<Port> ins, std::vector<Port> outs)
-      : PlannedFunction(std::move(ins), std::move(outs), options), graph_(std::move(graph)) {}
+  CpuFunction(ir::Graph graph, const CompileOptions& options, std::vector<Port> ins, std::vector<Port> outs,
+              std::shared_ptr<Packing> packing)
+      : PlannedFunction(std::move(ins), std::move(outs), options),
+        graph_(std::move(graph)),
+        packing_(std::move(packing)) {}
 
  protected:
   Result<std::shared_ptr<const runtime::Program>> MakeProgram(const runtime::InputDims& input_dims) const override {
     auto program = std::make_shared<runtime::Program>();
     program->dims = input_dims;
-    TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options(), &packed_));
+    {
+      const std::lock_guard lock(packing_->mutex);
+      TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options(), &packing_->constants));
+    }
     if (program->plan == nullptr) program->interpreter = std::make_shared<SegmentInterpreter>(graph_, options());
     return std::shared_ptr<const runtime::Program>(std::move(program));
   }
 
  private:
   ir::Graph graph_;
-  mutable PackedConstants packed_;  // under the lock that MakeProgram is called with
+  std::shared_ptr<Packing> packing_;
 };
 
 Port PortOf(const ir::Output& output) {
@@ -44,6 +51,11 @@ Port PortOf(const ir::Output& output) {
 }  // namespace
 
 Result<std::unique_ptr<runtime::CompiledFunction>> Compile(const ir::Graph& graph, const CompileOptions& options) {
+  return CompilePiece(graph, options, std::make_shared<Packing>());
+}
+
+Result<std::unique_ptr<runtime::CompiledFunction>> CompilePiece(const ir::Graph& graph, const CompileOptions& options,
+                                                                std::shared_ptr<Packing> packing) {
   std::vector<Port> ins, outs;
   for (const ir::Value v : graph.inputs()) {
     if (!graph.type(v).is_tensor())
@@ -63,7 +75,7 @@ Result<std::unique_ptr<runtime::CompiledFunction>> Compile(const ir::Graph& grap
   ir::Graph folded = graph;
   TENON_RETURN_IF_ERROR(FoldOnce(folded));
   return std::unique_ptr<runtime::CompiledFunction>(
-      std::make_unique<CpuFunction>(std::move(folded), options, std::move(ins), std::move(outs)));
+      std::make_unique<CpuFunction>(std::move(folded), options, std::move(ins), std::move(outs), std::move(packing)));
 }
 
 }  // namespace tenon::cpu

@@ -83,6 +83,7 @@ Result<std::shared_ptr<const runtime::Plan>> CompilePlan(const ir::Graph& graph,
                                                          const runtime::CompileOptions& options,
                                                          PackedConstants* packed) {
   TENON_ASSIGN_OR_RETURN(ir::Graph specialised, compiler::Specialize(graph, input_dims));
+  TENON_RETURN_IF_ERROR(InlineCalls(specialised));  // inside, shapes may depend on data
   if (!Plannable(specialised)) return std::shared_ptr<const runtime::Plan>();
   compiler::PassOptions pass_options;
   pass_options.off = options.passes_off;
@@ -90,6 +91,10 @@ Result<std::shared_ptr<const runtime::Plan>> CompilePlan(const ir::Graph& graph,
   PlanBuilder builder(specialised, options, packed);
   TENON_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Plan> plan, builder.Build());
   return std::shared_ptr<const runtime::Plan>(std::move(plan));
+}
+
+Status InlineCalls(ir::Graph& graph) {
+  return compiler::LowerComposites(graph, [](const ir::Graph&, const ir::Node& n) { return n.op->name != "call"; });
 }
 
 Status FoldOnce(ir::Graph& graph) {

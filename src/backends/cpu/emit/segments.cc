@@ -1,10 +1,13 @@
 #include "backends/cpu/emit/segments.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <unordered_map>
 
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/emit/bodies.h"
+#include "backends/cpu/emit/compile_plan.h"
+#include "backends/cpu/emit/packing.h"
 #include "base/status_macros.h"
 #include "ir/builder.h"
 #include "ir/infer.h"
@@ -21,14 +24,32 @@ using ir::Value;
 
 namespace {
 
-constexpr std::size_t kMostCompiled = 64;
+constexpr std::size_t kMostCompiled = 256;
 // Elements that a segment must read and compute before compiling it can pay; below, the reference runs it.
 constexpr std::int64_t kWorthCompiling = 4096;
+// Elements that a run without pieces may touch before the next one looks for pieces again.
+constexpr std::int64_t kMostLight = 16 * kWorthCompiling;
+constexpr std::size_t kMostLightKeys = 1024;
 
 std::size_t At(std::int32_t id) { return static_cast<std::size_t>(id); }
 
-// What inference may know of a value that is there.
-ir::Output Known(const Datum& d) {
+bool Plannable(const ir::Type& type) { return type.is_static() && type.dtype() != DType::kString; }
+
+// A plan may live longer than the memory behind an operand.
+Literal CopyOf(const Literal& literal) {
+  Literal copy = Literal::uninitialized(literal.dtype(), literal.dims());
+  std::memcpy(copy.mutable_raw().data(), literal.raw().data(), literal.nbytes());
+  return copy;
+}
+
+template <class T>
+void Append(std::string& key, const T& value) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+}  // namespace
+
+ir::Output KnownOf(const Datum& d) {
   ir::Output out;
   out.type = d.type();
   if (d.kind != ir::Type::Kind::kTensor || d.literal().rank() > 1 || d.literal().size() > 64 ||
@@ -39,15 +60,6 @@ ir::Output Known(const Datum& d) {
   out.symbolic = std::move(elements);
   return out;
 }
-
-bool Plannable(const ir::Type& type) { return type.is_static() && type.dtype() != DType::kString; }
-
-template <class T>
-void Append(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-}  // namespace
 
 struct SegmentInterpreter::Pass {
   explicit Pass(const Graph& graph) : values(At(graph.size())), done(At(graph.size()), false) {}
@@ -63,6 +75,9 @@ struct SegmentInterpreter::Pass {
   std::vector<Datum> arguments;
   std::string key;
   std::int64_t work = 0;
+  bool light = false;     // do not look for segments
+  bool compiled = false;  // a segment was worth it
+  std::int64_t touched = 0;
   Status unresolved;  // the last node whose dims had no number
 
   const Datum& at(Value v) const { return values[At(v.node)][At(v.index)]; }
@@ -74,13 +89,21 @@ struct SegmentInterpreter::Pass {
   }
 };
 
-SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOptions& options)
-    : graph_(std::move(graph)), options_(options), readers_(At(graph_.size())) {
+SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOptions& options,
+                                       std::shared_ptr<Packing> packing)
+    : graph_(std::move(graph)),
+      options_(options),
+      packing_(packing != nullptr ? std::move(packing) : std::make_shared<Packing>()) {
   options_.donations.clear();
+  bodies_ = std::make_unique<const Bodies>(options_, packing_);
+  invalid_ = InlineCalls(graph_);
+  if (invalid_.ok()) invalid_ = FoldOnce(graph_);
+  readers_.resize(At(graph_.size()));
   for (std::int32_t id = 0; id < graph_.size(); ++id)
     for (const Value v : graph_.node(id).inputs)
       if (v.valid()) readers_[At(v.node)].push_back(id);
 }
+SegmentInterpreter::~SegmentInterpreter() = default;
 
 // Adds the node to the segment when its outputs follow, with static shapes, from what is there or in the segment.
 bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
@@ -93,7 +116,7 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
     if (const auto it = pass.inside.find(v); it != pass.inside.end()) {
       known[i] = pass.segment.output(it->second);
     } else if (pass.done[At(v.node)]) {
-      known[i] = Known(pass.at(v));
+      known[i] = KnownOf(pass.at(v));
     } else {
       return false;
     }
@@ -138,9 +161,9 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
       // Small integers are dims and indices: the plan is made for their values.
       const bool baked = known[i].symbolic.has_value() || graph_.node(v).op->name == "constant";
       if (baked) {
-        it->second = pass.b->Constant(literal);
-        if (graph_.node(v).op->name != "constant")
-          pass.key.append(reinterpret_cast<const char*>(literal.raw().data()), literal.nbytes());
+        const bool given = graph_.node(v).op->name != "constant";
+        it->second = pass.b->Constant(given ? CopyOf(literal) : literal);
+        if (given) pass.key.append(reinterpret_cast<const char*>(literal.raw().data()), literal.nbytes());
       } else {
         it->second = pass.b->Input("", known[i].type);
         pass.arguments.emplace_back(literal);
@@ -164,7 +187,8 @@ Result<std::shared_ptr<const runtime::CompiledFunction>> SegmentInterpreter::Fin
     compiled_.splice(compiled_.begin(), compiled_, it);
     return it->function;
   }
-  TENON_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::CompiledFunction> made, Compile(segment, options_));
+  TENON_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::CompiledFunction> made,
+                         CompilePiece(segment, options_, packing_));
   compiled_.push_front({key, made});
   if (compiled_.size() > kMostCompiled) compiled_.pop_back();
   return made;
@@ -191,6 +215,7 @@ Status SegmentInterpreter::RunSegment(Pass& pass) const {
   pass.segment.set_outputs(std::move(results));
   std::vector<Datum> got;
   if (pass.work >= kWorthCompiling) {
+    pass.compiled = true;
     TENON_ASSIGN_OR_RETURN(const auto function, Find(pass.key, pass.segment));
     std::vector<Literal> in;
     for (const Datum& d : pass.arguments) in.push_back(d.literal());
@@ -232,9 +257,13 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
       pass.unresolved = named(attrs.status());
       continue;
     }
-    Result<std::vector<Datum>> out = ir::EvalOp(*n.op, args, *std::move(attrs));
+    Result<std::vector<Datum>> out = n.op->Is(ir::kControl) ? bodies_->Eval(*n.op, args, *std::move(attrs))
+                                                            : ir::EvalOp(*n.op, args, *std::move(attrs));
     if (!out.ok()) return named(out.status());
+    if (pass.light)
+      for (const Datum* d : args) pass.touched += d != nullptr && d->tensor ? d->literal().size() : 0;
     for (std::size_t k = 0; k < n.outputs.size(); ++k) {
+      if (pass.light && (*out)[k].tensor) pass.touched += (*out)[k].literal().size();
       TENON_RETURN_IF_ERROR(pass.symbols.Bind(n.outputs[k].type, (*out)[k].type(), n.op->name));
       if (n.outputs[k].symbolic && (*out)[k].tensor)
         pass.symbols.BindElements(*n.outputs[k].symbolic, (*out)[k].literal());
@@ -243,19 +272,40 @@ Status SegmentInterpreter::RunSingly(Pass& pass, bool* progress) const {
     pass.done[At(id)] = true;
     *progress = true;
     // What it opens may be planned.
-    if (n.op->name != "constant") return {};
+    if (!pass.light && n.op->name != "constant") return {};
   }
   return {};
 }
 
-Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> outputs) const {
+Status SegmentInterpreter::RunAll(Pass& pass) const {
+  for (bool progress = true; progress;) {
+    progress = false;
+    if (!pass.light) {
+      pass.Start();
+      for (std::int32_t id = 0; id < graph_.size(); ++id)
+        if (!pass.done[At(id)]) Grow(pass, id);
+      if (!pass.nodes.empty()) {
+        TENON_RETURN_IF_ERROR(RunSegment(pass));
+        progress = true;
+      }
+    }
+    TENON_RETURN_IF_ERROR(RunSingly(pass, &progress));
+  }
+  return {};
+}
+
+Result<std::vector<Datum>> SegmentInterpreter::RunValues(std::vector<Datum> inputs) const {
+  TENON_RETURN_IF_ERROR(invalid_);
   Pass pass(graph_);
+  std::string dims;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Value v = graph_.inputs()[i];
     const ir::Output& declared = graph_.output(v);
-    Datum d(inputs[i]);
-    TENON_RETURN_IF_ERROR(pass.symbols.Bind(declared.type, d.type(), "input \"" + declared.record.name + "\""));
-    pass.values[At(v.node)] = {std::move(d)};
+    if (inputs[i].tensor)
+      for (const std::int64_t d : inputs[i].literal().dims()) Append(dims, d);
+    dims += ',';
+    TENON_RETURN_IF_ERROR(pass.symbols.Bind(declared.type, inputs[i].type(), "input \"" + declared.record.name + "\""));
+    pass.values[At(v.node)] = {std::move(inputs[i])};
     pass.done[At(v.node)] = true;
   }
   for (std::int32_t id = 0; id < graph_.size(); ++id) {
@@ -264,23 +314,40 @@ Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> out
     pass.values[At(id)] = {Datum(n.attrs.Lit("value"))};
     pass.done[At(id)] = true;
   }
-  for (bool progress = true; progress;) {
-    progress = false;
-    pass.Start();
-    for (std::int32_t id = 0; id < graph_.size(); ++id)
-      if (!pass.done[At(id)]) Grow(pass, id);
-    if (!pass.nodes.empty()) {
-      TENON_RETURN_IF_ERROR(RunSegment(pass));
-      progress = true;
-    }
-    TENON_RETURN_IF_ERROR(RunSingly(pass, &progress));
+  bool known = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = light_.find(dims);
+    known = found != light_.end();
+    pass.light = known && found->second;
   }
-  for (std::size_t j = 0; j < outputs.size(); ++j) {
-    const Value v = graph_.outputs()[j];
+  TENON_RETURN_IF_ERROR(RunAll(pass));
+  if (!known || (pass.light && pass.touched > kMostLight)) {
+    const std::lock_guard lock(mutex_);
+    if (light_.size() >= kMostLightKeys) light_.clear();
+    light_[dims] = !known && !pass.compiled;
+  }
+  std::vector<Datum> outputs;
+  for (const Value v : graph_.outputs()) {
+    if (!v.valid()) {
+      outputs.emplace_back();
+      continue;
+    }
     if (!pass.done[At(v.node)] && !pass.unresolved.ok()) return pass.unresolved;
-    if (!pass.done[At(v.node)] || !pass.at(v).tensor)
-      return Status(Code::kInternal, "cpu: output " + std::to_string(j) + " was not computed");
-    outputs[j] = pass.at(v).literal();
+    if (!pass.done[At(v.node)])
+      return Status(Code::kInternal, "cpu: output " + std::to_string(outputs.size()) + " was not computed");
+    outputs.push_back(pass.at(v));
+  }
+  return outputs;
+}
+
+Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> outputs) const {
+  std::vector<Datum> values;
+  for (const Literal& input : inputs) values.emplace_back(input);
+  TENON_ASSIGN_OR_RETURN(const std::vector<Datum> results, RunValues(std::move(values)));
+  for (std::size_t j = 0; j < outputs.size(); ++j) {
+    if (!results[j].tensor) return Status(Code::kInternal, "cpu: output " + std::to_string(j) + " is no tensor");
+    outputs[j] = results[j].literal();
   }
   return {};
 }
@@ -292,7 +359,8 @@ std::string SegmentInterpreter::Explain() const {
     const Node& n = graph_.node(id);
     bool single = false;
     for (const ir::Output& o : n.outputs) single = single || !Plannable(o.type);
-    if (single && n.op->name != "input") out += "  ref:" + std::string(n.op->name) + "\n";
+    if (single && n.op->name != "input")
+      out += (n.op->Is(ir::kControl) ? "  in segments:" : "  ref:") + std::string(n.op->name) + "\n";
   }
   for (const Compiled& c : compiled_) out += c.function->Explain();
   return out;

@@ -2,6 +2,8 @@
 #include <mutex>
 #include <set>
 
+#include "backends/cpu/emit/bodies.h"
+#include "backends/cpu/emit/packing.h"
 #include "backends/cpu/steps/steps.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -18,8 +20,10 @@ class ReferenceStep : public runtime::Step {
     std::vector<std::int64_t> dims;
     bool shape_only = false;
   };
-  ReferenceStep(const ir::OpDef& op, ir::Attrs attrs, std::vector<Port> inputs, std::vector<Port> outputs)
+  ReferenceStep(const ir::OpDef& op, ir::Attrs attrs, std::vector<Port> inputs, std::vector<Port> outputs,
+                const runtime::CompileOptions& options)
       : op_(op), attrs_(std::move(attrs)), inputs_(std::move(inputs)), outputs_(std::move(outputs)) {
+    if (op_.Is(ir::kControl)) bodies_ = std::make_unique<const Bodies>(options, std::make_shared<Packing>());
     for (const Port& p : inputs_)
       if (p.buffer >= 0) reads.push_back(p.buffer);
     for (const Port& p : outputs_) writes.push_back(p.buffer);
@@ -42,7 +46,8 @@ class ReferenceStep : public runtime::Step {
       values[i] = ir::Datum(std::move(view));
       args[i] = &values[i];
     }
-    TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> results, ir::EvalOp(op_, args, attrs_));
+    TENON_ASSIGN_OR_RETURN(const std::vector<ir::Datum> results,
+                           bodies_ != nullptr ? bodies_->Eval(op_, args, attrs_) : ir::EvalOp(op_, args, attrs_));
     for (std::size_t i = 0; i < outputs_.size(); ++i) {
       const Literal& l = results[i].literal();
       if (l.dims() != outputs_[i].dims || l.dtype() != outputs_[i].dtype)
@@ -52,12 +57,15 @@ class ReferenceStep : public runtime::Step {
     }
     return {};
   }
-  std::string Describe() const override { return "ref:" + std::string(op_.name); }
+  std::string Describe() const override {
+    return (bodies_ != nullptr ? "in segments:" : "ref:") + std::string(op_.name);
+  }
 
  private:
   const ir::OpDef& op_;
   ir::Attrs attrs_;
   std::vector<Port> inputs_, outputs_;
+  std::unique_ptr<const Bodies> bodies_;  // of a control op
 };
 
 // A reference on the hot path is never silent: once for each op.
@@ -81,7 +89,7 @@ Status EmitReference(PlanBuilder& b, std::int32_t id) {
     if (v.valid()) elements = std::max(elements, b.elements(v));
   for (std::size_t k = 0; k < n.outputs.size(); ++k)
     elements = std::max(elements, b.elements({id, static_cast<std::int32_t>(k)}));
-  if (elements > 256) Warn(b, n);
+  if (elements > 256 && !n.op->Is(ir::kControl)) Warn(b, n);
   std::vector<ReferenceStep::Port> inputs, outputs;
   for (std::size_t i = 0; i < n.inputs.size(); ++i) {
     const Value v = n.inputs[i];
@@ -96,7 +104,7 @@ Status EmitReference(PlanBuilder& b, std::int32_t id) {
     b.KeepApart(v);
     outputs.push_back({b.Out(v), b.dtype(v), b.dims(v), false});
   }
-  b.Add(std::make_unique<ReferenceStep>(*n.op, n.attrs, std::move(inputs), std::move(outputs)));
+  b.Add(std::make_unique<ReferenceStep>(*n.op, n.attrs, std::move(inputs), std::move(outputs), b.options()));
   return {};
 }
 
