@@ -29,7 +29,7 @@ void Invoker::End(const Watch& watch, const ServableHandle& handle, const Signat
   metrics_->Run(handle.id(), signature.name, call.api, outputs.status().code(), Clock::now() - watch.begun);
   for (RunObserver* observer : watch.interested) {
     try {
-      observer->Ran(handle, signature, watch.inputs, wanted, outputs);
+      observer->Ran(handle, signature, watch.inputs, wanted, call, outputs);
     } catch (const std::exception& error) {  // no memory for a record: the answer is there all the same
       base::Log(base::LogLevel::kWarning, std::string("a run could not be observed: ") + error.what());
     }

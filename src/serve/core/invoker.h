@@ -24,7 +24,7 @@ class RunObserver {
   virtual bool Wants(const ServableId& id, const Signature& signature) = 0;
   /// `wanted` as given to Servable::Run. Literals may be kept: they are shared, not copied.
   virtual void Ran(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs,
-                   std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) = 0;
+                   std::span<const int> wanted, const CallKind& call, const Result<std::vector<Literal>>& outputs) = 0;
 };
 
 /// Thread-safe once the observers are added.

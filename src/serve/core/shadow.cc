@@ -121,7 +121,7 @@ bool Shadow::Wants(const ServableId& id, const Signature&) {
 }
 
 void Shadow::Ran(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs,
-                 std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) {
+                 std::span<const int> wanted, const CallKind&, const Result<std::vector<Literal>>& outputs) {
   if (!outputs.ok()) return;
   const std::lock_guard lock(mutex_);
   const auto it = models_.find(handle.id().name);

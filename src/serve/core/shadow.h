@@ -57,7 +57,7 @@ class Shadow : public RunObserver {
 
   bool Wants(const ServableId& id, const Signature& signature) override;
   void Ran(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs,
-           std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) override;
+           std::span<const int> wanted, const CallKind& call, const Result<std::vector<Literal>>& outputs) override;
 
   /// {"state": "NONE" | "SHADOW" | "PROMOTED" | "HELD_BACK", "serving_version", "shadow_version", "agreed",
   /// "disagreed", "dropped", "promote_after", "tolerance", "worst": {"signature", "output", "measure", "difference",

@@ -209,7 +209,7 @@ Result<std::string> FindModelFile(const std::string& version_path) {
   if (found.empty())
     return Status(Code::kNotFound, version_path +
                                        ": no model in it: expected saved_model.pb, or one file such as "
-                                       "model.onnx, model.tenon, model.keras, model.tflite or model.pt2");
+                                       "model.onnx or model.tenon");
   std::ranges::sort(found);
   std::string names;
   for (const std::string& name : found) names += (names.empty() ? "" : ", ") + name;

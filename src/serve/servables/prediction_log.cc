@@ -120,6 +120,48 @@ void WriteTensors(Writer& writer, std::uint32_t field, const std::vector<TensorI
   }
 }
 
+/// Input: example_list 1 {examples 1}.
+void WriteExamples(Writer& writer, std::span<const Literal> inputs) {
+  writer.Message(2, [&] {
+    writer.Message(1, [&] {
+      for (const Literal& input : inputs)
+        if (input.dtype() == DType::kString)
+          for (const std::string& example : input.strings()) writer.Bytes(1, example);
+    });
+  });
+}
+
+/// result 1: classifications 1 {classes 1 {label 1, score 2}} or regressions 1 {value 1}.
+void WriteScores(Writer& writer, LoggedCall::Kind kind, const Signature& signature, std::span<const int> wanted,
+                 std::span<const Literal> outputs) {
+  const Literal* labels = nullptr;
+  const Literal* scores = nullptr;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const std::string& alias = signature.outputs[wanted.empty() ? i : static_cast<std::size_t>(wanted[i])].alias;
+    if (alias == "classes" && outputs[i].dtype() == DType::kString) labels = &outputs[i];
+    if ((alias == "scores" || alias == "outputs") && outputs[i].dtype() == DType::kF32) scores = &outputs[i];
+  }
+  const Literal* any = labels != nullptr ? labels : scores;
+  if (any == nullptr || any->rank() == 0 || any->dims()[0] == 0) return;
+  const auto rows = static_cast<std::size_t>(any->dims()[0]);
+  const auto width = static_cast<std::size_t>(any->size()) / rows;
+  const auto value = [&](std::size_t at) {
+    if (scores != nullptr && at < static_cast<std::size_t>(scores->size()))
+      writer.Float(kind == LoggedCall::Kind::kClassify ? 2 : 1, scores->data<float>()[at]);
+  };
+  writer.Message(1, [&] {
+    for (std::size_t row = 0; row < rows; ++row)
+      writer.Message(1, [&] {
+        if (kind == LoggedCall::Kind::kRegress) return value(row);
+        for (std::size_t at = row * width; at < (row + 1) * width; ++at)
+          writer.Message(1, [&] {
+            if (labels != nullptr) writer.Text(1, labels->strings()[at]);
+            value(at);
+          });
+      });
+  });
+}
+
 }  // namespace
 
 Result<std::vector<LoggedCall>> ParsePredictionLog(std::string_view bytes) {
@@ -149,25 +191,36 @@ Result<std::vector<LoggedCall>> ParsePredictionLog(std::string_view bytes) {
   return calls;
 }
 
-std::string EncodePredictLog(const ServableId& id, const Signature& signature, std::span<const Literal> inputs,
-                             std::span<const int> wanted, std::span<const Literal> outputs, double sampling_rate,
-                             std::int64_t timestamp_seconds) {
+std::string EncodePredictionLog(LoggedCall::Kind kind, const ServableId& id, const Signature& signature,
+                                std::span<const Literal> inputs, std::span<const int> wanted,
+                                std::span<const Literal> outputs, double sampling_rate,
+                                std::int64_t timestamp_seconds) {
   Writer writer;
   writer.Message(1, [&] {
     WriteModelSpec(writer, 1, id, signature);
     writer.Message(2, [&] { writer.Double(1, sampling_rate); });
     writer.Varint(4, timestamp_seconds);
   });
-  writer.Message(6, [&] {
-    writer.Message(1, [&] {
-      WriteModelSpec(writer, 1, id, signature);
-      WriteTensors(writer, 2, signature.inputs, {}, inputs);
-    });
-    writer.Message(2, [&] {
-      WriteTensors(writer, 1, signature.outputs, wanted, outputs);
-      WriteModelSpec(writer, 2, id, signature);
-    });
-  });
+  const bool predict = kind == LoggedCall::Kind::kPredict;
+  writer.Message(predict                               ? 6
+                 : kind == LoggedCall::Kind::kClassify ? 2
+                                                       : 3,
+                 [&] {
+                   writer.Message(1, [&] {
+                     WriteModelSpec(writer, 1, id, signature);
+                     if (predict)
+                       WriteTensors(writer, 2, signature.inputs, {}, inputs);
+                     else
+                       WriteExamples(writer, inputs);
+                   });
+                   writer.Message(2, [&] {
+                     if (predict)
+                       WriteTensors(writer, 1, signature.outputs, wanted, outputs);
+                     else
+                       WriteScores(writer, kind, signature, wanted, outputs);
+                     WriteModelSpec(writer, 2, id, signature);
+                   });
+                 });
   return std::move(writer).Take();
 }
 

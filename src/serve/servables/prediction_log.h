@@ -33,9 +33,11 @@ struct LoggedCall {
 /// PredictStreamed; kInvalidArgument for bytes that are none.
 Result<std::vector<LoggedCall>> ParsePredictionLog(std::string_view bytes);
 
-/// A PredictionLog with a predict_log. `outputs` stand for the positions `wanted` (empty: all).
-std::string EncodePredictLog(const ServableId& id, const Signature& signature, std::span<const Literal> inputs,
-                             std::span<const int> wanted, std::span<const Literal> outputs, double sampling_rate,
-                             std::int64_t timestamp_seconds);
+/// A PredictionLog of this kind of call. `outputs` stand for the positions `wanted` (empty: all). For Classify and
+/// Regress the only input holds serialized Examples, and the outputs have the aliases, types and shapes that these
+/// calls ask for: "classes" and "scores" [batch, k], "outputs" [batch] or [batch, 1].
+std::string EncodePredictionLog(LoggedCall::Kind kind, const ServableId& id, const Signature& signature,
+                                std::span<const Literal> inputs, std::span<const int> wanted,
+                                std::span<const Literal> outputs, double sampling_rate, std::int64_t timestamp_seconds);
 
 }  // namespace tenon::serve

@@ -15,6 +15,18 @@
 #include "serve/servables/prediction_log.h"
 
 namespace tenon::serve {
+namespace {
+
+/// A task of MultiInference is what its signature is for.
+LoggedCall::Kind KindOf(std::string_view api, const Signature& signature) {
+  const bool multi = api == "MultiInference";
+  if (api == "classify" || api == "Classify") return LoggedCall::Kind::kClassify;
+  if (api == "regress" || api == "Regress" || (multi && signature.output_index("outputs") >= 0))
+    return LoggedCall::Kind::kRegress;
+  return multi ? LoggedCall::Kind::kClassify : LoggedCall::Kind::kPredict;
+}
+
+}  // namespace
 
 RequestLog::~RequestLog() {
   for (const auto& [name, file] : files_)
@@ -49,15 +61,15 @@ bool RequestLog::Wants(const ServableId& id, const Signature&) {
 }
 
 void RequestLog::Ran(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs,
-                     std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) {
+                     std::span<const int> wanted, const CallKind& call, const Result<std::vector<Literal>>& outputs) {
   if (!outputs.ok()) return;
   const std::lock_guard lock(mutex_);
   const auto it = files_.find(handle.id().name);
   if (it == files_.end()) return;
   File& file = it->second;
   std::string record;
-  base::AppendTfRecord(record, EncodePredictLog(handle.id(), signature, inputs, wanted, *outputs,
-                                                file.logging.sampling_rate, std::time(nullptr)));
+  base::AppendTfRecord(record, EncodePredictionLog(KindOf(call.api, signature), handle.id(), signature, inputs, wanted,
+                                                   *outputs, file.logging.sampling_rate, std::time(nullptr)));
   if (file.fd < 0) file.fd = ::open(file.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   const off_t before = file.fd < 0 ? -1 : ::lseek(file.fd, 0, SEEK_END);
   const ssize_t n = file.fd < 0 ? -1 : ::write(file.fd, record.data(), record.size());

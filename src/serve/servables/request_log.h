@@ -23,7 +23,7 @@ class RequestLog : public RunObserver {
 
   bool Wants(const ServableId& id, const Signature& signature) override;
   void Ran(const ServableHandle& handle, const Signature& signature, const std::vector<Literal>& inputs,
-           std::span<const int> wanted, const Result<std::vector<Literal>>& outputs) override;
+           std::span<const int> wanted, const CallKind& call, const Result<std::vector<Literal>>& outputs) override;
 
  private:
   struct File {
