@@ -110,7 +110,9 @@ TEST(Export, CompositesAreWrittenByNameWhereTheOpsetHasThem) {
   const std::int64_t first = 1;
   const Row rows[] = {
       {"layer_norm", {{2, 4, 8}, {8}, {8}}, {}, "LayerNormalization", 17},
+      {"layer_norm", {{2, 4, 8}}, {}, "LayerNormalization", 17},
       {"rms_norm", {{2, 4, 8}, {8}}, {}, "RMSNormalization", 23},
+      {"rms_norm", {{2, 4, 8}}, {{"axis", first}}, "RMSNormalization", 23},
       {"group_norm", {{2, 4, 8}, {4}, {4}}, {{"groups", std::int64_t{2}}, {"axis", first}}, "GroupNormalization", 21},
       {"group_norm", {{2, 8, 8, 4}}, {{"groups", std::int64_t{2}}}, "GroupNormalization", 21},
       {"group_norm", {{2, 4, 8}}, {{"groups", std::int64_t{4}}, {"axis", first}}, "InstanceNormalization", 13},

@@ -209,13 +209,31 @@ Status BatchNormTraining(OpWriter& w) {
   return {};
 }
 
+// The scale of a norm over the axes from `axis` on, ones when the op has none; empty when their number is not known
+// or above a million.
+std::string ScaleFrom(OpWriter& w) {
+  if (w.has(1)) return w.in(1);
+  std::int64_t axis = w.attrs().Int("axis");
+  if (axis < 0) axis += w.shape(0).rank();
+  Ints dims;
+  std::int64_t count = 1;
+  for (auto i = static_cast<int>(axis); i < w.shape(0).rank(); ++i) {
+    const Dim& dim = w.shape(0)[i];
+    if (dim.is_symbolic() || dim.value() > 1000000) return {};
+    dims.push_back(dim.value());
+    count *= dims.back();
+    if (count > 1000000) return {};
+  }
+  return w.x.Constant(
+      ir::FromDoubles(w.dtype(0), std::move(dims), std::vector<double>(static_cast<std::size_t>(count), 1)));
+}
+
 Status LayerNorm(OpWriter& w) {
-  if (w.opset() < 17 || !w.has(1) || !w.ranked(0)) return w.Lower();
-  std::vector<Attribute> attributes = {IntAttribute("axis", w.attrs().Int("axis")),
-                                       FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
-  Names inputs = {w.in(0), w.in(1)};
-  if (w.has(2)) inputs.push_back(w.in(2));
-  w.Finish("LayerNormalization", std::move(inputs), std::move(attributes));
+  if (w.opset() < 17 || !w.ranked(0)) return w.Lower();
+  const std::string scale = ScaleFrom(w);
+  if (scale.empty()) return w.Lower();
+  w.Finish("LayerNormalization", {w.in(0), scale, w.in(2)},
+           {IntAttribute("axis", w.attrs().Int("axis")), FloatAttribute("epsilon", w.attrs().Float("epsilon"))});
   return {};
 }
 
@@ -246,8 +264,10 @@ Status GroupNorm(OpWriter& w) {
 }
 
 Status RmsNorm(OpWriter& w) {
-  if (w.opset() < 23 || !w.has(1) || !w.ranked(0)) return w.Lower();
-  w.Finish("RMSNormalization", {w.in(0), w.in(1)},
+  if (w.opset() < 23 || !w.ranked(0)) return w.Lower();
+  const std::string scale = ScaleFrom(w);
+  if (scale.empty()) return w.Lower();
+  w.Finish("RMSNormalization", {w.in(0), scale},
            {IntAttribute("axis", w.attrs().Int("axis")), FloatAttribute("epsilon", w.attrs().Float("epsilon"))});
   return {};
 }
