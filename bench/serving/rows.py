@@ -106,6 +106,9 @@ class Bench:
             seen = self.compare(contenders, connections, 1, "--spin")
             self.each(f"REST predict MLP, server CPU per request, {connections} connections, {what}", "us", "cpu", seen, "ours",
                       ["onnxruntime behind http.server", "bare epoll echo"], "<= 12 us", 12)
+        contenders = {"ours": (lambda: self.ours("--enable_batching", rest=True), "http", "mlp.http"), "bare epoll echo": contenders["bare epoll echo"]}
+        seen = self.compare(contenders, 64, 1, "--spin")
+        self.each("REST predict MLP with --enable_batching, server CPU per request, 64 connections", "us", "cpu", seen, "ours", ["bare epoll echo"], "<= 12 us", 12)
         contenders = {"ours": (lambda: self.ours(model="trivial", rest=True), "http", "mlp.http"), "bare epoll echo": contenders["bare epoll echo"]}
         seen = self.compare(contenders, 64, 1, "--spin")
         self.each("REST predict of 784 floats, a model that computes nothing, server CPU per request, 64 connections", "us", "cpu", seen, "ours", ["bare epoll echo"], None, None)

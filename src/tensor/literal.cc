@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tenon/types.h"
+#include "tensor/block_cache.h"
 #include "tensor/sole_owner.h"
 
 namespace tenon {
@@ -19,15 +20,16 @@ constexpr std::size_t kHugeFrom = 4 * kHugePage;
 
 Buffer Buffer::allocate(std::size_t bytes, bool zero) {
   Buffer b;
-  const std::size_t align = bytes >= kHugeFrom ? kHugePage : 64;
   const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + 63) / 64 * 64;
-  void* memory = nullptr;  // aligned_alloc takes multiples of the alignment only
-  if (bytes > kMostBytes || ::posix_memalign(&memory, align, rounded) != 0)
-    fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
+  const bool huge = bytes >= kHugeFrom;
+  void* memory = nullptr;
+  if (bytes <= kMostBytes && huge && ::posix_memalign(&memory, kHugePage, rounded) != 0) memory = nullptr;
+  if (bytes <= kMostBytes && !huge) memory = AllocateBlock(rounded);
+  if (memory == nullptr) fail(Code::kResourceExhausted, "Buffer: no memory for " + std::to_string(bytes) + " bytes");
   auto* const p = static_cast<std::byte*>(memory);
-  if (align == kHugePage) ::madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: may be refused
+  if (huge) ::madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: may be refused
   if (zero) std::memset(p, 0, rounded);
-  b.data_ = std::shared_ptr<std::byte>(p, [](std::byte* q) { std::free(q); });
+  b.data_ = std::shared_ptr<std::byte>(p, [rounded](std::byte* q) { FreeBlock(q, rounded); });
   b.size_ = bytes;
   b.owned_ = true;
   return b;

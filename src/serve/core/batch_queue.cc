@@ -9,6 +9,8 @@
 namespace tenon::serve {
 namespace {
 
+constexpr std::chrono::microseconds kShort{250};  // what a batch may take on an I/O thread
+
 Status CheckOutputs(const std::vector<Literal>& outputs, std::int64_t rows) {
   for (const Literal& output : outputs) {
     if (output.rank() == 0) return Status(Code::kFailedPrecondition, "Batched output tensor has 0 dimensions");
@@ -64,7 +66,7 @@ struct BatchQueue::Parent {
 
 BatchQueue::BatchQueue(std::shared_ptr<Servable> inner, const Signature& signature, std::vector<int> wanted, bool alone,
                        const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics,
-                       const ServableId& id)
+                       const ServableId& id, std::shared_ptr<std::atomic<bool>> short_batches)
     : inner_(std::move(inner)),
       signature_(signature),
       wanted_(std::move(wanted)),
@@ -72,20 +74,21 @@ BatchQueue::BatchQueue(std::shared_ptr<Servable> inner, const Signature& signatu
       batching_(batching),
       pool_(pool),
       metrics_(std::move(metrics)),
-      model_(id.name),
-      version_(std::to_string(id.version)),
-      limit_(batching.adaptive ? 1 : RunLimit()) {
-  GaugeLocked(0);  // the gauge is there from now on
-}
+      queuing_latency_(metrics_->queuing_latency.At({batching.thread_pool_name})),
+      stage_seconds_(metrics_->stage_seconds.At({id.name, std::to_string(id.version), "queue"})),
+      batch_size_(metrics_->batch_size.At({id.name, std::to_string(id.version)})),
+      input_batch_size_(metrics_->input_batch_size.At({})),
+      queue_length_(metrics_->queue_length.At({id.name, std::to_string(id.version)})),
+      short_batches_(std::move(short_batches)),
+      adaptive_(RunLimit()),
+      limit_(batching.adaptive ? 1 : RunLimit()) {}
 
 std::int64_t BatchQueue::RunLimit() const {
   return batching_.enable_large_batch_splitting && batching_.max_execution_batch_size > 0
              ? batching_.max_execution_batch_size
              : batching_.max_batch_size;
 }
-void BatchQueue::GaugeLocked(std::int64_t rows) {
-  metrics_->queue_length.At({model_, version_}).Add(static_cast<double>(rows));
-}
+void BatchQueue::GaugeLocked(std::int64_t rows) { queue_length_.Add(static_cast<double>(rows)); }
 
 void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here) {
   Task task{.inputs = std::move(inputs), .deadline = deadline, .queued = Clock::now()};
@@ -93,12 +96,15 @@ void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable
     const Result<std::int64_t> rows = BatchRows(task.inputs);
     if (!rows.ok()) return done(rows.status());
     task.rows = *rows;
-    metrics_->input_batch_size.At({}).Observe(static_cast<double>(*rows));
+    input_batch_size_.Observe(static_cast<double>(*rows));
     if (*rows > batching_.max_batch_size)
       return done(Status(Code::kInvalidArgument, fmt::format("Task size {} is larger than maximum input batch size {}",
                                                              *rows, batching_.max_batch_size)));
   }
   task.done = std::move(done);
+  BatchRound* const round = here || alone_ ? nullptr : BatchRound::Current();
+  if (round != nullptr && task.rows <= round_limit_.load(std::memory_order_relaxed))
+    return KeepFor(*round, std::move(task));
   Status full;
   {
     const std::lock_guard lock(pool_.mutex());
@@ -132,6 +138,26 @@ std::function<void()> BatchQueue::Take() {
   batches_.pop_front();
   GaugeLocked(-batch->rows);
   return [self = shared_from_this(), batch] { self->RunBatch(std::move(*batch)); };
+}
+
+struct BatchQueue::Kept : BatchRound::Batch {
+  explicit Kept(std::shared_ptr<BatchQueue> q) : queue(std::move(q)) {}
+  void Run() override { queue->RunBatch(std::move(batch)); }
+  const std::shared_ptr<BatchQueue> queue;
+  BatchQueue::Batch batch;
+};
+
+void BatchQueue::KeepFor(BatchRound& round, Task task) {
+  const std::int64_t limit = round_limit_.load(std::memory_order_relaxed);
+  auto* kept = static_cast<Kept*>(round.Find(this));
+  if (kept != nullptr && kept->batch.rows + task.rows > limit) {
+    round.Take(this)->Run();
+    kept = nullptr;
+  }
+  if (kept == nullptr) kept = static_cast<Kept*>(round.Keep(this, std::make_unique<Kept>(shared_from_this())));
+  kept->batch.rows += task.rows;
+  kept->batch.tasks.push_back(std::move(task));
+  if (kept->batch.rows >= limit) round.Take(this)->Run();
 }
 
 /// Takes the task, or leaves it as it is and says why not.
@@ -192,9 +218,8 @@ void BatchQueue::RunBatch(Batch batch) {
   std::int64_t rows = 0;
   for (Task& task : batch.tasks) {
     const auto waited = now - task.queued;
-    metrics_->queuing_latency.At({batching_.thread_pool_name})
-        .Observe(std::chrono::duration<double, std::micro>(waited).count());
-    metrics_->stage_seconds.At({model_, version_, "queue"}).Observe(std::chrono::duration<double>(waited).count());
+    queuing_latency_.Observe(std::chrono::duration<double, std::micro>(waited).count());
+    stage_seconds_.Observe(std::chrono::duration<double>(waited).count());
     if (task.deadline <= now && alone_) {
       task.done(Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"));
       continue;
@@ -265,33 +290,21 @@ BatchQueue::Outputs BatchQueue::RunRows(const std::vector<Task>& tasks, std::int
   metrics_->wrapped_run_count.At({}).Add();
   metrics_->processed_batch_size.At({}).Observe(static_cast<double>(rows + padding));
   metrics_->padding_size.At({std::to_string(rows + padding)}).Observe(static_cast<double>(padding));
-  metrics_->batch_size.At({model_, version_}).Observe(static_cast<double>(rows));
+  batch_size_.Observe(static_cast<double>(rows));
   Outputs outputs = inner_->Run(signature_, std::move(inputs), wanted_, latest);
   if (!outputs.ok()) return outputs;
   if (const Status fits = CheckOutputs(*outputs, rows + padding); !fits.ok()) return fits;
   return outputs;
 }
 
-/// Moves the adaptive limit by what a row cost at this size.
 void BatchQueue::Learn(std::int64_t rows, Clock::duration took) {
   if (!batching_.adaptive || rows == 0) return;
-  const double each = std::chrono::duration<double, std::micro>(took).count() / static_cast<double>(rows);
   const std::lock_guard lock(pool_.mutex());
-  std::size_t size = 0;
-  while (size + 1 < cost_.size() && (std::int64_t{2} << size) <= rows) ++size;
-  double& cost = cost_[size];
-  cost = cost == 0 ? each : cost + (each - cost) / 8;
-  if (++learned_ % 1000 == 0) cost_.fill(0);  // the machine may have changed: measure anew
-  std::int64_t best = 1;
-  for (std::size_t s = 0; s + 1 < cost_.size() && (std::int64_t{2} << s) <= RunLimit(); ++s) {
-    if (cost_[s] == 0) break;     // nothing known of this size yet
-    best = std::int64_t{2} << s;  // try the next one
-    if (cost_[s + 1] != 0 && cost_[s + 1] > 0.9 * cost_[s]) {
-      best = std::int64_t{1} << s;
-      break;
-    }
-  }
-  limit_ = std::min(best, RunLimit());
+  adaptive_.Learn(rows, took);
+  limit_ = adaptive_.limit();
+  const std::int64_t in_round = adaptive_.LimitWithin(kShort);
+  round_limit_.store(in_round, std::memory_order_relaxed);
+  short_batches_->store(in_round > 0, std::memory_order_relaxed);
 }
 
 }  // namespace tenon::serve

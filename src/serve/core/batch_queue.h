@@ -1,12 +1,13 @@
 // BatchQueue: the requests that wait to be run together, of one signature with one set of outputs.
 #pragma once
-#include <array>
+#include <atomic>
 #include <deque>
 #include <memory>
-#include <string>
 #include <vector>
 
+#include "serve/core/adaptive_limit.h"
 #include "serve/core/batch_pool.h"
+#include "serve/core/batch_round.h"
 #include "serve/core/servable.h"
 #include "serve/core/server_metrics.h"
 #include "tenon/serve.h"
@@ -18,10 +19,13 @@ namespace tenon::serve {
 class BatchQueue : public BatchSource, public std::enable_shared_from_this<BatchQueue> {
  public:
   /// `alone`: requests are run one by one as they are, with any shapes. The pool must live as long as Submit is called.
+  /// `short_batches` says, once one has run, whether an I/O thread may run the next one.
   BatchQueue(std::shared_ptr<Servable> inner, const Signature& signature, std::vector<int> wanted, bool alone,
-             const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics, const ServableId& id);
+             const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics, const ServableId& id,
+             std::shared_ptr<std::atomic<bool>> short_batches);
 
-  /// `here`: the batch may run on this thread, when a thread of the pool is free and nothing is queued.
+  /// `here`: the batch may run on this thread, when a thread of the pool is free and nothing is queued. Else this
+  /// thread's round, if one is open, may keep it.
   void Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here);
 
   Clock::time_point Due() const override;
@@ -42,9 +46,11 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
     bool closed = false;
   };
   struct Parent;
+  struct Kept;
 
   std::int64_t RunLimit() const;
   void GaugeLocked(std::int64_t rows);
+  void KeepFor(BatchRound& round, Task task);
   Status EnqueueLocked(Task& task);
   void AddLocked(Task task);
   void RunBatch(Batch batch);
@@ -60,11 +66,14 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   const Batching batching_;
   BatchPool& pool_;
   const std::shared_ptr<ServerMetrics> metrics_;
-  const std::string model_, version_;
-  std::deque<Batch> batches_;      // guarded by the pool's lock, as are the rest
-  std::int64_t limit_;             // rows of a batch
-  std::array<double, 16> cost_{};  // us of a row at 1, 2, 4, …; 0: not measured
-  std::int64_t learned_ = 0;
+  // Cells of metrics_.
+  Histogram &queuing_latency_, &stage_seconds_, &batch_size_, &input_batch_size_;
+  Gauge& queue_length_;
+  const std::shared_ptr<std::atomic<bool>> short_batches_;
+  std::atomic<std::int64_t> round_limit_{0};  // rows of a batch on an I/O thread; 0: unknown, or one takes too long
+  std::deque<Batch> batches_;  // guarded by the pool's lock, as are the rest
+  AdaptiveLimit adaptive_;
+  std::int64_t limit_;  // rows of a batch
 };
 
 }  // namespace tenon::serve

@@ -58,7 +58,7 @@ BatchQueue& BatchingServable::QueueOf(const Signature& signature, std::span<cons
   std::shared_ptr<BatchQueue>& queue = queues_[{at, std::vector<int>(wanted.begin(), wanted.end())}];
   if (!queue) {
     queue = std::make_shared<BatchQueue>(inner_, signature, std::vector<int>(wanted.begin(), wanted.end()),
-                                         !HasFreeRows(signature), batching_, *pool_, metrics_, id_);
+                                         !HasFreeRows(signature), batching_, *pool_, metrics_, id_, short_batches_);
     pool_->Add(queue);
   }
   return *queue;

@@ -80,6 +80,9 @@ class Servable {
   }
   /// Whether RunAsync may return before it is done.
   virtual bool waits() const { return false; }
+  /// Whether RunAsync neither waits nor takes long on a thread with an open BatchRound: most requests are kept for the
+  /// round and run within a fraction of a millisecond, the others go to another thread.
+  virtual bool joins() const { return false; }
 
   /// Run with every float computed and given back in float64, for what rounding explains of a result. Slow.
   /// kUnimplemented when the servable cannot, or when a run would change its state.

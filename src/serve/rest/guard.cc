@@ -68,7 +68,8 @@ Result<std::shared_ptr<AccessLog>> AccessLog::Open(const std::string& path) {
 
 AccessLog::~AccessLog() { ::close(fd_); }
 
-void AccessLog::Write(const HttpRequest& request, int status, std::size_t bytes_out, std::chrono::nanoseconds took) {
+void AccessLog::Write(const HttpRequest& request, std::size_t bytes_in, int status, std::size_t bytes_out,
+                      std::chrono::nanoseconds took) {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   std::tm t{};
@@ -81,8 +82,8 @@ void AccessLog::Write(const HttpRequest& request, int status, std::size_t bytes_
   base::AppendJsonString(line, request.method);
   line += ",\"path\":";
   base::AppendJsonString(line, request.target.substr(0, 1024));
-  line += fmt::format(",\"status\":{},\"bytes_in\":{},\"bytes_out\":{},\"ms\":{:.3f}", status, request.body.size(),
-                      bytes_out, static_cast<double>(took.count()) / 1e6);
+  line += fmt::format(",\"status\":{},\"bytes_in\":{},\"bytes_out\":{},\"ms\":{:.3f}", status, bytes_in, bytes_out,
+                      static_cast<double>(took.count()) / 1e6);
   if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id)) {
     line += ",\"request_id\":";
     base::AppendJsonString(line, id);
@@ -122,7 +123,8 @@ std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
   return std::nullopt;
 }
 
-void Guard::Finish(const HttpRequest& request, std::chrono::steady_clock::time_point begun, HttpResponse& response) {
+void Guard::Finish(const HttpRequest& request, std::size_t bytes_in, std::chrono::steady_clock::time_point begun,
+                   HttpResponse& response) {
   inflight_.Add(-1);
   if (options_.compress && response.body.size() >= kCompressFrom &&
       request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
@@ -133,7 +135,7 @@ void Guard::Finish(const HttpRequest& request, std::chrono::steady_clock::time_p
   if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id))
     response.headers.emplace_back("X-Request-Id", id);
   if (options_.access_log)
-    options_.access_log->Write(request, response.status, response.body.size(),
+    options_.access_log->Write(request, bytes_in, response.status, response.body.size(),
                                std::chrono::steady_clock::now() - begun);
 }
 
@@ -142,7 +144,7 @@ HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
   inflight_.Add(1);
   std::optional<HttpResponse> refused = Refused(request);
   HttpResponse response = refused ? *std::move(refused) : inner_->Handle(request, deadline);
-  Finish(request, begun, response);
+  Finish(request, request.body.size(), begun, response);
   return response;
 }
 
@@ -150,13 +152,15 @@ void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, std::func
   const auto begun = std::chrono::steady_clock::now();
   inflight_.Add(1);
   if (std::optional<HttpResponse> refused = Refused(request)) {
-    Finish(request, begun, *refused);
+    Finish(request, request.body.size(), begun, *refused);
     return done(*std::move(refused));
   }
-  inner_->HandleAsync(request, deadline, [this, &request, begun, done = std::move(done)](HttpResponse response) {
-    Finish(request, begun, response);
-    done(std::move(response));
-  });
+  inner_->HandleAsync(
+      request, deadline,
+      [this, &request, bytes_in = request.body.size(), begun, done = std::move(done)](HttpResponse response) {
+        Finish(request, bytes_in, begun, response);
+        done(std::move(response));
+      });
 }
 
 }  // namespace tenon::serve

@@ -41,7 +41,8 @@ class AccessLog {
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
-  void Write(const HttpRequest& request, int status, std::size_t bytes_out, std::chrono::nanoseconds took);
+  void Write(const HttpRequest& request, std::size_t bytes_in, int status, std::size_t bytes_out,
+             std::chrono::nanoseconds took);
 
  private:
   explicit AccessLog(int fd) : fd_(fd) {}
@@ -65,14 +66,15 @@ class Guard : public HttpHandler {
         metrics_(std::move(metrics)),
         inflight_(metrics_->inflight.At({})),
         rate_(options_.requests_per_second) {}
-  bool IsCheap(const HttpRequest& request) const override { return inner_->IsCheap(request); }
+  Effort EffortOf(const HttpRequest& request) const override { return inner_->EffortOf(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
   void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
 
  private:
   std::optional<HttpResponse> Refused(const HttpRequest& request);
   /// What is done with every reply.
-  void Finish(const HttpRequest& request, std::chrono::steady_clock::time_point begun, HttpResponse& response);
+  void Finish(const HttpRequest& request, std::size_t bytes_in, std::chrono::steady_clock::time_point begun,
+              HttpResponse& response);
   bool Authorised(const HttpRequest& request) const;
   const GuardOptions options_;
   const std::shared_ptr<HttpHandler> inner_;

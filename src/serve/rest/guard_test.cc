@@ -8,7 +8,7 @@ namespace tenon::serve {
 namespace {
 
 struct Echo : HttpHandler {
-  bool IsCheap(const HttpRequest&) const override { return true; }
+  Effort EffortOf(const HttpRequest&) const override { return Effort::kShort; }
   HttpResponse Handle(const HttpRequest& request, Deadline) override { return {.body = std::string(request.body)}; }
 };
 

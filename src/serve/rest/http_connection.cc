@@ -102,7 +102,8 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       break;
     }
     deadline_ = now_ + options_.request_timeout;
-    if (!handler_.IsCheap(parser_.request())) {
+    const Effort effort = handler_.EffortOf(parser_.request());
+    if (effort == Effort::kLong) {
       // The worker reads the request where it lies: it must lie in a place of its own.
       if (!stored) {
         in_.assign(input.substr(used));
@@ -112,9 +113,19 @@ void HttpConnection::Process(std::string_view input, bool stored) {
         parser_.Moved(input);
       }
       in_at_ += used;
+      held_ = parser_.consumed();
       busy_ = true;
       owner_.Offload(shared_from_this());
       return;
+    }
+    if (effort == Effort::kJoins) {
+      used += parser_.consumed();
+      held_ = 0;
+      busy_ = joining_ = true;
+      owner_.Join(shared_from_this());
+      joining_ = false;
+      if (busy_) parser_.KeepHead(head_);
+      continue;
     }
     const HttpRequest& request = parser_.request();
     Answer(handler_.Handle(request, deadline_), request.method == "HEAD", request.keep_alive);
@@ -153,20 +164,24 @@ void HttpConnection::Work(std::function<void(std::string)> done) {
                        });
 }
 
-void HttpConnection::Finished(std::string reply, Clock::time_point now) {
-  now_ = progress_ = begun_ = now;
+void HttpConnection::Joined(std::string reply) {
+  progress_ = begun_ = now_;
   busy_ = false;
   received_ = 0;
   closing_ |= !parser_.request().keep_alive || draining_;
-  const std::size_t consumed = parser_.consumed();
   parser_.Next();
-  in_.erase(0, in_at_ + consumed);
-  in_at_ = 0;
-  if (done_) return;
   if (out_.empty())
     out_ = std::move(reply);
   else
     out_ += reply;
+}
+
+void HttpConnection::Finished(std::string reply, Clock::time_point now) {
+  now_ = now;
+  Joined(std::move(reply));
+  in_.erase(0, in_at_ + held_);
+  in_at_ = 0;
+  if (done_) return;
   if (!in_.empty()) Process(in_, true);
   AfterProgress();
 }

@@ -15,12 +15,14 @@ class ConnectionOwner {
   virtual ~ConnectionOwner() = default;
   /// Run the connection's current request on a worker; finish with HttpConnection::Finished on the loop's thread.
   virtual void Offload(const std::shared_ptr<class HttpConnection>& connection) = 0;
+  /// Run it here, within the loop's BatchRound: Joined before the call returns, or Finished later.
+  virtual void Join(const std::shared_ptr<class HttpConnection>& connection) = 0;
   /// Events wanted from now on.
   virtual void Watch(HttpConnection& connection, bool read, bool write) = 0;
 };
 
-/// Everything but Work is called on the loop's thread. While a worker has the request (busy()), nothing that the
-/// request refers to is touched.
+/// Everything but Work is called on the loop's thread. While the request is elsewhere (busy()), nothing that it refers
+/// to is touched.
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   using Clock = std::chrono::steady_clock;
@@ -47,10 +49,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// No further request is to be begun; an idle connection ends now.
   void Drain();
 
-  /// On a worker: handles the current request; `done` gets the bytes of the reply, now or later, on any thread.
+  /// Handles the current request; `done` gets the bytes of the reply, now or later, on any thread.
   void Work(std::function<void(std::string)> done);
   /// Back on the loop's thread with what Work returned.
   void Finished(std::string reply, Clock::time_point now);
+  /// The same while Join is being called.
+  void Joined(std::string reply);
+  bool joining() const { return joining_; }
 
  private:
   /// Handles the requests in `input`; returns how many of its bytes are done with. `stored`: it is in_ (from in_at_
@@ -77,6 +82,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpParser parser_;
   std::string in_;         // bytes received and not yet done with
   std::size_t in_at_ = 0;  // the current request begins here
+  std::size_t held_ = 0;   // bytes at in_at_ that the request which is elsewhere lies in
+  std::string head_;       // of a request that waits for its round
   std::string out_;
   std::size_t out_at_ = 0;
   Clock::time_point now_ = Clock::now();
@@ -85,7 +92,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::size_t received_ = 0;           // bytes since then
   Deadline deadline_ = kNoDeadline;
   bool reading_ = true, writing_ = false;  // events asked for
-  bool busy_ = false;                      // a worker has the request
+  bool busy_ = false;                      // a worker or the round has the request
+  bool joining_ = false;                   // the request is being given to the round
   bool stalled_ = false;                   // requests wait for room in the output
   bool eof_ = false;                       // the client has sent its last byte
   bool closing_ = false;                   // no further request; close when the output is out

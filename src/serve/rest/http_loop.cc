@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "serve/core/batch_round.h"
 
 namespace tenon::serve {
 
@@ -62,12 +63,38 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
 void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
   ++working_;
   shared_->workers.Submit([self = shared_from_this(), connection] {
-    connection->Work([self, connection](std::string reply) {
-      const std::lock_guard lock(self->mutex_);
-      self->finished_.emplace_back(connection, std::move(reply));
-      self->Wake();
-    });
+    connection->Work([self, connection](std::string reply) { self->Answered(connection, std::move(reply)); });
   });
+}
+
+void HttpServer::Loop::Join(const std::shared_ptr<HttpConnection>& connection) {
+  ++working_;
+  connection->Work(
+      [self = shared_from_this(), connection](std::string reply) { self->Answered(connection, std::move(reply)); });
+}
+
+/// Any thread. On the loop's own the connection may be at work further up the stack: it hears of its reply afterwards,
+/// or in Join.
+void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connection, std::string reply) {
+  if (std::this_thread::get_id() != thread_.load(std::memory_order_relaxed)) {
+    const std::lock_guard lock(mutex_);
+    finished_.emplace_back(connection, std::move(reply));
+    Wake();
+  } else if (connection->joining()) {
+    --working_;
+    connection->Joined(std::move(reply));
+  } else {
+    answered_.emplace_back(connection, std::move(reply));
+  }
+}
+
+void HttpServer::Loop::Deliver(std::vector<Reply>& replies) {
+  working_ -= replies.size();
+  for (auto& [connection, reply] : replies) {
+    connection->Finished(std::move(reply), now_);
+    while (connection->pending_input()) connection->Readable(now_, scratch_);
+    touched_.push_back(connection.get());
+  }
 }
 
 void HttpServer::Loop::Watch(HttpConnection& connection, bool read, bool write) {
@@ -124,7 +151,7 @@ void HttpServer::Loop::StopAccepting() {
 
 void HttpServer::Loop::TakeMail() {
   std::vector<int> adopted;
-  std::vector<std::pair<std::shared_ptr<HttpConnection>, std::string>> finished;
+  std::vector<Reply> finished;
   bool drain = false;
   {
     const std::lock_guard lock(mutex_);
@@ -133,12 +160,7 @@ void HttpServer::Loop::TakeMail() {
     drain = drain_asked_ && !draining_;
   }
   for (const int fd : adopted) Add(fd);
-  working_ -= finished.size();
-  for (auto& [connection, reply] : finished) {
-    connection->Finished(std::move(reply), now_);
-    while (connection->pending_input()) connection->Readable(now_, scratch_);
-    touched_.push_back(connection.get());
-  }
+  Deliver(finished);
   if (!drain) return;
   draining_ = true;
   StopAccepting();
@@ -167,6 +189,9 @@ void HttpServer::Loop::Run() {
   const auto shortest = std::min({o.idle_timeout, o.read_timeout, o.write_timeout, std::chrono::milliseconds(4000)});
   const auto tick = std::max(shortest / 4, std::chrono::milliseconds(5));
   std::array<epoll_event, 128> events;
+  std::vector<Reply> answered;
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  BatchRound round;
   for (;;) {
     if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_) {
       epoll_event event{.events = EPOLLIN, .data = {.ptr = &listener_}};
@@ -199,6 +224,12 @@ void HttpServer::Loop::Run() {
         if (connection.done()) touched_.push_back(&connection);
       }
     }
+    for (round.Run(); !answered_.empty(); round.Run()) {
+      answered.clear();
+      answered.swap(answered_);
+      Deliver(answered);
+    }
+    answered.clear();
     if (now_ - last_tick_ >= wait) {
       last_tick_ = now_;
       for (const auto& [raw, connection] : connections_) {
@@ -209,6 +240,7 @@ void HttpServer::Loop::Run() {
     Sweep();
     if (draining_ && (connections_.empty() || now_ >= drain_until_)) break;
   }
+  thread_.store({}, std::memory_order_relaxed);  // the number may be another thread's soon
   shared_->connections -= connections_.size();
   connections_.clear();
   loops_.clear();

@@ -35,12 +35,16 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Drain(std::chrono::steady_clock::time_point until);
 
   void Offload(const std::shared_ptr<HttpConnection>& connection) override;
+  void Join(const std::shared_ptr<HttpConnection>& connection) override;
   void Watch(HttpConnection& connection, bool read, bool write) override;
 
  private:
   using Clock = std::chrono::steady_clock;
+  using Reply = std::pair<std::shared_ptr<HttpConnection>, std::string>;
   void Wake();
   void TakeMail();
+  void Answered(const std::shared_ptr<HttpConnection>& connection, std::string reply);
+  void Deliver(std::vector<Reply>& replies);
   void AcceptAll();
   void StopAccepting();
   void Add(int fd);
@@ -56,12 +60,14 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   std::string scratch_;
   Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_;
-  std::size_t working_ = 0;  // requests that workers have
+  std::size_t working_ = 0;      // requests that workers or the round have
+  std::vector<Reply> answered_;  // by the round
+  std::atomic<std::thread::id> thread_;       // that runs the loop
   bool draining_ = false;
 
   std::mutex mutex_;  // guards the mail
   std::vector<int> adopted_;
-  std::vector<std::pair<std::shared_ptr<HttpConnection>, std::string>> finished_;
+  std::vector<Reply> finished_;
   bool drain_asked_ = false;
   Clock::time_point drain_until_ = Clock::time_point::max();
 };

@@ -18,16 +18,22 @@ struct HttpResponse {
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
+/// How an I/O thread is to answer a request.
+enum class Effort {
+  kShort,  // Handle, here: a fraction of a millisecond
+  kJoins,  // HandleAsync, here, within a BatchRound: as short, but done later
+  kLong,   // HandleAsync on another thread
+};
+
 /// Answers requests. Called from several threads at once; must outlive the server's last call.
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
-  /// Whether Handle will take so little time (a fraction of a millisecond) that the I/O thread may do it.
-  virtual bool IsCheap(const HttpRequest& request) const = 0;
+  virtual Effort EffortOf(const HttpRequest& request) const = 0;
   /// `deadline`: when the client no longer wants the answer.
   virtual HttpResponse Handle(const HttpRequest& request, Deadline deadline) = 0;
   /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
-  /// valid until then. The default calls Handle.
+  /// valid until then, but for its body, which ends with the call where it joins. The default calls Handle.
   virtual void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
     const std::function<void(HttpResponse)> finish = std::move(done);
     finish(Handle(request, deadline));

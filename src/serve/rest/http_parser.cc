@@ -87,6 +87,12 @@ void HttpParser::Moved(std::string_view input) {
   base_ = input.data();
 }
 
+void HttpParser::KeepHead(std::string& head) {
+  head.assign(base_, head_);
+  Moved(head);
+  request_.body = {};
+}
+
 /// kComplete: the head has been read, and stage_ says what kind of body follows.
 HttpParser::State HttpParser::ParseHead(std::string_view input) {
   while (start_ < input.size() && (input[start_] == '\r' || input[start_] == '\n')) {

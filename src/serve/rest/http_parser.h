@@ -50,6 +50,9 @@ class HttpParser {
   std::size_t consumed() const { return consumed_; }
   /// The bytes of the complete request have moved: the views of request() follow. `input` begins at the same byte.
   void Moved(std::string_view input);
+  /// The bytes of the complete request will go: its head is kept in `head`, which must outlive the request. The body is
+  /// empty from now on.
+  void KeepHead(std::string& head);
   /// Forgets the request; the next Parse begins at the byte after it.
   void Next();
 

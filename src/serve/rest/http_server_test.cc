@@ -4,7 +4,9 @@
 #include <sys/resource.h>
 
 #include <latch>
+#include <map>
 
+#include "serve/core/batch_round.h"
 #include "serve/core/fake_servable.h"
 #include "serve/rest/raw_client.h"
 
@@ -16,10 +18,40 @@ using testing::Eventually;
 using testing::RawClient;
 using Clock = std::chrono::steady_clock;
 
-/// /echo gives the body back, on the I/O thread; /slow does so on a worker once the gate is open.
+/// /echo gives the body back, on the I/O thread; /slow does so on a worker once the gate is open; /join does so for
+/// three requests at a time or when the round ends, /away on a thread of its own.
 class Echo : public HttpHandler {
  public:
-  bool IsCheap(const HttpRequest& request) const override { return request.target != "/slow"; }
+  Effort EffortOf(const HttpRequest& request) const override {
+    if (request.target == "/join" || request.target == "/away") return Effort::kJoins;
+    return request.target == "/slow" ? Effort::kLong : Effort::kShort;
+  }
+  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override {
+    if (request.target == "/away") {
+      std::jthread([body = std::string(request.body), done = std::move(done)] { done({.body = body}); }).detach();
+    } else if (request.target == "/join") {
+      BatchRound& round = *BatchRound::Current();
+      if (round.Find(this) == nullptr) round.Keep(this, std::make_unique<Three>(sizes));
+      auto& three = static_cast<Three&>(*round.Find(this));
+      // After the call the head is there still, the body is not.
+      three.done.push_back([&request, body = std::string(request.body), done = std::move(done)] {
+        done({.body = std::string(request.method) + ":" + body + std::string(request.header("X-Name"))});
+      });
+      if (three.done.size() == 3) round.Take(this)->Run();
+    } else {
+      HttpHandler::HandleAsync(request, deadline, std::move(done));
+    }
+  }
+  struct Three : BatchRound::Batch {
+    explicit Three(std::map<std::size_t, int>& s) : sizes(s) {}
+    void Run() override {
+      ++sizes[done.size()];
+      for (const auto& one : done) one();
+    }
+    std::map<std::size_t, int>& sizes;
+    std::vector<std::function<void()>> done;
+  };
+  std::map<std::size_t, int> sizes;  // of the batches
   HttpResponse Handle(const HttpRequest& request, Deadline) override {
     if (request.target == "/slow") {
       ++waiting;
@@ -72,6 +104,57 @@ TEST_F(HttpServerTest, KeepAlivePipeliningAndOrder) {
   client.Send(bytes);
   for (int i = 0; i < 50; ++i) EXPECT_EQ(client.ReadReply().body, "POST:" + std::to_string(i));
   EXPECT_EQ(client.Get("/echo").body, "GET:");
+}
+
+TEST_F(HttpServerTest, RequestsOfARoundAreJoined) {
+  Start();
+  constexpr int kClients = 8, kEach = 50;
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int c = 0; c < kClients; ++c) {
+    clients.push_back(std::make_unique<RawClient>(port()));
+    std::string bytes;
+    for (int i = 0; i < kEach; ++i) {
+      // Of both framings, with plain requests and such that other threads answer in between.
+      const std::string n = std::to_string(c * 100 + i), name = "X-Name: n" + n + "\r\n";
+      if (i % 7 == 3) bytes += "GET /echo HTTP/1.1\r\n\r\n";
+      if (i % 11 == 5) bytes += "POST /away HTTP/1.1\r\nContent-Length: 4\r\n\r\naway";
+      if (i % 2 == 0)
+        bytes += "POST /join HTTP/1.1\r\n" + name + "Content-Length: " + std::to_string(n.size()) + "\r\n\r\n" + n;
+      else
+        bytes += "POST /join HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + name + "\r\n" + std::to_string(n.size()) +
+                 "\r\n" + n + "\r\n0\r\n\r\n";
+    }
+    clients.back()->Send(bytes);
+  }
+  for (int c = 0; c < kClients; ++c) {
+    RawClient& client = *clients[static_cast<std::size_t>(c)];
+    for (int i = 0; i < kEach; ++i) {
+      const std::string n = std::to_string(c * 100 + i);
+      if (i % 7 == 3) {
+        EXPECT_EQ(client.ReadReply().body, "GET:");
+      }
+      if (i % 11 == 5) {
+        EXPECT_EQ(client.ReadReply().body, "away");
+      }
+      EXPECT_EQ(client.ReadReply().body, "POST:" + n + "n" + n);
+    }
+  }
+  server->Stop(Clock::now() + std::chrono::seconds(5));
+  EXPECT_EQ(echo->sizes[1] + 2 * echo->sizes[2] + 3 * echo->sizes[3], kClients * kEach);
+  EXPECT_GT(echo->sizes[2] + echo->sizes[3], 0);
+}
+
+TEST_F(HttpServerTest, ClientsThatLeaveInARound) {
+  Start();
+  for (int i = 0; i < 50; ++i) {
+    RawClient away(port()), stays(port());
+    away.Send("POST /away HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiPOST /join HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi");
+    stays.Send("POST /join HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+    away.Close();
+    EXPECT_EQ(stays.ReadReply().body, "POST:hi");
+    EXPECT_TRUE(stays.Closed());
+  }
+  EXPECT_TRUE(Eventually([&] { return server->connections() == 0; }));
 }
 
 TEST_F(HttpServerTest, BytesOneByOne) {

@@ -107,16 +107,17 @@ Result<ServableHandle> RestHandler::Find(const Route& route) const {
   return manager_->serving().Latest(route.model);
 }
 
-bool RestHandler::IsCheap(const HttpRequest& request) const {
-  if (request.method != "POST") return true;
-  if (request.body.size() > kCheapBody || request.header("Content-Encoding").data() != nullptr) return false;
+Effort RestHandler::EffortOf(const HttpRequest& request) const {
+  if (request.method != "POST") return Effort::kShort;
+  if (request.body.size() > kCheapBody || request.header("Content-Encoding").data() != nullptr) return Effort::kLong;
   const Result<Route> route = ParseRoute(request.method, request.target);
-  if (!route.ok()) return true;  // an error message
+  if (!route.ok()) return Effort::kShort;  // an error message
   const Result<ServableHandle> handle = Find(*route);
-  if (!handle.ok()) return true;
-  if ((*handle)->waits()) return false;
+  if (!handle.ok()) return Effort::kShort;
+  if ((*handle)->waits())
+    return route->verb == Route::Verb::kPredict && (*handle)->joins() ? Effort::kJoins : Effort::kLong;
   const std::chrono::nanoseconds cost = handle->cost().estimate();
-  return cost.count() >= 0 && cost <= options_.cheap;
+  return cost.count() >= 0 && cost <= options_.cheap ? Effort::kShort : Effort::kLong;
 }
 
 HttpResponse RestHandler::MetricsPage() const {
@@ -199,10 +200,16 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
     return std::string();
   });
   if (!ok.ok() || !read.ok()) return finish(ok.ok() ? read.status() : ok.status());
+  const Clock::time_point was_read = Clock::now();
   invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, deadline, {"predict", "REST"},
-                     [finish, deadline, signature = read->signature, form = read->form,
+                     [this, finish, begun, was_read, deadline, signature = read->signature, form = read->form,
                       handle = *handle](const Result<std::vector<Literal>>& outputs) {
-                       finish(Guarded([&] { return WritePredict(outputs, *signature, form, deadline); }));
+                       const Clock::time_point ran = Clock::now();
+                       const Result<std::string> reply =
+                           Guarded([&] { return WritePredict(outputs, *signature, form, deadline); });
+                       if (reply.ok())
+                         invoker_->metrics().Stages(handle.id(), was_read - begun, ran - was_read, Clock::now() - ran);
+                       finish(reply);
                      });
 }
 

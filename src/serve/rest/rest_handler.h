@@ -35,7 +35,7 @@ class RestHandler : public HttpHandler {
       : options_(std::move(options)),
         manager_(std::move(manager)),
         invoker_(invoker ? std::move(invoker) : std::make_shared<Invoker>(std::make_shared<ServerMetrics>())) {}
-  bool IsCheap(const HttpRequest& request) const override;
+  Effort EffortOf(const HttpRequest& request) const override;
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
   /// Waits without a thread for servables that batch.
   void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;

@@ -268,17 +268,18 @@ TEST_F(RestHandlerTest, DeadlineAndCost) {
   const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(3);
   const HttpRequest slow{
       .method = "POST", .target = "/v1/models/slow:predict", .headers = {}, .body = R"({"instances":[1]})"};
-  EXPECT_FALSE(handler->IsCheap(slow));  // nothing is known of it
+  EXPECT_EQ(handler->EffortOf(slow), Effort::kLong);  // nothing is known of it
   EXPECT_EQ(handler->Handle(slow, soon).status, 504);
-  EXPECT_FALSE(handler->IsCheap(slow));
+  EXPECT_EQ(handler->EffortOf(slow), Effort::kLong);
   EXPECT_EQ(handler->Handle(slow, kNoDeadline).status, 200);
   HttpRequest fast = slow;
   fast.target = "/v1/models/m:predict";
-  EXPECT_FALSE(handler->IsCheap(fast));
-  EXPECT_TRUE(Eventually([&] { return handler->Handle(fast, kNoDeadline).status == 200 && handler->IsCheap(fast); }));
+  EXPECT_EQ(handler->EffortOf(fast), Effort::kLong);
+  EXPECT_TRUE(Eventually(
+      [&] { return handler->Handle(fast, kNoDeadline).status == 200 && handler->EffortOf(fast) == Effort::kShort; }));
   const std::string big = "{\"instances\":[" + std::string(100'000, ' ') + "1]}";
   fast.body = big;
-  EXPECT_FALSE(handler->IsCheap(fast));
+  EXPECT_EQ(handler->EffortOf(fast), Effort::kLong);
   EXPECT_EQ(handler->Handle(fast, std::chrono::steady_clock::now() - std::chrono::seconds(1)).status, 504);
 }
 
