@@ -71,7 +71,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   Gauge& queue_length_;
   const std::shared_ptr<std::atomic<bool>> short_batches_;
   std::atomic<std::int64_t> round_limit_{0};  // rows of a batch on an I/O thread; 0: unknown, or one takes too long
-  std::deque<Batch> batches_;  // guarded by the pool's lock, as are the rest
+  std::deque<Batch> batches_;                 // guarded by the pool's lock, as are the rest
   AdaptiveLimit adaptive_;
   std::int64_t limit_;  // rows of a batch
 };

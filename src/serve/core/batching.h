@@ -16,8 +16,8 @@ Status CheckBatching(const Batching& batching);
 /// A signature whose inputs all have a free dim 0 gets a queue for each set of outputs asked for; the others run one by
 /// one, as they are. A batch runs when it is full, when batch_timeout_micros passed since its first request, or
 /// (timeout 0) at once. RunAsync only queues: the threads of the pool run the batches; on a thread with an open
-/// BatchRound, which keeps what it submits, that thread does where they are adaptive and short. Run, whose thread waits,
-/// runs its request itself where a thread of the pool is free and nothing is queued.
+/// BatchRound, which keeps what it submits, that thread does where they are adaptive and short. Run, whose thread
+/// waits, runs its request itself where a thread of the pool is free and nothing is queued.
 ///   kInvalidArgument    inputs without or with different dim 0; more rows than max_batch_size
 ///   kUnavailable        max_enqueued_batches wait already
 ///   kResourceExhausted  the deadline passed in the queue
