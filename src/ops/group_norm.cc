@@ -49,7 +49,8 @@ Status EvalGroupNorm(EvalContext& ctx) {
   const auto cell = [&](std::size_t i) {  // the group of an element, counted through the examples
     return i / Size(example) * Size(groups) + channel(i) / Size(at.count / groups);
   };
-  const double n = static_cast<double>(example / groups);
+  const std::int64_t each = example / groups;  // elements of a group
+  const auto n = static_cast<double>(each);
   std::vector<double> mean(Size(x.dims()[0] * groups), 0.0), variance(mean.size(), 0.0);
   for (std::size_t i = 0; i < v.size(); ++i) mean[cell(i)] += v[i] / n;
   for (std::size_t i = 0; i < v.size(); ++i) variance[cell(i)] += (v[i] - mean[cell(i)]) * (v[i] - mean[cell(i)]) / n;
