@@ -87,9 +87,9 @@ struct ServerOptions {
   std::vector<std::string> saved_model_tags = {};  // of the meta graph to serve; empty: "serve", or the only one
   int worker_threads = 0;                          // for requests that take long; 0: one for each CPU
   int rest_timeout_ms = 30'000;                    // of a request; a request that takes longer answers 504
-  int load_threads = 0;                            // loads at a time; 0: 4 for each CPU
-  int unload_threads = 0;                          // unloads at a time; 0: 4 for each CPU
-  bool enable_cors = false;                        // Access-Control-* headers on every /v1 reply
+  int load_threads = 0;      // loads at a time once start() is over, before it 4 for each CPU; 0: those
+  int unload_threads = 0;    // unloads at a time; 0: 4 for each CPU
+  bool enable_cors = false;  // Access-Control-* headers on every /v1 reply
   std::int64_t max_body_bytes = std::int64_t{1} << 30;  // of a request; more answers 413
   int poll_interval_ms = 1000;  // between two looks at the base paths; 0: only one, at the start
   int max_load_retries = 5;     // of a version, after the first attempt

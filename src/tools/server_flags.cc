@@ -21,7 +21,7 @@ std::vector<Flag> ServerFlags::List() {
        "between two looks at model_config_file; 0: never again"},
       {"model_name", &model_name, "the model's name in URLs"},
       {"model_base_path", &model_base_path, "the folder whose numbered sub-folders are versions"},
-      {"num_load_threads", &num_load_threads, "loads at a time; 0: 4 for each CPU"},
+      {"num_load_threads", &num_load_threads, "loads at a time after the start; 0: 4 for each CPU, as at the start"},
       {"num_unload_threads", &num_unload_threads, "unloads at a time; 0: 4 for each CPU"},
       {"max_num_load_retries", &max_num_load_retries, "of a version, after its first try; -1: without end"},
       {"load_retry_interval_micros", &load_retry_interval_micros, "between two tries"},

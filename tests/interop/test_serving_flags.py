@@ -1,9 +1,13 @@
 """The command line and the config files, line by line: defaults, odd values, texts, and what is refused."""
+import gzip
 import os
 import shutil
+import signal
+import socket
+import subprocess
 
 import pytest
-from serving import free_port, write_model
+from serving import free_port, wait_for, write_model
 from serving_contract import DATA, HALF, config, message, needs_half, run, states, write_config
 
 TWO_GRAPHS = DATA / "fixtures/savedmodel/tf1_two_meta_graphs"
@@ -212,3 +216,47 @@ def test_labels_at_the_start(serve, program, model, tmp_path):
     assert code == 255 and said in out
     server = serve(*flags[2:3])
     assert server.predict("m", [2]).status_code == 200 and said in server.stop()[1]
+
+
+def test_one_port_for_both_leaves_rest_out(program, model):
+    port = free_port()
+    process = subprocess.Popen([str(program), f"--port={port}", f"--rest_api_port={port}", "--model_name=m", f"--model_base_path={model}"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with socket.socket() as probe:
+        wait_for(lambda: probe.connect_ex(("127.0.0.1", port)) == 0, "the gRPC port")
+    process.terminate()
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "--rest_api_port cannot be same as --port. Please use a different port for HTTP/REST API. Skipped exporting HTTP/REST API." in out
+    assert "Running gRPC ModelServer at 0.0.0.0:" in out and "Exporting HTTP/REST API" not in out
+
+
+def test_a_socket_alone_also_where_another_server_left_one(program, model, tmp_path):
+    import grpc
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    path = tmp_path / "s"
+    for end in (signal.SIGKILL, signal.SIGTERM):
+        process = subprocess.Popen([str(program), "--port=0", f"--grpc_socket_path={path}", "--model_name=m", f"--model_base_path={model}"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = "m"
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            reply = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, 20, wait_for_ready=True)
+            assert reply.model_version_status[0].state == 30
+        process.send_signal(end)
+        process.wait(timeout=30)
+
+
+def test_rest_limits_and_the_line_that_scripts_look_for(serve, model):
+    server = serve("--model_name=m", f"--model_base_path={model}", "--rest_api_timeout_in_ms=1")
+    late = server.predict("m", [0.5] * 300_000)
+    assert late.status_code == 504 and "time limit" in late.json()["error"]
+    assert not any(name.startswith("Access-Control") for name in server.get("/v1/models/m").headers)  # without the flag
+    for spaces, status in ((90 << 20, 200), (101 << 20, 400)):
+        body = gzip.compress(b" " * spaces + b'{"instances": [2]}', 1)
+        with_time = server if status == 400 else serve("--model_name=m", f"--model_base_path={model}")
+        reply = with_time.post("/v1/models/m:predict", body, headers={"Content-Encoding": "gzip"})
+        assert reply.status_code == status, reply.text
+        assert reply.json() == ({"predictions": [3.0]} if status == 200 else {"error": "JSON Parse error: The document is empty"})
+    assert f"Exporting HTTP/REST API at:localhost:{server.port} ..." in server.stop()[1]

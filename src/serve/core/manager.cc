@@ -126,6 +126,7 @@ void Manager::SetHeldBack(const std::string& model, std::vector<std::int64_t> ve
   core_->PublishMap();
 }
 
+void Manager::SetLoadThreads(int threads) { core_->load_pool.SetLimit(ThreadCount(threads)); }
 void Manager::SetLabels(ServingMap::Labels labels) { core_->serving.SetLabels(std::move(labels)); }
 const ServingMap& Manager::serving() const { return core_->serving; }
 StateMonitor& Manager::monitor() const { return *core_->monitor; }

@@ -20,7 +20,7 @@ struct ManagerOptions {
   int max_load_retries = 5;                     // after the first attempt, while the version is still aspired
   std::chrono::milliseconds load_retry_interval{60'000};
   std::chrono::milliseconds tick{100};  // between two looks when nothing happens
-  int load_threads = 0;                 // loads at a time; 0: 4 for each CPU
+  int load_threads = 0;                 // loads at a time, until SetLoadThreads; 0: 4 for each CPU
   int unload_threads = 0;
   std::int64_t memory_budget = 0;  // bytes; 0: no limit. A load that does not fit waits for others that are going away
 };
@@ -42,6 +42,9 @@ class Manager {
   void SetLabels(ServingMap::Labels labels);
   /// Versions of a model that are not its latest one while another one is available. Replaces what was said before.
   void SetHeldBack(const std::string& model, std::vector<std::int64_t> versions);
+
+  /// How many loads may run at a time from now on; 0: 4 for each CPU. Those under way are not disturbed.
+  void SetLoadThreads(int threads);
 
   /// Lock-free lookups; errors are those of ServingMap.
   const ServingMap& serving() const;

@@ -27,9 +27,13 @@ struct TaskPool::State {
     std::unique_lock lock(self->mutex);
     for (;;) {
       ++self->idle;
-      self->work.wait(lock, [&] { return self->stopping || !self->tasks.empty(); });
+      const auto surplus = [&] { return self->running > self->limit; };
+      self->work.wait(lock, [&] { return self->stopping || !self->tasks.empty() || surplus(); });
       --self->idle;
-      if (self->tasks.empty()) break;
+      if (self->tasks.empty() || surplus()) {
+        self->work.notify_one();  // what this thread was woken for is another one's
+        break;
+      }
       std::function<void()> task = std::move(self->tasks.front());
       self->tasks.pop_front();
       lock.unlock();
@@ -60,6 +64,12 @@ bool TaskPool::Submit(std::function<void()> task) {
   }
   state_->work.notify_one();
   return true;
+}
+
+void TaskPool::SetLimit(int max_threads) {
+  const std::lock_guard lock(state_->mutex);
+  state_->limit = std::max(1, max_threads);
+  state_->work.notify_all();
 }
 
 std::size_t TaskPool::Waiting() const {

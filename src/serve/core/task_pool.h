@@ -19,6 +19,8 @@ class TaskPool {
 
   /// False, and the task is dropped, after Stop.
   bool Submit(std::function<void()> task);
+  /// Another limit from now on, at least 1. Threads beyond it end with their task.
+  void SetLimit(int max_threads);
   /// Tasks that wait for a thread.
   std::size_t Waiting() const;
   /// Runs what was submitted, then ends the threads. Threads that are still busy at `until` are left to themselves (and

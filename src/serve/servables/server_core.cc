@@ -41,7 +41,6 @@ ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
   out.max_load_retries = options.max_load_retries;
   out.load_retry_interval = milliseconds(options.load_retry_interval_ms);
   out.memory_budget = options.memory_budget;
-  out.load_threads = options.load_threads;
   out.unload_threads = options.unload_threads;
   return out;
 }
@@ -211,6 +210,7 @@ Status ServerCore::Open() {
     loaded = WaitForModels(NamesOf(models));
   }
   if (stopping_) return Status(Code::kCancelled, "Server: stopped while it was starting");
+  manager_->SetLoadThreads(options_.load_threads);
   if (loaded.ok()) loaded = CheckLabelled(models);
   if (!loaded.ok()) {
     if (options_.strict_start) return loaded;
