@@ -187,7 +187,6 @@ void Http2Connection::Answered(std::int32_t id, const Status& status, std::strin
   auto* const stream = static_cast<Stream*>(::nghttp2_session_get_stream_user_data(session_, id));
   if (stream == nullptr) return;  // the client has given up
   Answer(*stream, status, std::move(reply));
-  AfterProgress();
 }
 
 void Http2Connection::UpdateWatches(Clock::time_point now) {

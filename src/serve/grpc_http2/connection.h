@@ -71,7 +71,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Tick(Clock::time_point now);
   /// Tells the client to begin no more calls here; calls that have begun end, watches are ended.
   void Drain(Clock::time_point now);
-  /// An answer that was made elsewhere. The stream may be gone.
+  /// An answer that was made elsewhere; Writable sends it. The stream may be gone.
   void Answered(std::int32_t stream, const Status& status, std::string reply, Clock::time_point now);
   /// The serving state has changed.
   void UpdateWatches(Clock::time_point now);

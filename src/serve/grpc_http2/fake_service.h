@@ -1,11 +1,13 @@
 // FakeService: a GrpcService for tests. /s/Echo answers with the request at once, /s/Work does so from a worker when
-// Go lets it, /s/Later without a thread that waits, /s/Fail fails with the request as its text.
+// Go lets it, /s/Later without a thread that waits, /s/Join in a round, three at a time; /s/Fail fails with the request
+// as its text.
 #pragma once
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "serve/core/batch_round.h"
 #include "serve/grpc/transport.h"
 
 namespace tenon::serve::http2::testing {
@@ -18,6 +20,7 @@ class FakeService : public GrpcService {
     if (path == "/s/Work") return {Kind::kUnary, 1};
     if (path == "/s/Fail") return {Kind::kUnary, 2};
     if (path == "/s/Later") return {Kind::kUnary, 3};
+    if (path == "/s/Join") return {Kind::kUnary, 4};
     if (path == "/s/Reflect") return {Kind::kReflection, 0};
     if (path == "/s/Check") return {Kind::kHealthCheck, 0};
     if (path == "/s/Watch") return {Kind::kHealthWatch, 0};
@@ -33,6 +36,14 @@ class FakeService : public GrpcService {
       ++running_;
       wake_.notify_all();
       later_.emplace_back(later.Make(), std::string(request));
+      return std::nullopt;
+    }
+    if (method == 4) {
+      BatchRound& round = *BatchRound::Current();
+      if (round.Find(this) == nullptr) round.Keep(this, std::make_unique<Three>());
+      auto& three = static_cast<Three&>(*round.Find(this));
+      three.replies.emplace_back(later.Make(), std::string(request));
+      if (three.replies.size() == 3) round.Take(this)->Run();
       return std::nullopt;
     }
     if (method == 1) {
@@ -80,6 +91,13 @@ class FakeService : public GrpcService {
     }
     for (std::thread& thread : threads) thread.join();
   }
+
+  struct Three : BatchRound::Batch {
+    void Run() override {
+      for (auto& [to, reply] : replies) to->Send({}, reply + " of " + std::to_string(replies.size()));
+    }
+    std::vector<std::pair<std::shared_ptr<GrpcReply>, std::string>> replies;
+  };
 
   std::string token;
   std::size_t align_at = 0;

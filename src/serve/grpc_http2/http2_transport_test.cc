@@ -193,6 +193,26 @@ TEST_F(Http2, AnswersThatComeLater) {
   drain.join();
 }
 
+TEST_F(Http2, CallsOfARoundAreJoined) {
+  Open();
+  RawClient client(Connect()), other(Connect());
+  for (int turn = 0; turn < 20; ++turn) {
+    std::vector<std::int32_t> ids;
+    for (int i = 0; i < 8; ++i) ids.push_back(client.Start(RawClient::Head("/s/Join"), Framed(std::to_string(i))));
+    other.Start(RawClient::Head("/s/Join"), Framed("x"));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      ASSERT_TRUE(client.Until([&] { return client.answers[ids[i]].closed; }));
+      const std::string data = client.answers[ids[i]].data;
+      EXPECT_EQ(data.substr(5, 5), std::to_string(i) + " of ") << "each has its own";
+    }
+  }
+  {
+    RawClient gone(Connect());
+    gone.Start(RawClient::Head("/s/Join"), Framed("gone"));
+  }
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Join"), Framed("a")).data, Framed("a of 1"));
+}
+
 TEST_F(Http2, StreamsLast) {
   Open();
   RawClient client(Connect());

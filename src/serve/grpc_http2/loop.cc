@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "serve/core/batch_round.h"
 
 namespace tenon::serve::http2 {
 namespace {
@@ -79,6 +80,10 @@ void Loop::Finish() {
 }
 
 void Loop::Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Status status, std::string reply) {
+  if (std::this_thread::get_id() == thread_.load(std::memory_order_relaxed)) {
+    answered_.push_back({std::move(connection), stream, std::move(status), std::move(reply)});
+    return;
+  }
   const std::lock_guard lock(mutex_);
   if (mail_.answers.empty()) Wake();
   mail_.answers.push_back({std::move(connection), stream, std::move(status), std::move(reply)});
@@ -136,6 +141,22 @@ void Loop::AcceptAll(Listener& listener) {
   }
 }
 
+/// Answers of one connection are sent together.
+void Loop::Deliver(std::vector<Answer>& answers) {
+  shared_.working -= static_cast<int>(answers.size());
+  for (Answer& answer : answers)
+    answer.connection->Answered(answer.stream, answer.status, std::move(answer.reply), now_);
+  const std::size_t before = touched_.size();
+  for (const Answer& answer : answers) {
+    Http2Connection* const raw = answer.connection.get();
+    if (!connections_.contains(raw)) continue;
+    if (std::find(touched_.begin() + static_cast<std::ptrdiff_t>(before), touched_.end(), raw) != touched_.end())
+      continue;
+    raw->Writable(now_);
+    touched_.push_back(raw);
+  }
+}
+
 void Loop::TakeMail() {
   Mail mail;
   {
@@ -143,11 +164,7 @@ void Loop::TakeMail() {
     std::swap(mail, mail_);
   }
   for (const auto& [fd, secure] : mail.adopted) Add(fd, secure);
-  shared_.working -= static_cast<int>(mail.answers.size());
-  for (auto& [connection, stream, status, reply] : mail.answers) {
-    connection->Answered(stream, status, std::move(reply), now_);
-    if (connections_.contains(connection.get())) touched_.push_back(connection.get());
-  }
+  Deliver(mail.answers);
   const auto each = [&](auto act) {
     for (const auto& [raw, connection] : connections_) {
       act(*raw);
@@ -208,6 +225,9 @@ void Loop::Handle(void* from, std::uint32_t events) {
 void Loop::Run() {
   ::pthread_setname_np(::pthread_self(), "tenon-grpc-io");
   std::array<epoll_event, 128> events;
+  std::vector<Answer> answered;
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  BatchRound round;
   while (!finished_) {
     if (!draining_ && now_ >= accept_again_)
       for (Listener& listener : listeners_) Watch(listener, true);
@@ -215,6 +235,11 @@ void Loop::Run() {
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       Handle(event.data.ptr, event.events);
+    }
+    for (round.Run(); !answered_.empty(); round.Run()) {
+      answered.swap(answered_);
+      Deliver(answered);
+      answered.clear();
     }
     if (now_ - last_tick_ >= (draining_ ? kDrainTick : kTick)) {
       last_tick_ = now_;
@@ -230,6 +255,7 @@ void Loop::Run() {
       emptied_.notify_all();
     }
   }
+  thread_.store({}, std::memory_order_relaxed);  // the number may be another thread's soon
   connections_.clear();
 }
 

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -47,14 +48,14 @@ class Loop : public ConnectionOwner {
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct Answer {
+    std::shared_ptr<Http2Connection> connection;
+    std::int32_t stream;
+    Status status;
+    std::string reply;
+  };
   struct Mail {
     std::vector<std::pair<int, bool>> adopted = {};
-    struct Answer {
-      std::shared_ptr<Http2Connection> connection;
-      std::int32_t stream;
-      Status status;
-      std::string reply;
-    };
     std::vector<Answer> answers = {};
     bool notify = false, drain = false, finish = false;
   };
@@ -62,6 +63,7 @@ class Loop : public ConnectionOwner {
   int Wait(epoll_event* events, int room);
   void Handle(void* from, std::uint32_t events);
   void TakeMail();
+  void Deliver(std::vector<Answer>& answers);
   void AcceptAll(Listener& listener);
   void Watch(Listener& listener, bool on);
   void Add(int fd, bool secure);
@@ -78,6 +80,8 @@ class Loop : public ConnectionOwner {
   Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_{shared_.options.spin};
   bool draining_ = false, finished_ = false;
+  std::vector<Answer> answered_;         // on this thread, by the round
+  std::atomic<std::thread::id> thread_;  // that runs the loop
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable emptied_;
