@@ -85,7 +85,7 @@ class Bench:
 
     # Groups of rows.
     def cpu_grpc(self):
-        contenders = {"ours": (self.ours, "grpc", "mlp.grpc"), "library": (lambda: self.ours("--grpc_transport=library"), "grpc", "mlp.grpc"),
+        contenders = {"ours": (self.ours, "grpc", "mlp.grpc"), "batching": (lambda: self.ours("--enable_batching"), "grpc", "mlp.grpc"), "library": (lambda: self.ours("--grpc_transport=library"), "grpc", "mlp.grpc"),
                       "onnxruntime behind grpcio": (lambda: self.python("grpc"), "grpc", "mlp.grpc"),
                       "bare epoll echo": (lambda: self.echo("mlp.grpc", 120), "echo", "mlp.grpc", "--reply", "120")}
         if self.programs.peer:
@@ -96,6 +96,7 @@ class Bench:
             seen = self.compare(contenders, connections, calls, "--spin")
             title = f"gRPC predict MLP, server CPU per request, {what}"
             self.each(title, "us", "cpu", seen, "ours", others, f"<= {limit} us", limit)
+            self.each(f"{title}, --enable_batching", "us", "cpu", seen, "batching", others[1:2], None, None)
             self.each(f"{title}, --grpc_transport=library", "us", "cpu", seen, "library", others[:2], "<= 25 us", 25)
 
     def cpu_rest(self):

@@ -88,7 +88,10 @@ std::int64_t BatchQueue::RunLimit() const {
              ? batching_.max_execution_batch_size
              : batching_.max_batch_size;
 }
-void BatchQueue::GaugeLocked(std::int64_t rows) { queue_length_.Add(static_cast<double>(rows)); }
+void BatchQueue::CountLocked(std::int64_t rows) {
+  waiting_rows_ += rows;
+  queue_length_.Add(static_cast<double>(rows));
+}
 
 void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here) {
   Task task{.inputs = std::move(inputs), .deadline = deadline, .queued = Clock::now()};
@@ -136,7 +139,7 @@ BatchSource::Clock::time_point BatchQueue::Due() const {
 std::function<void()> BatchQueue::Take() {
   auto batch = std::make_shared<Batch>(std::move(batches_.front()));
   batches_.pop_front();
-  GaugeLocked(-batch->rows);
+  CountLocked(-batch->rows);
   return [self = shared_from_this(), batch] { self->RunBatch(std::move(*batch)); };
 }
 
@@ -173,12 +176,16 @@ Status BatchQueue::EnqueueLocked(Task& task) {
   const std::int64_t rest = split ? task.rows - std::max<std::int64_t>(room, 0) : task.rows;
   const std::int64_t opened = split ? rest / limit_ + (rest % limit_ != 0) : task.rows > room ? 1 : 0;
   const auto waiting = static_cast<std::int64_t>(batches_.size());
-  if (opened > 0 && waiting + opened > batching_.max_enqueued_batches)
+  // Adaptive batches may be as small as one row: as many rows may wait as in full ones.
+  const std::int64_t full = batching_.max_enqueued_batches;
+  const bool too_many =
+      batching_.adaptive ? (waiting_rows_ + task.rows - 1) / batching_.max_batch_size >= full : waiting + opened > full;
+  if (opened > 0 && too_many)
     return Status(Code::kUnavailable,
                   fmt::format("The batch scheduling queue to which this task was submitted is full; currently {} "
                               "batches enqueued and max_enqueued_batches is {}",
                               waiting, batching_.max_enqueued_batches));
-  GaugeLocked(task.rows);
+  CountLocked(task.rows);
   if (!split || (room <= 0 && task.rows <= limit_)) {
     AddLocked(std::move(task));
     return {};

@@ -49,7 +49,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   struct Kept;
 
   std::int64_t RunLimit() const;
-  void GaugeLocked(std::int64_t rows);
+  void CountLocked(std::int64_t rows);
   void KeepFor(BatchRound& round, Task task);
   Status EnqueueLocked(Task& task);
   void AddLocked(Task task);
@@ -72,6 +72,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   const std::shared_ptr<std::atomic<bool>> short_batches_;
   std::atomic<std::int64_t> round_limit_{0};  // rows of a batch on an I/O thread; 0: unknown, or one takes too long
   std::deque<Batch> batches_;                 // guarded by the pool's lock, as are the rest
+  std::int64_t waiting_rows_ = 0;
   AdaptiveLimit adaptive_;
   std::int64_t limit_;  // rows of a batch
 };

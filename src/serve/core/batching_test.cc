@@ -282,6 +282,11 @@ TEST_F(RoundTest, JoinsWhatItsThreadHas) {
   EXPECT_TRUE(servable->Run(servable->signatures()[0], {Literal::from<float>({1}, {7})}, {}, kNoDeadline).ok());
 }
 
+TEST_F(RoundTest, ManyMayWaitBeforeAnythingIsKnown) {
+  Make(std::chrono::microseconds(20));
+  EXPECT_TRUE(Ask(500));
+}
+
 TEST_F(RoundTest, WhatTakesLongRunsElsewhere) {
   Make(std::chrono::milliseconds(2));
   EXPECT_TRUE(Ask(2));
