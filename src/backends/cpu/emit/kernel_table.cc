@@ -13,6 +13,8 @@ std::span<const Kernel> Kernels() {
         {"gemm", "onednn_matmul", EmitMatmulPrimitive},
         {"gemm", "gemm", EmitGemm},
         {"conv", "onednn_conv", EmitConv},
+        {"conv", "integer", EmitIntegerConv},
+        {"dot_general", "integer", EmitIntegerDot},
         {"fused_conv", "onednn_conv", EmitConv},
         {"conv_input_grad", "onednn_conv", EmitConvInputGrad},
         {"conv_kernel_grad", "onednn_conv", EmitConvKernelGrad},

@@ -26,6 +26,9 @@ Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitAlong(PlanBuilder& b, std::int32_t node);
 /// argmax, argmin, top_k, cumsum, cumprod.
 Result<std::string> EmitLine(PlanBuilder& b, std::int32_t node);
+/// dot_general and conv of i32.
+Result<std::string> EmitIntegerDot(PlanBuilder& b, std::int32_t node);
+Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitIota(PlanBuilder& b, std::int32_t node);
 /// random_uniform, random_normal, random_bernoulli.
