@@ -27,6 +27,7 @@ class ServerMetrics {
               std::chrono::nanoseconds write);
 
   const std::uint64_t id;  // unique in the process
+  const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   Metrics registry;
 
   Metrics::Family<Counter>& request_count;

@@ -31,7 +31,9 @@ void WriteExample(JsonWriter& json, const TensorInfo& info, std::size_t dim, boo
 std::string ExampleOf(const Signature& signature) {
   JsonWriter json;
   std::int64_t budget = 4096;  // elements; an example is for reading
-  json.Object().Key("inputs").Object();
+  json.Object();
+  if (signature.name != kDefaultSignature) json.Key("signature_name").String(signature.name);
+  json.Key("inputs").Object();
   for (const TensorInfo& input : signature.inputs) {
     json.Key(input.alias);
     WriteExample(json, input, 0, true, budget);
@@ -68,6 +70,9 @@ void WriteSignatures(JsonWriter& json, const Manager& manager, const std::string
     }
   json.End();
   const Signature* standard = handle.ok() ? (*handle)->FindSignature("") : nullptr;
+  if (handle.ok() && standard == nullptr)  // the first one that REST can ask for
+    for (const Signature& s : (*handle)->signatures())
+      if (standard == nullptr && !s.internal && !s.inputs.empty()) standard = &s;
   json.Key("example").String(standard == nullptr ? "{\"instances\": [1.0]}" : ExampleOf(*standard));
 }
 
@@ -91,11 +96,11 @@ std::string StatusJson(const Manager& manager, ServerMetrics& metrics) {
     s.counts.resize(h.bounds().size() + 1);
     for (std::size_t i = 0; i < s.counts.size(); ++i) s.counts[i] += static_cast<double>(h.bucket(i));
   });
-  static const auto started = std::chrono::steady_clock::now();
   (void)metrics.registry.Text();  // sets the gauges
   JsonWriter json;
   json.Object();
-  json.Key("uptime_seconds").Number(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  json.Key("uptime_seconds")
+      .Number(std::chrono::duration<double>(std::chrono::steady_clock::now() - metrics.started).count());
   json.Key("resident_bytes").Number(metrics.process_resident.At({}).value());
   json.Key("inflight").Number(metrics.inflight.At({}).value());
   json.Key("models").Array();
@@ -115,46 +120,6 @@ std::string StatusJson(const Manager& manager, ServerMetrics& metrics) {
     json.End();
     if (const Status error = manager.monitor().ModelError(name); !error.ok()) json.Key("error").String(error.message());
     WriteSignatures(json, manager, name);
-    json.End();
-  }
-  json.End().End();
-  return std::move(json).Take();
-}
-
-std::string OpenApiJson(const Manager& manager) {
-  JsonWriter json({.indent = 2});
-  const auto operation = [&](std::string_view method, std::string_view summary, const std::string* example) {
-    json.Key(method).Object().Key("summary").String(summary);
-    if (example != nullptr) {
-      json.Key("requestBody").Object().Key("required").Bool(true).Key("content").Object();
-      json.Key("application/json").Object().Key("schema").Object().Key("type").String("object").End();
-      json.Key("example").Raw(*example).End().End().End();
-    }
-    json.Key("responses").Object();
-    json.Key("200").Object().Key("description").String("the answer").End();
-    json.Key("default").Object().Key("description").String("{\"error\": \"…\"} with the code's HTTP status").End();
-    json.End().End();
-  };
-  json.Object().Key("openapi").String("3.0.3");
-  json.Key("info").Object().Key("title").String("Tenon").Key("version").String("1").End();
-  json.Key("paths").Object();
-  for (const char* probe : {"/healthz", "/readyz", "/metrics", "/status.json"}) {
-    json.Key(probe).Object();
-    operation("get", probe + 1, nullptr);
-    json.End();
-  }
-  for (const std::string& name : manager.monitor().Models()) {
-    const Result<ServableHandle> handle = manager.serving().Latest(name);
-    const Signature* standard = handle.ok() ? (*handle)->FindSignature("") : nullptr;
-    const std::string example = standard == nullptr ? "{\"instances\": [1.0]}" : ExampleOf(*standard);
-    json.Key("/v1/models/" + name).Object();
-    operation("get", "the states of the versions", nullptr);
-    json.End();
-    json.Key("/v1/models/" + name + "/metadata").Object();
-    operation("get", "the signatures", nullptr);
-    json.End();
-    json.Key("/v1/models/" + name + ":predict").Object();
-    operation("post", "the outputs of a signature", &example);
     json.End();
   }
   json.End().End();

@@ -17,7 +17,7 @@ std::string_view StatusHtml();
 /// "signatures": [{"name", "inputs": [{"name", "dtype", "shape"}], "outputs": …}], "example"}]}
 std::string StatusJson(const Manager& manager, ServerMetrics& metrics);
 
-/// OpenAPI 3.0 of the REST API, with the paths and an example request of each model that is served.
+/// OpenAPI 3.0 of the REST API: the paths of each model, and schemas of what its signatures take.
 std::string OpenApiJson(const Manager& manager);
 
 }  // namespace tenon::serve
