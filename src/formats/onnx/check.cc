@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "formats/onnx/data_type.h"
 #include "formats/proto_wire/wire_reader.h"
@@ -63,7 +64,7 @@ class Checker {
   }
 
  private:
-  Status CheckVersions() const {
+  Status CheckVersions() {
     if (model_.ir_version < 1)
       return root_.Error(fmt::format("ir_version {}, expected 1 to {}", model_.ir_version, kNewestIr));
     if (model_.ir_version > kNewestIr)
@@ -75,18 +76,24 @@ class Checker {
     return CheckImports(model_.opset_imports, root_);
   }
 
-  static Status CheckImports(const std::vector<OperatorSetId>& imports, const Place& place) {
+  Status CheckImports(const std::vector<OperatorSetId>& imports, const Place& place) {
     std::map<std::string_view, std::int64_t> seen;
     for (const OperatorSetId& id : imports) {
       const std::string_view domain = NormalDomain(id.domain);
       if (id.version < 1)
         return place.Error(fmt::format("opset version {} of domain \"{}\", expected 1 or more", id.version, id.domain));
-      if ((domain.empty() && id.version > kNewestOpset) || (domain == "ai.onnx.ml" && id.version > kNewestMlOpset))
-        return Status(Code::kUnimplemented,
-                      place
-                          .Error(fmt::format("opset version {} of domain \"{}\", the newest that is read is {}",
-                                             id.version, id.domain, domain.empty() ? kNewestOpset : kNewestMlOpset))
-                          .message());
+      if (domain.empty() || domain == "ai.onnx.ml") {
+        const std::int64_t newest = domain.empty() ? kNewestOpset : kNewestMlOpset;
+        const std::string message =
+            place
+                .Error(fmt::format("opset version {} of domain \"{}\", the newest that is known is {}", id.version,
+                                   id.domain, newest))
+                .message();
+        if (id.version > kHighestOpset) return Status(Code::kUnimplemented, message);
+        if (id.version > newest && warned_.insert(domain).second)
+          base::Log(base::LogLevel::kWarning,
+                    fmt::format("{}: its operators are read as those of {}", message, newest));
+      }
       const auto [entry, fresh] = seen.insert({domain, id.version});
       if (!fresh && entry->second != id.version)
         return place.Error(
@@ -189,7 +196,7 @@ class Checker {
     return Status();
   }
 
-  Status CheckFunction(const Function& function, const Place& place) const {
+  Status CheckFunction(const Function& function, const Place& place) {
     TENON_RETURN_IF_ERROR(CheckImports(function.opset_imports, place));
     Scope scope;
     for (const std::string& name : function.inputs)
@@ -244,6 +251,7 @@ class Checker {
   const Model& model_;
   std::string name_;
   Place root_;
+  std::set<std::string_view> warned_;  // domains
 };
 
 // The names that a node reads, captures of its graphs included (and some names defined inside them, which is harmless:

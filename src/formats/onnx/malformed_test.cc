@@ -45,7 +45,7 @@ const Case kCases[] = {
     {"no_opset", kCheck, "no opset_import"},
     {"opset_zero", kCheck, "opset version 0"},
     {"opset_negative", kCheck, "opset version -5"},
-    {"opset_future", kCheck, "opset version 9999 of domain \"\", the newest that is read is 28"},
+    {"opset_future", kCheck, "opset version 9999 of domain \"\", the newest that is known is 28"},
     {"opset_twice", kCheck, "imported in versions 17 and 11"},
     {"ir_future", kCheck, "ir_version 9999, the newest that is read is 14"},
     {"cycle", kCheck, "cycle through node[0]"},

@@ -5,6 +5,7 @@
 #include "formats/onnx/check.h"
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/test_util.h"
+#include "formats/onnx/translate.h"
 #include "formats/onnx/write.h"
 #include "formats/proto_wire/wire_writer.h"
 #include "temporary_folder.h"
@@ -176,6 +177,50 @@ TEST(Check, SortsNodesAndCountsCaptures) {
   b.outputs = {"late"};
   EXPECT_EQ(*SortNodes({a, b}), (std::vector<std::size_t>{1, 0}));
   EXPECT_EQ(*SortNodes({b, a}), (std::vector<std::size_t>{0, 1}));
+}
+
+// y = op(x) of a f32 vector.
+Model OneNode(std::int64_t ir, std::int64_t opset, const char* op) {
+  Model model;
+  model.ir_version = ir;
+  if (ir >= 3) model.opset_imports = {{"", opset}};
+  Graph& graph = model.graph.emplace();
+  graph.name = "g";
+  Node& node = graph.nodes.emplace_back();
+  node.op_type = op;
+  node.inputs = {"x"};
+  node.outputs = {"y"};
+  ValueInfo& x = graph.inputs.emplace_back();
+  x.name = "x";
+  x.type.kind = TypeKind::kTensor;
+  x.type.elem_type = kFloat;
+  x.type.shape.emplace().emplace_back().value = 3;
+  graph.outputs.emplace_back().name = "y";
+  return model;
+}
+// What Translate says, and writes to the log.
+std::string Say(const Model& model) {
+  testing::internal::CaptureStderr();
+  const Result<ir::Module> module = Translate(model);
+  const std::string log = testing::internal::GetCapturedStderr();
+  return module.ok() ? "ok" + log : module.status().message();
+}
+
+TEST(Versions, EveryIrVersionAndOpsetAndNewerOnesWithAWarning) {
+  for (std::int64_t ir = 1; ir <= kNewestIr; ++ir) EXPECT_EQ(Say(OneNode(ir, 13, "Relu")), "ok") << ir;
+  EXPECT_NE(Say(OneNode(15, 13, "Relu")).find("ir_version 15, the newest that is read is 14"), std::string::npos);
+  for (std::int64_t opset = 1; opset <= kNewestOpset; ++opset)
+    EXPECT_EQ(Say(OneNode(10, opset, "Relu")), "ok") << opset;
+  const std::string newer = Say(OneNode(10, 30, "Swish"));
+  EXPECT_EQ(newer.substr(0, 2), "ok") << newer;
+  EXPECT_NE(newer.find(" W "), std::string::npos) << newer;
+  EXPECT_NE(newer.find("opset version 30 of domain \"\", the newest that is known is 28"), std::string::npos) << newer;
+  const std::string unknown = Say(OneNode(10, 30, "Frobnicate"));
+  EXPECT_NE(unknown.find("Frobnicate (makes \"y\"): not known; the model imports opset 30"), std::string::npos)
+      << unknown;
+  Model learned = OneNode(10, 13, "Relu");
+  learned.opset_imports.push_back({"ai.onnx.ml", 6});
+  EXPECT_NE(Say(learned).find("opset version 6 of domain \"ai.onnx.ml\""), std::string::npos);
 }
 
 }  // namespace

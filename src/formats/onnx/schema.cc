@@ -191,8 +191,13 @@ Status CheckNode(const Node& node, std::int64_t opset, const std::vector<Value>&
   if (domain.empty()) {
     const int first = FirstOpset(node.op_type);
     if (first == 0 && node.op_type != "Scatter" && node.op_type != "Upsample" &&
-        node.op_type != "SimplifiedLayerNormalization")
+        node.op_type != "SimplifiedLayerNormalization") {
+      if (opset > kNewestOpset)
+        return Refuse(
+            Code::kUnimplemented,
+            fmt::format("not known; the model imports opset {}, known are those up to {}", opset, kNewestOpset));
       return Refuse(Code::kInvalidArgument, "ONNX has no such operator");
+    }
     if (first > opset)
       return Refuse(Code::kInvalidArgument,
                     fmt::format("came with opset {}, but the model imports opset {}", first, opset));
