@@ -242,7 +242,12 @@ Status Translator::TranslateNode(const Node& node, Scope* scope) {
     }
     const Lookup found = Find(*scope, name);
     if (!found.found) return Status(Code::kInvalidArgument, fmt::format("nothing makes the input \"{}\"", name));
-    if (found.value == kFailed) {  // said already
+    if (found.value == kFailed) {  // said already; but an operator that we lack is to be named
+      const OpRow* known = nullptr;
+      if (FindFunction(node) == nullptr) {
+        const Status lacking = CheckNode(node, OpsetOf(*scope->imports, node.domain).value_or(1), {}, &known);
+        if (known == nullptr) return lacking;
+      }
       SetOutputs(node, {}, scope);
       return Status();
     }

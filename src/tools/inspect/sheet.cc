@@ -143,25 +143,56 @@ void CountOps(const ir::Graph& graph, std::map<std::string, int>& counts) {
   }
 }
 
-// The graph for the given batch, or as it is where its dims stay open.
-ir::Graph ForBatch(const ir::Function& f, int batch, std::string* note) {
+// What every free dim of the inputs becomes: `batch` when it stands first, else `other`.
+std::vector<std::vector<std::int64_t>> DimsFor(const ir::Function& f, int batch, int other) {
+  std::set<std::string> first;
+  for (const ir::Value v : f.graph.inputs())
+    if (const ir::Type& type = f.graph.type(v); type.rank() > 0) first.emplace(type.shape()[0].symbol_name());
   std::vector<std::vector<std::int64_t>> dims;
   for (const ir::Value v : f.graph.inputs()) {
-    const ir::Type& type = f.graph.type(v);
     dims.emplace_back();
-    if (!type.is_tensor() || !type.has_rank()) {
+    const std::vector<Dim>& shape = f.graph.type(v).shape().dims();
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      const Result<std::int64_t> n = shape[i].evaluate([&](std::string_view name) {
+        return std::optional<std::int64_t>(first.contains(std::string(name)) ? batch : other);
+      });
+      dims.back().push_back(n.ok() ? *n : i == 0 ? batch : other);
+    }
+  }
+  return dims;
+}
+
+// The graph for the given batch, or as it is where its dims stay open. Where the other free dims cannot be that small,
+// the first size of a few that fits.
+ir::Graph ForBatch(const ir::Function& f, int batch, std::string* note) {
+  for (const ir::Value v : f.graph.inputs())
+    if (const ir::Type& type = f.graph.type(v); !type.is_tensor() || !type.has_rank()) {
       *note = "an input of unknown rank: costs are not known";
       return f.graph;
     }
-    for (const Dim& d : type.shape().dims()) {
-      const Result<std::int64_t> n = d.evaluate([&](std::string_view) { return std::optional<std::int64_t>(batch); });
-      dims.back().push_back(n.ok() ? *n : batch);
+  std::string reason;
+  for (const int other : {batch, 4, 8, 16, 32, 64, 128, 224, 256, 512}) {
+    if (other < batch) continue;
+    Result<ir::Graph> graph = compiler::Specialize(f.graph, DimsFor(f, batch, other));
+    if (graph.ok()) {
+      if (!reason.empty()) *note = "free dims behind the first are " + std::to_string(other) + "; " + reason;
+      return *std::move(graph);
     }
+    if (reason.empty()) reason = "with every free dim " + std::to_string(batch) + ": " + graph.status().message();
   }
-  Result<ir::Graph> graph = compiler::Specialize(f.graph, dims);
-  if (graph.ok()) return *std::move(graph);
-  *note = "with every free dim " + std::to_string(batch) + ": " + graph.status().message();
+  *note = std::move(reason);
   return f.graph;
+}
+
+// The weights in the bodies of a control op, those of its branches and loops too.
+void WeightsInside(const ir::Node& node, const std::function<void(const ir::Graph&, ir::Value)>& found) {
+  for (const auto& [name, value] : node.attrs)
+    if (const ir::GraphPtr* body = std::get_if<ir::GraphPtr>(&value))
+      for (std::int32_t id = 0; id < (*body)->size(); ++id) {
+        const ir::Node& inner = (*body)->node(id);
+        if (inner.op->name == "constant" && IsWeight(inner.attrs.Lit("value"))) found(**body, {id, 0});
+        WeightsInside(inner, found);
+      }
 }
 
 // A layer's own result is its last node: ordered by that, layers come after what they read.
@@ -196,6 +227,13 @@ SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, con
   std::vector<std::int32_t> last;
   std::map<std::int32_t, std::string> variable;  // graph input -> path
   for (std::size_t i = 0; i < f.reads.size(); ++i) variable[shaped.read_input(i).node] = f.reads[i];
+  const auto add_weight = [&](Row& row, const std::string& name_of, const Literal& value, bool constant) {
+    row.weights.push_back(Stats(name_of, value));
+    row.parameters += value.size();
+    if (!constant || !counted->insert(value.raw().data()).second) return;
+    sheet->parameters += value.size();
+    sheet->weight_bytes += static_cast<std::int64_t>(value.nbytes());
+  };
   for (std::int32_t id = 0; id < graph.size(); ++id) {
     const ir::Node& node = graph.node(id);
     if (node.op->name == "constant" || variable.contains(id) || node.outputs.empty()) continue;
@@ -229,12 +267,11 @@ SignatureSheet FromFunction(const ir::Module& module, const ir::Function& f, con
       if (found == nullptr && source.op->name != "constant") continue;
       const Literal value = found != nullptr ? found->Read() : source.attrs.Lit("value");
       if (!IsWeight(value) && found == nullptr) continue;
-      row.weights.push_back(Stats(found != nullptr ? cell->second : layers(v).value, value));
-      row.parameters += value.size();
-      if (found != nullptr || !counted->insert(value.raw().data()).second) continue;
-      sheet->parameters += value.size();
-      sheet->weight_bytes += static_cast<std::int64_t>(value.nbytes());
+      add_weight(row, found != nullptr ? cell->second : layers(v).value, value, found == nullptr);
     }
+    WeightsInside(node, [&](const ir::Graph& body, ir::Value v) {
+      add_weight(row, verify::NameOf(body.output(v).record), body.node(v).attrs.Lit("value"), true);
+    });
   }
   InOrder(s.rows, last);
   for (const Row& row : s.rows) s.flops += row.flops;

@@ -35,6 +35,13 @@ std::string Short(const std::string& text, std::size_t limit) {
   while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
   return "…" + text.substr(at);
 }
+// The beginning of a text; the box of a layer holds its operator and its type side by side.
+std::string Begin(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  std::size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
 
 std::string Number(double v) {
   char text[40];
@@ -136,7 +143,7 @@ void Draw(std::ostringstream& out, const SignatureSheet& s, std::size_t number) 
                   left(i), top(i), kBoxWidth, kBoxHeight, Hue(row.op), Hue(row.op));
     out << text;
     std::snprintf(text, sizeof text, "<text x=\"%.0f\" y=\"%d\" class=op>", left(i) + 8, top(i) + 16);
-    out << text << Escaped(Short(row.op, 16)) << "</text>";
+    out << text << Escaped(Begin(row.op, 28 - std::min<std::size_t>(row.type.size(), 18))) << "</text>";
     std::snprintf(text, sizeof text, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"end\">", left(i) + kBoxWidth - 8,
                   top(i) + 16);
     out << text << Escaped(Short(row.type, 18)) << "</text>";
