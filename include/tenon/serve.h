@@ -121,6 +121,9 @@ struct ServerOptions {
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
   bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it
   int max_connections = 65536;                  // of REST clients; more are closed at once
+  std::int64_t max_inflight_bytes = -1;         // of the requests under way, REST and gRPC together; what would be more
+                                                // answers 503 or RESOURCE_EXHAUSTED; 0: no limit; -1: a quarter of the
+                                                // memory that the process may use
   std::string access_log = {};                  // a file that gets a JSON line for each request; "-": standard output
   double shadow_fraction = 0;          // share of the requests mirrored to a new version before it takes over; 0: off
   int shadow_promote_after = 100;      // agreeing requests after which it takes over

@@ -1,7 +1,3 @@
-// A cgroup's files: /proc/self/cgroup has a line "hierarchy:controllers:path" for each hierarchy; v2 is "0::path".
-// /proc/self/mountinfo says where a hierarchy is mounted: "id parent major:minor root mount-point options … - type
-// source super-options". Inside a container the path may be relative to a root that is not mounted, so a path that is
-// not there falls back on the mount point itself.
 #include "base/threads.h"
 
 #include <sched.h>
@@ -13,19 +9,14 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
-#include <sstream>
 #include <thread>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "base/file.h"
 
 namespace tenon::base {
 namespace {
-
-std::string ReadText(const std::string& path) {
-  Result<std::string> text = ReadFile(path);
-  return text.ok() ? *std::move(text) : std::string();
-}
 
 std::optional<double> ToNumber(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
@@ -41,38 +32,11 @@ std::optional<double> Ratio(std::optional<double> quota, std::optional<double> p
 }
 
 std::optional<double> LimitOfFolder(const std::string& folder, bool v2) {
-  if (!v2)
-    return Ratio(ToNumber(ReadText(folder + "/cpu.cfs_quota_us")), ToNumber(ReadText(folder + "/cpu.cfs_period_us")));
-  const std::string text = ReadText(folder + "/cpu.max");  // "150000 100000" or "max 100000"
-  const std::size_t space = text.find(' ');
+  if (!v2) return Ratio(NumberIn(folder + "/cpu.cfs_quota_us"), NumberIn(folder + "/cpu.cfs_period_us"));
+  const Result<std::string> text = ReadFile(folder + "/cpu.max");  // "150000 100000" or "max 100000"
+  const std::size_t space = text.ok() ? text->find(' ') : std::string::npos;
   if (space == std::string::npos) return std::nullopt;
-  return Ratio(ToNumber(text.substr(0, space)), ToNumber(text.substr(space + 1)));
-}
-
-// "cpu" among "cpu,cpuacct".
-bool Lists(const std::string& list, std::string_view word) {
-  std::istringstream in(list);
-  for (std::string part; std::getline(in, part, ',');)
-    if (part == word) return true;
-  return false;
-}
-
-struct Mount {
-  std::string root, point;
-};
-std::optional<Mount> FindMount(const std::string& mountinfo, bool v2) {
-  std::istringstream lines(mountinfo);
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    std::istringstream before(line.substr(0, dash)), after(line.substr(dash + 3));
-    std::string id, parent, device, type, source, options;
-    Mount mount;
-    before >> id >> parent >> device >> mount.root >> mount.point;
-    after >> type >> source >> options;
-    if (v2 ? type == "cgroup2" : type == "cgroup" && Lists(options, "cpu")) return mount;
-  }
-  return std::nullopt;
+  return Ratio(ToNumber(text->substr(0, space)), ToNumber(text->substr(space + 1)));
 }
 
 int Affinity() {
@@ -90,29 +54,11 @@ int Affinity() {
 }  // namespace
 
 std::optional<double> CgroupCpus(const std::string& root) {
-  const std::string mountinfo = ReadText(root + "/proc/self/mountinfo");
   std::optional<double> least;
-  std::istringstream lines(ReadText(root + "/proc/self/cgroup"));
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    const bool v2 = controllers.empty();
-    if (!v2 && !Lists(controllers, "cpu")) continue;
-    const std::optional<Mount> mount = FindMount(mountinfo, v2);
-    if (!mount) continue;
-    if (mount->root != "/" && path.starts_with(mount->root)) path.erase(0, mount->root.size());
-    const std::string top = root + mount->point;
-    if (path.find("..") != std::string::npos || !IsFolder(top + path)) path.clear();
-    while (path.ends_with('/')) path.pop_back();
-    for (;;) {  // from our cgroup up to the mount point
-      if (const std::optional<double> limit = LimitOfFolder(top + path, v2); limit && (!least || *limit < *least))
-        least = limit;
-      if (path.empty()) break;
-      path.erase(path.rfind('/'));
-    }
-  }
+  ForEachCgroup(root, "cpu", [&](const std::string& folder, bool v2) {
+    if (const std::optional<double> limit = LimitOfFolder(folder, v2); limit && (!least || *limit < *least))
+      least = limit;
+  });
   return least;
 }
 

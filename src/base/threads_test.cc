@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "temporary_folder.h"
 
 namespace tenon::base {
@@ -24,6 +25,7 @@ class Machine {
     std::ofstream(full) << text;
   }
   std::optional<double> cpus() const { return CgroupCpus(folder_.path()); }
+  std::int64_t memory() const { return MemoryLimit(folder_.path()); }
 
  private:
   TemporaryFolder folder_;
@@ -76,6 +78,22 @@ TEST(Cgroup, NothingOrNonsenseIsNoLimit) {
   EXPECT_EQ(m.cpus(), std::nullopt);
   m.Write("/sys/fs/cgroup/cpu.max", "100000 0\n");
   EXPECT_EQ(m.cpus(), std::nullopt);
+}
+
+TEST(Cgroup, Memory) {
+  Machine m;
+  const std::int64_t machine = m.memory();
+  EXPECT_GT(machine, 1 << 20);
+  m.Write("/proc/self/cgroup", "4:memory:/docker/abc\n0::/app/worker\n");
+  m.Write("/proc/self/mountinfo", std::string(kMountV2) + "41 30 0:31 / /v1 rw - cgroup cgroup rw,memory\n");
+  m.Write("/sys/fs/cgroup/app/worker/memory.max", "max\n");
+  EXPECT_EQ(m.memory(), machine);
+  m.Write("/sys/fs/cgroup/app/memory.max", "1048576\n");
+  EXPECT_EQ(m.memory(), 1048576);
+  m.Write("/v1/docker/abc/memory.limit_in_bytes", "4096\n");
+  EXPECT_EQ(m.memory(), 4096);
+  m.Write("/v1/docker/abc/memory.limit_in_bytes", "9223372036854771712\n");  // no limit, as v1 says it
+  EXPECT_EQ(m.memory(), 1048576);
 }
 
 TEST(Threads, DefaultIsWithinTheMachine) {

@@ -70,6 +70,8 @@ std::vector<Flag> ServerFlags::List() {
       {"bearer_token_file", &bearer_token_file, "one token a line; requests must carry one of them"},
       {"requests_per_second", &requests_per_second, "of one client address; more are refused; 0: no limit"},
       {"max_body_bytes", &max_body_bytes, "of a REST request"},
+      {"max_inflight_bytes", &max_inflight_bytes,
+       "of all requests under way, REST and gRPC; more are refused; 0: no limit, -1: a quarter of the memory"},
       {"rest_api_compress_replies", &rest_api_compress_replies, "gzip REST replies to clients that accept it"},
       {"max_connections", &max_connections, "of REST clients"},
       {"access_log", &access_log, "a JSON line for each REST request to this file; -: standard output"},

@@ -39,6 +39,7 @@ struct ServerFlags {
   std::int32_t model_threads = 1, shutdown_delay_seconds = 0, shutdown_timeout_seconds = 30;
   std::int32_t max_connections = 65536;
   std::int64_t memory_budget_bytes = 0, max_body_bytes = std::int64_t{1} << 30;
+  std::int64_t max_inflight_bytes = -1;
   float requests_per_second = 0, shadow_fraction = 0, shadow_tolerance = 0;
   std::int32_t shadow_promote_after = 100, spin_microseconds = -1;
   std::string grpc_transport = "auto";

@@ -128,6 +128,7 @@ Result<serve::ServerOptions> OptionsFromFlags(const ServerFlags& f) {
   o.enable_cors = f.rest_api_enable_cors_support;
   o.max_body_bytes = f.max_body_bytes;
   o.max_connections = f.max_connections;
+  o.max_inflight_bytes = f.max_inflight_bytes;
   if (f.model_config_file.empty())
     o.models = {{.name = f.model_name, .base_path = f.model_base_path, .platform = "tensorflow"}};
   else

@@ -6,9 +6,14 @@ import socket
 import threading
 import time
 
+import grpc
+import h2
 import pytest
 import requests
+from grpc_client import free_port
 from serving import Server, metric, wait_for, write_model
+from tensorflow.python.framework import tensor_util
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
 def config(path, models):
@@ -128,6 +133,60 @@ def test_ten_thousand_idle_connections(serve, tmp_path):
             c.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert server.stop()[0] == 0
+
+
+def test_large_half_sent_requests_do_not_fill_the_memory(serve, tmp_path):
+    """60 connections, half of them REST's and half gRPC's, send 8 MiB each of a larger request; 32 MiB may be under way."""
+    base = write_model(tmp_path / "m", 1, 1, 1)
+    port = free_port()
+    server = serve("--model_name=m", f"--model_base_path={base}", f"--port={port}", "--max_inflight_bytes=33554432")
+    for _ in range(20):
+        server.predict("m", [1])
+    before = metric(server.get("/metrics").text, "process_resident_memory_bytes")
+    head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 16777216\r\n\r\n"
+    piece = b" " * (1 << 20)
+    slow, refused, most = [], 0, 0
+    try:
+        for i in range(60):
+            if i % 2:
+                call = h2.Client(port)
+                slow.append(call)
+                stream = call.begin()
+                call.send(stream, h2.message(b" " * (16 << 20))[:8 << 20])
+                continue
+            s = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            slow.append(s)
+            try:
+                s.sendall(head)
+                for _ in range(8):
+                    s.sendall(piece)
+            except OSError:
+                refused += 1  # answered and closed before it had sent all
+            assert server.predict("m", [1]).json() == {"predictions": [2.0]}  # others are served all the time
+            most = max(most, metric(server.get("/metrics").text, "process_resident_memory_bytes"))
+        page = server.get("/metrics").text
+        assert metric(page, "tenon_inflight_bytes") <= 33554432
+        assert metric(page, "tenon_refused_requests_total", reason="memory") >= 40
+        assert most - before < 100e6, "of 480 MB"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
+            s.sendall(head + piece)
+            reply = s.recv(4096)
+            assert reply.startswith(b"HTTP/1.1 503") and b"Retry-After: 1" in reply and b"--max_inflight_bytes" in reply
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "m"
+            request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto([1.0], dtype="float32"))
+            assert stub.Predict(request, 10).outputs["y"].float_val[0] == 2
+            request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto([1.0] * (1 << 21), dtype="float32"))
+            with pytest.raises(grpc.RpcError) as error:
+                stub.Predict(request, 10)
+            assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "--max_inflight_bytes" in error.value.details()
+    finally:
+        for s in slow:
+            s.close()
+    wait_for(lambda: metric(server.get("/metrics").text, "tenon_inflight_bytes") < 10000, "the memory to be given back", server)
+    assert server.predict("m", [1] * 100000).status_code == 200
 
 
 def test_slow_loris_and_half_closed_sockets(serve, tmp_path):

@@ -55,14 +55,15 @@ def available(server, version):
     return states.get(version) == 30 and not any(state in (30, 40) for v, state in states.items() if v != version)
 
 
-def test_swaps_lose_and_mix_nothing(build, tmp_path):
+@pytest.mark.parametrize("transport", ["http2", "library"])
+def test_swaps_lose_and_mix_nothing(build, tmp_path, transport):
     base = tmp_path / "m"
     for version in range(1, SWAPS + 2):
         write_version(base, version)
     file = tmp_path / "models.txt"
     file.write_text(f'model_config_list {{ config {{ name: "m" base_path: "{base}" model_platform: "tensorflow" '
                     'model_version_policy { specific { versions: 1 } } } }')
-    with ModelServer(build, f"--model_config_file={file}") as server:
+    with ModelServer(build, f"--model_config_file={file}", f"--grpc_transport={transport}") as server:
         wait(lambda: available(server, 1))
         stop, wrong, answers = threading.Event(), [], [0] * 4
 

@@ -328,6 +328,32 @@ TEST(MetricsTest, TextOfEachKind) {
   EXPECT_NE(text.find("model_name=\"_other\",status=\"_other\"} 3001"), std::string::npos);
 }
 
+TEST(ServerMetricsTest, VersionsThatEndedLongAgoAreForgotten) {
+  ServerMetrics metrics;
+  constexpr int kVersions = 200;
+  const auto has = [&](int version) {
+    return metrics.registry.Text().find("version=\"" + std::to_string(version) + "\"") != std::string::npos;
+  };
+  for (int v = 1; v <= kVersions; ++v) {
+    const ServableId id{"m", v};
+    metrics.Began(id, "/m/" + std::to_string(v));
+    metrics.load_attempts.At({"/m/" + std::to_string(v), "success"}).Add();
+    metrics.Run(id, "serving_default", "predict", Code::kOk, std::chrono::microseconds(5));
+    metrics.Stages(id, {}, {}, {});
+    if (v == 100) continue;  // goes on
+    metrics.Ended(id);
+  }
+  EXPECT_FALSE(has(1));
+  EXPECT_FALSE(has(kVersions - 64));
+  EXPECT_TRUE(has(kVersions - 63));
+  EXPECT_TRUE(has(100));
+  EXPECT_EQ(metrics.registry.Text().find("/m/1\""), std::string::npos);
+  // One that comes back counts anew, on the thread that remembered its cells too.
+  metrics.Began({"m", 1}, "/m/1");
+  metrics.Run({"m", 1}, "serving_default", "predict", Code::kOk, std::chrono::microseconds(5));
+  EXPECT_EQ(metrics.run_seconds.At({"m", "1", "serving_default"}).count(), 1);
+}
+
 TEST_F(BatchingTest, TimeoutsAndSizesWithoutEndAndTheEndOfAServable) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   gated = false;

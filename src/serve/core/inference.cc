@@ -117,8 +117,8 @@ Result<std::vector<float>> RegressResultOf(const ExamplesCall& call, const std::
     return Invalid(fmt::format("Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {}",
                                ShapeText(got)));
   if (got.dims()[0] != call.examples)
-    return Invalid(fmt::format("Input batch size did not match output batch size: {} vs. {}", call.examples,
-                               got.dims()[0]));
+    return Invalid(
+        fmt::format("Input batch size did not match output batch size: {} vs. {}", call.examples, got.dims()[0]));
   if (got.dtype() != DType::kF32)
     return Invalid(fmt::format("Expected output Tensor of DT_FLOAT.  Got: {}", TfEnumName(got.dtype())));
   return std::vector<float>(got.data<float>().begin(), got.data<float>().end());

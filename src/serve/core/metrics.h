@@ -118,6 +118,12 @@ class Metrics {
       const std::unique_lock lock(mutex_);
       cells_.clear();
     }
+    /// Forgets the cells whose first labels these are. No reference to them may be in use.
+    void Erase(std::initializer_list<std::string_view> first) {
+      const std::string prefix = KeyOf(first);
+      const std::unique_lock lock(mutex_);
+      std::erase_if(cells_, [&](const auto& cell) { return cell.first.starts_with(prefix); });
+    }
     void Write(std::string& out) const override;
 
    private:

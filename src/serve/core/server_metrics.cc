@@ -25,7 +25,7 @@ double ResidentBytes() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-std::uint64_t NextId() {
+std::uint64_t NextEpoch() {
   static std::atomic<std::uint64_t> next{0};
   return ++next;
 }
@@ -33,8 +33,7 @@ std::uint64_t NextId() {
 }  // namespace
 
 ServerMetrics::ServerMetrics()
-    : id(NextId()),
-      request_count(registry.AddCounter(":tensorflow:serving:request_count", {"model_name", "status"})),
+    : request_count(registry.AddCounter(":tensorflow:serving:request_count", {"model_name", "status"})),
       request_latency(
           registry.AddHistogram(":tensorflow:serving:request_latency", {"model_name", "API", "entrypoint"}, Micros())),
       runtime_latency(
@@ -71,6 +70,7 @@ ServerMetrics::ServerMetrics()
       batch_size(registry.AddHistogram("tenon_batch_size", {"model", "version"}, Sizes())),
       queue_length(registry.AddGauge("tenon_queue_rows", {"model", "version"})),
       inflight(registry.AddGauge("tenon_inflight_requests", {})),
+      inflight_bytes(registry.AddGauge("tenon_inflight_bytes", {})),
       model_state(registry.AddGauge("tenon_model_state", {"model", "version", "state"})),
       model_memory(registry.AddGauge("tenon_model_memory_bytes", {"model", "version"})),
       memory_returned(registry.AddCounter("tenon_memory_returned_bytes_total", {"model", "kind"})),
@@ -79,7 +79,8 @@ ServerMetrics::ServerMetrics()
       refused(registry.AddCounter("tenon_refused_requests_total", {"reason"})),
       process_resident(registry.AddGauge("process_resident_memory_bytes", {})),
       shadow_requests(registry.AddCounter("tenon_shadow_requests_total", {"model", "version", "verdict"})),
-      build_info(registry.AddGauge("tenon_build_info", {"version"})) {
+      build_info(registry.AddGauge("tenon_build_info", {"version"})),
+      epoch_(NextEpoch()) {
   registry.OnScrape([this] { process_resident.At({}).Set(ResidentBytes()); });
 }
 
@@ -87,16 +88,17 @@ void ServerMetrics::Request(std::string_view model, std::string_view api, std::s
                             std::chrono::nanoseconds took) {
   // A thread sees the same model and call again and again: the cells of the last one need no look-up.
   struct Last {
-    std::uint64_t owner = 0;
+    std::uint64_t epoch = 0;
     std::string model, api, entrypoint;
     Code code = Code::kOk;
     Counter *count = nullptr, *total = nullptr;
     Histogram *micros = nullptr, *seconds = nullptr;
   };
   thread_local Last last;
-  if (last.owner != id || last.code != code || last.model != model || last.api != api ||
+  const std::uint64_t epoch = epoch_.load(std::memory_order_acquire);
+  if (last.epoch != epoch || last.code != code || last.model != model || last.api != api ||
       last.entrypoint != entrypoint) {
-    last = {.owner = id,
+    last = {.epoch = epoch,
             .model = std::string(model),
             .api = std::string(api),
             .entrypoint = std::string(entrypoint),
@@ -118,15 +120,16 @@ void ServerMetrics::Request(std::string_view model, std::string_view api, std::s
 void ServerMetrics::Run(const ServableId& version, std::string_view signature, std::string_view api, Code code,
                         std::chrono::nanoseconds took) {
   struct Last {
-    std::uint64_t owner = 0;
+    std::uint64_t epoch = 0;
     ServableId version;
     std::string signature, api;
     Counter *runs = nullptr, *time = nullptr, *session = nullptr;
     Histogram *micros = nullptr, *seconds = nullptr;
   };
   thread_local Last last;
-  if (last.owner != id || last.version != version || last.signature != signature || last.api != api) {
-    last = {.owner = id, .version = version, .signature = std::string(signature), .api = std::string(api)};
+  const std::uint64_t epoch = epoch_.load(std::memory_order_acquire);
+  if (last.epoch != epoch || last.version != version || last.signature != signature || last.api != api) {
+    last = {.epoch = epoch, .version = version, .signature = std::string(signature), .api = std::string(api)};
     last.runs = &graph_runs.At({});
     last.time = &graph_run_time.At({});
     last.session = &direct_session_runs.At({});
@@ -144,14 +147,15 @@ void ServerMetrics::Run(const ServableId& version, std::string_view signature, s
 void ServerMetrics::Stages(const ServableId& version, std::chrono::nanoseconds read, std::chrono::nanoseconds run,
                            std::chrono::nanoseconds write) {
   struct Last {
-    std::uint64_t owner = 0;
+    std::uint64_t epoch = 0;
     ServableId version;
     Histogram *read = nullptr, *run = nullptr, *write = nullptr;
   };
   thread_local Last last;
-  if (last.owner != id || last.version != version) {
+  const std::uint64_t epoch = epoch_.load(std::memory_order_acquire);
+  if (last.epoch != epoch || last.version != version) {
     const std::string number = std::to_string(version.version);
-    last = {.owner = id, .version = version};
+    last = {.epoch = epoch, .version = version};
     last.read = &stage_seconds.At({version.name, number, "read"});
     last.run = &stage_seconds.At({version.name, number, "run"});
     last.write = &stage_seconds.At({version.name, number, "write"});
@@ -159,6 +163,31 @@ void ServerMetrics::Stages(const ServableId& version, std::chrono::nanoseconds r
   last.read->Observe(ToSeconds(read));
   last.run->Observe(ToSeconds(run));
   last.write->Observe(ToSeconds(write));
+}
+
+void ServerMetrics::Began(const ServableId& version, const std::string& path) {
+  const std::lock_guard lock(versions_mutex_);
+  paths_[version] = path;
+  if (const auto it = ended_.find(version.name); it != ended_.end()) std::erase(it->second, version.version);
+}
+
+void ServerMetrics::Ended(const ServableId& version) {
+  const std::lock_guard lock(versions_mutex_);
+  std::deque<std::int64_t>& ended = ended_[version.name];
+  ended.push_back(version.version);
+  if (ended.size() <= kMaxEnded) return;
+  const ServableId gone{version.name, ended.front()};
+  ended.pop_front();
+  epoch_.store(NextEpoch(), std::memory_order_release);
+  const std::string number = std::to_string(gone.version);
+  for (auto* const family : {&run_seconds, &stage_seconds, &batch_size}) family->Erase({gone.name, number});
+  for (auto* const family : {&queue_length, &model_state, &model_memory, &mlmd_map}) family->Erase({gone.name, number});
+  for (auto* const family : {&kernel_seconds, &shadow_requests}) family->Erase({gone.name, number});
+  if (const auto path = paths_.find(gone); path != paths_.end()) {
+    load_attempts.Erase({path->second});
+    load_latency.Erase({path->second});
+    paths_.erase(path);
+  }
 }
 
 }  // namespace tenon::serve

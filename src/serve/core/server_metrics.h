@@ -1,6 +1,11 @@
 // ServerMetrics: what the server counts, by TensorFlow Serving's names and by its own.
 #pragma once
+#include <atomic>
 #include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
 #include <string_view>
 
 #include "serve/core/metrics.h"
@@ -26,8 +31,14 @@ class ServerMetrics {
   void Stages(const ServableId& version, std::chrono::nanoseconds read, std::chrono::nanoseconds run,
               std::chrono::nanoseconds write);
 
-  const std::uint64_t id;  // unique in the process
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+
+  /// Versions come and go: the cells of those that ended are kept for the last kMaxEnded of a model. A version is Ended
+  /// when nothing counts for it any more, and may begin again. `path` is that of its files.
+  static constexpr std::size_t kMaxEnded = 64;
+  void Began(const ServableId& version, const std::string& path);
+  void Ended(const ServableId& version);
+
   Metrics registry;
 
   Metrics::Family<Counter>& request_count;
@@ -60,15 +71,22 @@ class ServerMetrics {
   Metrics::Family<Histogram>& batch_size;
   Metrics::Family<Gauge>& queue_length;
   Metrics::Family<Gauge>& inflight;
+  Metrics::Family<Gauge>& inflight_bytes;
   Metrics::Family<Gauge>& model_state;
   Metrics::Family<Gauge>& model_memory;
   Metrics::Family<Counter>& memory_returned;  // by model, kind: held, resident
   Metrics::Family<Counter>& kernel_seconds;   // inside the compiled plans, by model, version
   Metrics::Family<Histogram>& load_seconds;
-  Metrics::Family<Counter>& refused;  // by reason: rate, size, auth, connections
+  Metrics::Family<Counter>& refused;  // by reason: rate, size, auth, connections, memory
   Metrics::Family<Gauge>& process_resident;
   Metrics::Family<Counter>& shadow_requests;  // by model, version, verdict
   Metrics::Family<Gauge>& build_info;
+
+ private:
+  std::atomic<std::uint64_t> epoch_;  // unique in the process, another one when cells are gone: threads remember cells
+  std::mutex versions_mutex_;
+  std::map<ServableId, std::string> paths_;                             // of versions that have cells
+  std::map<std::string, std::deque<std::int64_t>, std::less<>> ended_;  // by model, the oldest first
 };
 
 }  // namespace tenon::serve

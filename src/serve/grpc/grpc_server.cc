@@ -204,6 +204,7 @@ Status GrpcServer::Start() {
   to.max_message_bytes = options.max_message_bytes;
   to.channel_arguments = options.channel_arguments;
   to.spin = options.spin;
+  to.budget = options.budget;
   if (options.transport) {
     impl_->transport = options.transport(to, *impl_->service);
   } else {

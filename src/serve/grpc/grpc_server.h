@@ -26,6 +26,7 @@ struct GrpcServerOptions {
   std::vector<std::string> bearer_tokens = {};  // calls must carry one; none: no check. Health needs none
   bool health = false;                          // grpc.health.v1
   SpinOptions spin = {};                        // of the I/O threads; not the gRPC library's
+  std::shared_ptr<ByteBudget> budget = {};      // of requests that are under way; none: no limit
   /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.
   std::function<std::unique_ptr<GrpcTransport>(const GrpcTransportOptions&, GrpcService&)> transport = {};
 };

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "serve/core/byte_budget.h"
 #include "serve/core/servable.h"
 #include "serve/core/spinner.h"
 #include "serve/grpc/later.h"
@@ -55,7 +56,8 @@ struct GrpcTransportOptions {
   int io_threads = 1;
   std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};
-  SpinOptions spin = {};  // of the I/O threads; not the gRPC library's
+  SpinOptions spin = {};                    // of the I/O threads; not the gRPC library's
+  std::shared_ptr<ByteBudget> budget = {};  // of requests that are under way; the gRPC library takes its limit alone
 };
 
 class GrpcTransport {
@@ -71,7 +73,7 @@ class GrpcTransport {
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 4;
+inline constexpr int kGrpcAbi = 5;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

@@ -1,4 +1,5 @@
 // The calls of a connection: from the head of a request to the end of its response.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -18,6 +19,12 @@ nghttp2_nv Field(std::string_view name, std::string_view value, bool copied = fa
   const int flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | (copied ? 0 : NGHTTP2_NV_FLAG_NO_COPY_VALUE);
   return {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
 }
+
+struct Inflated {
+  explicit Inflated(ByteBudget* budget) : held(budget) {}
+  std::string bytes;
+  HeldBytes held;
+};
 
 constexpr std::size_t kLarge = 1 << 10;  // a frame with more may hold a tensor that is worth its place
 
@@ -73,7 +80,8 @@ Stream* Http2Connection::Begin(std::int32_t id) {
   Stream* const stream = free_.back();
   free_.pop_back();
   stream->id = id;
-  stream->in.Begin(shared_.max_message);
+  stream->in.Begin(shared_.max_message, shared_.options.budget.get());
+  stream->heard = now_;
   stream->at = streams_.size();
   streams_.push_back(stream);
   return stream;
@@ -100,6 +108,7 @@ void Http2Connection::HeadersDone(Stream& stream) {
 void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   const bool once = stream.route.kind == Kind::kUnary || stream.route.kind == Kind::kHealthCheck ||
                     stream.route.kind == Kind::kHealthWatch;
+  stream.heard = now_;
   while (!bytes.empty() && !stream.closed) {
     if (stream.has_message && once)
       return Finish(stream, Status(Code::kInternal, "Request: the call came with more than one message"));
@@ -113,14 +122,26 @@ void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   }
 }
 
+/// The message behind the compressed one that has come.
+Status Http2Connection::Inflate(const Stream& stream, std::string& out) const {
+  constexpr std::size_t kMost = std::size_t{1} << 31;
+  const std::size_t most =
+      shared_.max_message < 0 ? kMost : std::min(kMost, static_cast<std::size_t>(shared_.max_message));
+  const ByteBudget* const budget = shared_.options.budget.get();
+  const std::size_t room = budget == nullptr ? most : budget->Room(most);
+  Result<std::string> inflated = Decompress(stream.in.bytes(), stream.encoding, static_cast<std::int64_t>(room));
+  if (!inflated.ok() && room < most && inflated.status().code() == Code::kResourceExhausted) return budget->Refuse();
+  if (!inflated.ok()) return inflated.status();
+  out = *std::move(inflated);
+  return {};
+}
+
 /// A message of a call that lasts.
 void Http2Connection::Message(Stream& stream) {
   std::string inflated;
   std::string_view bytes = stream.in.bytes();
   if (stream.in.compressed()) {
-    Result<std::string> out = Decompress(bytes, stream.encoding, shared_.max_message);
-    if (!out.ok()) return Finish(stream, out.status());
-    inflated = *std::move(out);
+    if (const Status s = Inflate(stream, inflated); !s.ok()) return Finish(stream, s);
     bytes = inflated;
   }
   if (stream.route.kind == Kind::kReflection) {
@@ -156,10 +177,10 @@ void Http2Connection::Run(Stream& stream) {
   std::shared_ptr<const void> owner = stream.in.owner();
   std::string_view bytes = stream.in.bytes();
   if (stream.in.compressed()) {
-    Result<std::string> out = Decompress(bytes, stream.encoding, shared_.max_message);
-    if (!out.ok()) return Finish(stream, out.status());
-    auto inflated = std::make_shared<const std::string>(*std::move(out));
-    bytes = *inflated;
+    auto inflated = std::make_shared<Inflated>(shared_.options.budget.get());
+    if (const Status s = Inflate(stream, inflated->bytes); !s.ok()) return Finish(stream, s);
+    inflated->held.Set(inflated->bytes.capacity());
+    bytes = inflated->bytes;
     owner = std::move(inflated);
   }
   stream.in.Clear();
@@ -221,6 +242,7 @@ void Http2Connection::Finish(Stream& stream, const Status& status) {
   if (stream.closed) return;
   stream.closed = stream.finished = true;
   stream.status = status;
+  stream.in.Clear();  // of what is not read any more
   if (status.ok() || stream.begun) return Resume(stream);
   const std::string message = PercentEncoded(status.message());
   const std::array head = {Field(":status", "200"), Field("content-type", "application/grpc"),

@@ -166,6 +166,24 @@ void Http2Connection::Tick(Clock::time_point now) {
     }
     AfterProgress();
   }
+  if (!done_ && !lingering_) GiveUpHalfSent();
+}
+
+/// Ends the calls whose request does not come any more: they hold memory.
+void Http2Connection::GiveUpHalfSent() {
+  bool some = false;
+  for (Stream* const stream : streams_) {
+    using Kind = GrpcService::Kind;
+    const bool lasts = (stream->route.kind == Kind::kReflection || stream->route.kind == Kind::kHealthWatch) &&
+                       !stream->in.in_message();
+    if (stream->ended || stream->closed || lasts) continue;
+    if (stream->deadline > now_ && now_ - stream->heard <= kStall) continue;
+    some = true;
+    Finish(*stream, stream->deadline <= now_
+                        ? Status(Code::kDeadlineExceeded, "Deadline Exceeded")
+                        : Status(Code::kDeadlineExceeded, "Request: the rest of it did not come for a minute"));
+  }
+  if (some) AfterProgress();
 }
 
 void Http2Connection::Drain(Clock::time_point now) {

@@ -94,6 +94,8 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Message(Stream& stream);
   void Ended(Stream& stream);
   void Run(Stream& stream);
+  Status Inflate(const Stream& stream, std::string& out) const;
+  void GiveUpHalfSent();
   void UpdateWatch(Stream& stream);
 
   /// One message of the response; more may follow. Ends the call when the client does not take what it asks for.

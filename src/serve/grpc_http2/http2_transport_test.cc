@@ -213,6 +213,45 @@ TEST_F(Http2, CallsOfARoundAreJoined) {
   EXPECT_EQ(client.Call(RawClient::Head("/s/Join"), Framed("a")).data, Framed("a of 1"));
 }
 
+TEST_F(Http2, ManyHalfSentMessagesDoNotFillTheMemory) {
+  const auto budget = ByteBudget::Make(8 << 20);
+  Open({.budget = budget});
+  RawClient client(Connect());
+  const std::string half = Framed(std::string(1 << 20, 'h')).substr(0, 700'000);
+  std::vector<std::int32_t> calls;
+  for (int i = 0; i < 30; ++i) calls.push_back(client.Start(RawClient::Head("/s/Echo"), half, false));
+  int refused = 0;
+  EXPECT_TRUE(client.Until([&] {
+    refused = 0;
+    for (const auto id : calls) refused += client.answers[id].status() == "8" ? 1 : 0;
+    return refused >= 20;
+  })) << refused;
+  EXPECT_LE(refused, 24);
+  EXPECT_LE(budget->used(), (7 << 20) + 1000);
+  RawClient other(Connect());
+  EXPECT_EQ(other.Call(RawClient::Head("/s/Echo"), Framed("small")).data, Framed("small"));
+  const RawClient::Answer large = other.Call(RawClient::Head("/s/Echo"), Framed(std::string(2 << 20, 'x')));
+  EXPECT_EQ(large.status(), "8");
+  EXPECT_NE(large.Of("grpc-message").find("--max_inflight_bytes"), std::string::npos);
+  RawClient::Fields gzip = RawClient::Head("/s/Echo");
+  gzip.emplace_back("grpc-encoding", "gzip");
+  EXPECT_EQ(other.Call(gzip, Framed(base::Gzip(std::string(2 << 20, 'z')), 1)).status(), "8") << "nor inflated";
+  for (const auto id : calls) client.Reset(id);
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("x")).status(), "0");
+  EXPECT_LT(budget->used(), 1000) << "all is given back";
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed(std::string(2 << 20, 'x'))).status(), "0");
+}
+
+TEST_F(Http2, AHalfSentCallEndsAtItsDeadline) {
+  Open();
+  RawClient client(Connect());
+  RawClient::Fields head = RawClient::Head("/s/Echo");
+  head.emplace_back("grpc-timeout", "100m");
+  const std::int32_t id = client.Start(head, Framed("abc").substr(0, 6), false);
+  EXPECT_TRUE(client.Until([&] { return client.answers[id].closed; }));
+  EXPECT_EQ(client.answers[id].status(), "4");
+}
+
 TEST_F(Http2, StreamsLast) {
   Open();
   RawClient client(Connect());

@@ -52,9 +52,10 @@ std::string PercentEncoded(std::string_view text) {
   return out;
 }
 
-void MessageReader::Begin(std::int64_t limit) {
+void MessageReader::Begin(std::int64_t limit, ByteBudget* budget) {
   Clear();
   limit_ = limit;
+  budget_ = budget;
 }
 
 void MessageReader::Clear() {
@@ -72,20 +73,22 @@ Status MessageReader::ReadHead() {
   for (std::size_t i = 1; i < kMessageHead; ++i) size_ = size_ << 8 | static_cast<unsigned char>(head_[i]);
   if (limit_ >= 0 && size_ > static_cast<std::size_t>(limit_))
     return Status(Code::kResourceExhausted, fmt::format("Received message larger than max ({} vs. {})", size_, limit_));
-  Allocate(std::min(size_, kTrusted));
-  return {};
+  return Allocate(std::min(size_, budget_ == nullptr || budget_->easy() ? kTrusted : ByteBudget::kSmall));
 }
 
 /// Room for the message, with what has come of it.
-void MessageReader::Allocate(std::size_t capacity) {
+Status MessageReader::Allocate(std::size_t capacity) {
   constexpr std::size_t kAlignment = 64;
-  std::shared_ptr<char[]> data = std::make_shared_for_overwrite<char[]>(capacity + (align_at_ > 0 ? kAlignment : 0));
+  const std::size_t bytes = capacity + (align_at_ > 0 ? kAlignment : 0);
+  if (budget_ != nullptr && !budget_->Admits(size_, bytes)) return budget_->Refuse();
+  std::shared_ptr<char[]> data = std::allocate_shared_for_overwrite<char[]>(BudgetAllocator<char>(budget_), bytes);
   const std::size_t pad =
       align_at_ > 0 ? (0 - reinterpret_cast<std::uintptr_t>(data.get()) - align_at_) % kAlignment : 0;
   if (filled_ > 0) std::memcpy(data.get() + pad, data_.get() + pad_, filled_);
   data_ = std::move(data);
   pad_ = pad;
   capacity_ = capacity;
+  return {};
 }
 
 Result<bool> MessageReader::Take(std::string_view& in) {
@@ -99,7 +102,8 @@ Result<bool> MessageReader::Take(std::string_view& in) {
     if (Status s = ReadHead(); !s.ok()) return s;
   }
   const std::size_t n = std::min(in.size(), size_ - filled_);
-  if (filled_ + n > capacity_) Allocate(std::min(size_, std::max(2 * capacity_, filled_ + n)));
+  if (filled_ + n > capacity_)
+    if (Status s = Allocate(std::min(size_, std::max(2 * capacity_, filled_ + n))); !s.ok()) return s;
   if (n > 0) std::memcpy(data_.get() + pad_ + filled_, in.data(), n);
   filled_ += n;
   in.remove_prefix(n);

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "serve/core/byte_budget.h"
 #include "tenon/status.h"
 
 namespace tenon::serve::http2 {
@@ -33,7 +34,7 @@ std::optional<std::chrono::nanoseconds> ParseTimeout(std::string_view text);
 std::string PercentEncoded(std::string_view text);
 
 /// Puts the messages of one stream together. Memory grows with what has come: a size that is only claimed takes at most
-/// kTrusted bytes.
+/// kTrusted bytes, and ByteBudget::kSmall when many bytes are under way.
 class MessageReader {
  public:
   static constexpr std::size_t kTrusted = std::size_t{1} << 20;
@@ -43,11 +44,12 @@ class MessageReader {
   /// Nothing of a message has come since Begin.
   bool fresh() const { return head_filled_ == 0; }
 
-  /// For a new stream. `limit`: bytes of a message; below 0: none.
-  void Begin(std::int64_t limit);
+  /// For a new stream. `limit`: bytes of a message; below 0: none. `budget` (may be null) counts what is held, for as
+  /// long as an owner() lives.
+  void Begin(std::int64_t limit, ByteBudget* budget = nullptr);
 
   /// Takes bytes from the front of `in`, up to the end of the next message. True when it is there: bytes() until the
-  /// next call. kResourceExhausted for a message beyond the limit, kInternal for a head that is none.
+  /// next call. kResourceExhausted for a message beyond the limit or the budget, kInternal for a head that is none.
   Result<bool> Take(std::string_view& in);
 
   std::string_view bytes() const { return {data_.get() + pad_, filled_}; }
@@ -61,9 +63,10 @@ class MessageReader {
 
  private:
   Status ReadHead();
-  void Allocate(std::size_t capacity);
+  Status Allocate(std::size_t capacity);
 
   std::int64_t limit_ = -1;
+  ByteBudget* budget_ = nullptr;
   char head_[kMessageHead] = {};
   std::size_t head_filled_ = 0;
   std::shared_ptr<char[]> data_;

@@ -102,5 +102,34 @@ TEST(Message, Compressed) {
   EXPECT_EQ(Decompress(packed, "", -1).status().code(), Code::kInternal);
 }
 
+TEST(MessageReader, CountsWhatItHolds) {
+  const auto budget = ByteBudget::Make(8 << 20);
+  std::string head(kMessageHead, '\0');
+  const auto take = [&](MessageReader& reader, std::size_t claimed, std::size_t sent) {
+    reader.Begin(-1, budget.get());
+    WriteMessageHead(claimed, head.data());
+    const std::string bytes = head + std::string(sent, 'x');
+    std::string_view in = bytes;
+    return reader.Take(in);
+  };
+  MessageReader one, two;
+  EXPECT_TRUE(take(one, 1 << 30, 10).ok());
+  EXPECT_LT(budget->used(), (1 << 20) + 200) << "claims are not believed";
+  EXPECT_TRUE(take(two, 4 << 20, 4 << 20).value());
+  EXPECT_GE(budget->used(), 5 << 20);
+  MessageReader third;
+  EXPECT_TRUE(take(third, 1 << 30, 10).ok());
+  EXPECT_LT(budget->used(), (5 << 20) + (66 << 10)) << "and even less when much is under way";
+  const Result<bool> large = take(third, 3 << 20, 3 << 20);
+  EXPECT_EQ(large.status().code(), Code::kResourceExhausted);
+  EXPECT_NE(large.status().message().find("(--max_inflight_bytes)"), std::string::npos);
+  EXPECT_TRUE(take(third, 1000, 1000).value()) << "small ones still come";
+  const std::shared_ptr<const void> kept = two.owner();
+  one.Clear();
+  two.Clear();
+  third.Clear();
+  EXPECT_GE(budget->used(), 4 << 20) << "as long as somebody reads them";
+}
+
 }  // namespace
 }  // namespace tenon::serve::http2

@@ -1,5 +1,6 @@
 // Stream: one call of an HTTP/2 connection.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,9 +21,10 @@ struct Stream {
   GrpcService::Route route = {};
   // Its messages.
   MessageReader in = {};
-  bool has_message = false;  // of a unary call: it is in `in`
-  bool ended = false;        // the client has sent its last byte
-  bool closed = false;       // its end is decided: what the client still sends is not read
+  std::chrono::steady_clock::time_point heard = {};  // the head or bytes of a message came
+  bool has_message = false;                          // of a unary call: it is in `in`
+  bool ended = false;                                // the client has sent its last byte
+  bool closed = false;                               // its end is decided: what the client still sends is not read
   // The response.
   bool begun = false;    // its head is submitted
   bool waiting = false;  // nghttp2 was told to ask again when there is something

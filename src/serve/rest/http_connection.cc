@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace tenon::serve {
@@ -33,7 +34,8 @@ HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerO
       handler_(handler),
       tls_(options.tls ? options.tls->Accept(fd) : nullptr),
       peer_(PeerOf(fd)),
-      parser_(options.limits) {
+      parser_(options.limits),
+      counted_(options.budget.get()) {
   parser_.SetPeer(peer_);
   if (options.tls && !tls_) done_ = true;
 }
@@ -64,7 +66,11 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
   }
   const bool direct = !in_.empty();  // the rest of a request: behind what is there
   const std::size_t old = in_.size();
-  if (direct) in_.resize(old + std::min<std::size_t>(std::max<std::size_t>(old, 16 << 10), 1 << 20));
+  if (direct) {
+    const std::size_t more = std::min<std::size_t>(std::max<std::size_t>(old, 16 << 10), 1 << 20);
+    if (!lingering_ && !MayKeep(more)) return AfterProgress();
+    in_.resize(old + more);
+  }
   char* const to = direct ? in_.data() + old : scratch.data();
   const ssize_t n = Receive(to, direct ? in_.size() - old : scratch.size());
   if (direct) in_.resize(old + static_cast<std::size_t>(n > 0 ? n : 0));
@@ -76,7 +82,7 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
   progress_ = now;
   if (n == 0) eof_ = true;
   if (lingering_) {
-    in_.clear();
+    in_ = {};
     done_ = eof_;
     return;
   }
@@ -106,7 +112,9 @@ void HttpConnection::Process(std::string_view input, bool stored) {
     if (effort == Effort::kLong) {
       // The worker reads the request where it lies: it must lie in a place of its own.
       if (!stored) {
+        if (!MayKeep(input.size() - used)) break;
         in_.assign(input.substr(used));
+        CountInput();
         in_at_ = used = 0;
         stored = true;
         input = in_;
@@ -135,7 +143,10 @@ void HttpConnection::Process(std::string_view input, bool stored) {
     received_ = 0;
   }
   stalled_ = !closing_ && output_full();
-  if (!stored) {
+  if (closing_ || (!stored && !busy_ && used < input.size() && !MayKeep(input.size() - used))) {
+    in_ = {};  // nothing more of it is read
+    in_at_ = 0;
+  } else if (!stored) {
     in_.assign(input.substr(used));
     in_at_ = 0;
   } else if (used > 0) {
@@ -146,6 +157,22 @@ void HttpConnection::Process(std::string_view input, bool stored) {
     }
   }
   if (in_.empty() && in_.capacity() > 4096) in_ = {};
+  CountInput();
+}
+
+bool HttpConnection::MayKeep(std::size_t bytes) {
+  const std::size_t total = std::max(in_.size() + bytes, parser_.expected());
+  if (!options_.budget || options_.budget->Admits(total, bytes)) return true;
+  in_ = {};
+  in_at_ = 0;
+  parser_.Next();
+  CountInput();
+  Answer({.status = 503,
+          .content_type = "application/json",
+          .body = "{\"error\": \"" + options_.budget->Refuse().message() + "\"}",
+          .headers = {{"Retry-After", "1"}}},
+         false, false);
+  return false;
 }
 
 void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool keep_alive) {
@@ -181,6 +208,8 @@ void HttpConnection::Finished(std::string reply, Clock::time_point now) {
   Joined(std::move(reply));
   in_.erase(0, in_at_ + held_);
   in_at_ = 0;
+  if (in_.empty()) in_ = {};
+  CountInput();
   if (done_) return;
   if (!in_.empty()) Process(in_, true);
   AfterProgress();

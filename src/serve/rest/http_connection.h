@@ -63,6 +63,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Process(std::string_view input, bool stored);
   void Answer(const HttpResponse& response, bool head_only, bool keep_alive);
   void Refuse(int status) { Answer(HttpErrorPage(status), false, false); }
+  /// Whether `bytes` more of a request may be kept; else it is answered with 503.
+  bool MayKeep(std::size_t bytes);
+  /// Counts what the input holds.
+  void CountInput() {
+    const std::size_t bytes = in_.capacity() + parser_.held();
+    counted_.Set(bytes > kUncounted ? bytes : 0);
+  }
   void AfterProgress();
   void Flush();
   void Want(bool read, bool write);
@@ -72,6 +79,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   ssize_t Send(const char* from, std::size_t size);
 
   static constexpr std::size_t kOutputLimit = 1 << 20;  // unsent bytes at which reading pauses
+  static constexpr std::size_t kUncounted = 64;         // bytes that a string holds without memory of its own, and more
 
   int fd_;
   ConnectionOwner& owner_;
@@ -81,6 +89,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string peer_;
   HttpParser parser_;
   std::string in_;         // bytes received and not yet done with
+  HeldBytes counted_;      // of in_
   std::size_t in_at_ = 0;  // the current request begins here
   std::size_t held_ = 0;   // bytes at in_at_ that the request which is elsewhere lies in
   std::string head_;       // of a request that waits for its round

@@ -61,6 +61,13 @@ class HttpParser {
   /// Some bytes of a request are there, but not all.
   bool in_request() const { return begun_; }
   bool head_done() const { return stage_ != Stage::kHead; }
+  /// What the request says to have in all, head and body; 0 while its head is not read, the most for chunks.
+  std::size_t expected() const {
+    if (stage_ == Stage::kHead) return 0;
+    return stage_ == Stage::kFixedBody ? head_ + static_cast<std::size_t>(left_) : SIZE_MAX;
+  }
+  /// Bytes of memory that the body takes beside the input.
+  std::size_t held() const { return chunks_.capacity(); }
   /// 400, 413, 414, 417, 431, 501 or 505.
   int error_status() const { return error_; }
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "serve/core/byte_budget.h"
 #include "serve/core/spinner.h"
 #include "serve/core/task_pool.h"
 #include "serve/rest/http_message.h"
@@ -28,6 +29,7 @@ struct HttpServerOptions {
   std::shared_ptr<TlsContext> tls = {};               // none: plain HTTP
   SpinOptions spin = {};                              // of the I/O threads
   std::size_t least_rate = 1024;                      // bytes a second that a body must come with after read_timeout
+  std::shared_ptr<ByteBudget> budget = {};            // of requests that are under way; beyond it 503. None: no limit
 };
 
 /// Connections are dealt out to the I/O threads in turn. Cheap requests run to their end on the I/O thread; the others

@@ -26,13 +26,28 @@ std::string_view ApiName(Route::Verb verb) {
   return verb == Route::Verb::kClassify ? "classify" : verb == Route::Verb::kRegress ? "regress" : "predict";
 }
 
-/// The body, inflated into `inflated` when it was sent with gzip; empty when that stream is bad: its reader says so.
-std::string_view InflatedBody(const HttpRequest& request, std::size_t limit, std::string& inflated) {
-  if (request.header("Content-Encoding").find("gzip") == std::string_view::npos) return request.body;
-  Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(request.body)), "Request", limit);
-  if (bytes.ok()) inflated = *std::move(bytes);
-  return inflated;
-}
+/// The body of a request, inflated when it was sent with gzip. Counts what that takes while it lives.
+class Body {
+ public:
+  explicit Body(const RestOptions& options) : options_(options), held_(options.budget.get()) {}
+  /// Empty when the stream is bad or longer than allowed: its reader says so. kUnavailable without room for it.
+  Result<std::string_view> Of(const HttpRequest& request) {
+    if (request.header("Content-Encoding").find("gzip") == std::string_view::npos) return request.body;
+    const ByteBudget* const budget = options_.budget.get();
+    const std::size_t limit = options_.inflated_limit, room = budget == nullptr ? limit : budget->Room(limit);
+    Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(request.body)), "Request", room);
+    if (!bytes.ok() && room < limit && bytes.status().code() == Code::kResourceExhausted)
+      return Status(Code::kUnavailable, budget->Refuse().message());
+    if (bytes.ok()) inflated_ = *std::move(bytes);
+    held_.Set(inflated_.capacity());
+    return std::string_view(inflated_);
+  }
+
+ private:
+  const RestOptions& options_;
+  std::string inflated_;
+  HeldBytes held_;
+};
 
 /// What `answer` gives, or the error that it throws.
 template <class Answer>
@@ -193,8 +208,10 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
   };
   Result<PredictRequest> read = Late();
   const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
-    std::string inflated;
-    read = ReadPredictRequest(InflatedBody(request, options_.inflated_limit, inflated), {}, &**handle);
+    Body body(options_);
+    const Result<std::string_view> text = body.Of(request);
+    if (!text.ok()) return text.status();
+    read = ReadPredictRequest(*text, {}, &**handle);
     if (read.ok() && options_.check_method)
       if (Status method = CheckPredictMethod(*read->signature); !method.ok()) return method;
     return std::string();
@@ -224,8 +241,10 @@ Result<std::string> RestHandler::Answer(const HttpRequest& request, Deadline dea
   }
   const Result<Route> route = ParseRoute(request.method, request.target);
   if (!route.ok()) return route.status();
-  std::string inflated;
-  const std::string_view body = InflatedBody(request, options_.inflated_limit, inflated);
+  Body whole(options_);
+  const Result<std::string_view> inflated = whole.Of(request);
+  if (!inflated.ok()) return inflated.status();
+  const std::string_view body = *inflated;
   if (route->verb == Route::Verb::kStatus) return ModelStatus(*route);
   if (route->verb == Route::Verb::kMetadata) return Metadata(*route);
   const Clock::time_point begun = Clock::now();

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "serve/core/byte_budget.h"
 #include "serve/core/invoker.h"
 #include "serve/core/manager.h"
 #include "serve/rest/http_message.h"
@@ -17,8 +18,9 @@ struct RestOptions {
   std::function<bool()> ready = {};        // for the readiness probes; none: always ready
   /// The report of a model's shadow version (GET /v1/models/M/shadow); none: there is no such path.
   std::function<std::optional<std::string>(std::string_view model)> shadow_report = {};
-  bool check_method = false;      // a signature's method name must be that of the call
-  std::string metrics_path = {};  // a second path of the metrics page, matched exactly; empty: none
+  bool check_method = false;                // a signature's method name must be that of the call
+  std::string metrics_path = {};            // a second path of the metrics page, matched exactly; empty: none
+  std::shared_ptr<ByteBudget> budget = {};  // of requests that are under way: inflated bodies count; none: no limit
 };
 
 /// 200 for kOk, 400 for kInvalidArgument, …

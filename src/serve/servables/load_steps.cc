@@ -70,6 +70,7 @@ struct Steps {
   }
   Result<std::unique_ptr<Servable>> Measured(const ServableId& id, const std::string& path) const {
     const Clock::time_point begun = Clock::now();
+    metrics->Began(id, path);
     meter->BeginLoad();
     Result<std::unique_ptr<Servable>> made = Status(Code::kInternal, "not made");
     try {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 
+#include "base/cgroup.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/threads.h"
@@ -31,10 +32,11 @@ ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
                          const std::shared_ptr<BatchPool>& batches, const std::shared_ptr<ServerMetrics>& metrics) {
   ManagerOptions out;
   auto meter = std::make_shared<MemoryMeter>(metrics);
-  const UnloadStep around_unload = [meter](const ServableId& id, const std::function<void()>& unload) {
+  const UnloadStep around_unload = [meter, metrics](const ServableId& id, const std::function<void()>& unload) {
     const ProcessMemory before = ProcessMemory::Now();
     unload();
     meter->Unloaded(id, before, ProcessMemory::Now());
+    metrics->Ended(id);
   };
   out.loaders = MakeLoaderFactory(WithLoadSteps(std::move(creator), options, batches, metrics, meter), around_unload);
   if (options.resource_preserving) out.policy = MakeResourcePreservingPolicy();
@@ -77,6 +79,8 @@ ServerCore::ServerCore(ServerOptions options, ServableCreator creator)
       metrics_(std::make_shared<ServerMetrics>()),
       invoker_(std::make_shared<Invoker>(metrics_)),
       request_log_(std::make_shared<RequestLog>(metrics_)),
+      budget_(ByteBudget::Make(options_.max_inflight_bytes < 0 ? base::MemoryLimit() / 4 : options_.max_inflight_bytes,
+                               &metrics_->refused.At({"memory"}))),
       batch_pool_(MakeBatchPool(options_)),
       manager_(std::make_shared<Manager>(OptionsOf(options_, std::move(creator), batch_pool_, metrics_), monitor_)),
       event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
@@ -102,6 +106,7 @@ ServerCore::~ServerCore() {
 
 /// Sets the gauges of what is loaded. The cells of versions that are gone stay, at 0.
 void ServerCore::CollectStates() {
+  metrics_->inflight_bytes.At({}).Set(static_cast<double>(budget_->used()));
   metrics_->model_state.ForEach([](std::string_view, Gauge& gauge) { gauge.Set(0); });
   std::set<std::string, std::less<>> ended;  // as the registry joins labels
   for (const std::string& name : monitor_->Models())
@@ -165,9 +170,11 @@ Status ServerCore::Open() {
     }
     http.spin = SpinOptions::Of(options_.spin_us);
     http.request_timeout = milliseconds(options_.rest_timeout_ms);
+    http.budget = budget_;
     RestOptions rest{.enable_cors = options_.enable_cors, .ready = [this] { return ready(); }};
     if (shadow_) rest.shadow_report = [shadow = shadow_](std::string_view model) { return shadow->Report(model); };
     rest.metrics_path = options_.metrics_path;
+    rest.budget = budget_;
     rest.check_method = options_.check_signature_method;
     auto handler = std::make_shared<RestHandler>(std::move(rest), manager_, invoker_);
     GuardOptions guard{.bearer_tokens = options_.bearer_tokens,
@@ -220,7 +227,7 @@ Status ServerCore::Open() {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
   }
-  TENON_ASSIGN_OR_RETURN(grpc_, StartGrpc(options_, manager_, invoker_, *this));
+  TENON_ASSIGN_OR_RETURN(grpc_, StartGrpc(options_, manager_, invoker_, budget_, *this));
   if (grpc_) {
     grpc_port_ = grpc_->port();
     grpc_->SetServing(true);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "serve/core/batch_pool.h"
+#include "serve/core/byte_budget.h"
 #include "serve/core/file_system_source.h"
 #include "serve/core/invoker.h"
 #include "serve/core/manager.h"
@@ -65,6 +66,7 @@ class ServerCore : public ModelAdmin {
   const std::shared_ptr<ServerMetrics> metrics_;
   const std::shared_ptr<Invoker> invoker_;
   const std::shared_ptr<RequestLog> request_log_;
+  const std::shared_ptr<ByteBudget> budget_;     // of the requests under way
   const std::shared_ptr<BatchPool> batch_pool_;  // null without batching
   std::shared_ptr<Manager> manager_;
   std::shared_ptr<Shadow> shadow_;  // null without one

@@ -46,7 +46,8 @@ Status CheckGrpcOptions(const ServerOptions& options) {
 }
 
 Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std::shared_ptr<const Manager> manager,
-                                              std::shared_ptr<const Invoker> invoker, ModelAdmin& admin) {
+                                              std::shared_ptr<const Invoker> invoker,
+                                              std::shared_ptr<ByteBudget> budget, ModelAdmin& admin) {
   if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
                                                                   .check_method = options.check_signature_method,
@@ -60,6 +61,7 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.worker_threads = options.grpc_threads;
   grpc.bearer_tokens = options.bearer_tokens;
   grpc.health = options.grpc_health;
+  grpc.budget = std::move(budget);
   TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
   grpc.spin = SpinOptions::Of(options.spin_us);
   const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });

@@ -15,6 +15,7 @@ Status CheckGrpcOptions(const ServerOptions& options);
 
 /// Listens and serves; null when the options ask for no gRPC. `admin` must outlive the server.
 Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std::shared_ptr<const Manager> manager,
-                                              std::shared_ptr<const Invoker> invoker, ModelAdmin& admin);
+                                              std::shared_ptr<const Invoker> invoker,
+                                              std::shared_ptr<ByteBudget> budget, ModelAdmin& admin);
 
 }  // namespace tenon::serve
