@@ -29,6 +29,9 @@ Result<std::string> EmitLine(PlanBuilder& b, std::int32_t node);
 /// dot_general and conv of i32.
 Result<std::string> EmitIntegerDot(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t node);
+/// im2col, col2im.
+Result<std::string> EmitUnfold(PlanBuilder& b, std::int32_t node);
+Result<std::string> EmitRoiAlign(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitIota(PlanBuilder& b, std::int32_t node);
 /// random_uniform, random_normal, random_bernoulli.
