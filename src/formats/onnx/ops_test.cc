@@ -2,6 +2,7 @@
 // worked out by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "formats/onnx/dims.h"
@@ -170,6 +171,96 @@ TEST(Ml, BadAttributesAreRefused) {
   std::vector<Attribute> circle = Tree("target", {0, 0, 0});
   circle[5].ints[2] = 0;  // back to the root
   refuse("TreeEnsembleRegressor", circle);
+}
+
+Literal Default(std::int64_t opset, const std::string& op, const std::vector<Literal>& inputs,
+                std::vector<Attribute> attributes) {
+  Model model = OneNode("", op, inputs, std::move(attributes), 1);
+  model.opset_imports = {{"", opset}};
+  // What stands in the file: all but the first input.
+  for (std::size_t i = 1; opset == 1 && i < inputs.size(); ++i) {
+    Tensor& tensor = model.graph->initializers.emplace_back();
+    tensor.name = "x" + std::to_string(i);
+    tensor.value = inputs[i];
+  }
+  Result<std::vector<Literal>> got = RunModel(model, opset == 1 ? std::vector<Literal>{inputs[0]} : inputs);
+  EXPECT_TRUE(got.ok()) << op << ": " << got.status().message();
+  return got.ok() ? (*got)[0] : Literal();
+}
+
+TEST(Oldest, OpsetOne) {
+  const Literal x = Values({1, 1, 1, 2}, {3, 4});
+  ExpectNear(Default(1, "Tile", {x, Values({1}, {2}), Values({1}, {3})}, {}), Values({1, 1, 1, 4}, {3, 4, 3, 4}));
+  ExpectNear(Default(1, "Tile", {x, Values({}, {3}), Values({}, {2})}, {}), Values({1, 1, 3, 2}, {3, 4, 3, 4, 3, 4}));
+  ExpectNear(Default(1, "Upsample", {x}, {FloatAttribute("height_scale", 2), FloatAttribute("width_scale", 1)}),
+             Values({1, 1, 2, 2}, {3, 4, 3, 4}));
+  ExpectNear(Default(1, "GlobalLpPool", {x}, {FloatAttribute("p", 2)}), Values({1, 1, 1, 1}, {5}), 1e-5);
+  ExpectNear(Default(1, "LpPool", {x}, {FloatAttribute("p", 1), IntsAttribute("kernel_shape", {1, 2})}),
+             Values({1, 1, 1, 1}, {7}), 1e-5);
+}
+
+TEST(Newest, SwiGlu) {
+  const Literal a = Values({3}, {-1, 0, 2}), b = Values({3}, {3, 5, 0.5});
+  const auto gate = [](double v, double alpha) { return v / (1 + std::exp(-alpha * v)); };
+  ExpectNear(Default(28, "SwiGLU", {a, b}, {}), Values({3}, {3 * gate(-1, 1), 0, 0.5 * gate(2, 1)}));
+  ExpectNear(Default(28, "SwiGLU", {a, b}, {FloatAttribute("alpha", 2)}),
+             Values({3}, {3 * gate(-1, 2), 0, 0.5 * gate(2, 2)}));
+  const Status status = Translate(OneNode("", "SwiGLU", {a, Values({1}, {1})}, {}, 1)).status();
+  EXPECT_FALSE(status.ok());
+}
+
+// Queries of 0 look at all keys that they see alike, and each key's value is its own column: row i of the result tells
+// which keys query i sees.
+TEST(Newest, WindowsOfAttention) {
+  const std::int64_t queries = 4, keys = 6;
+  const Literal q = Values({1, 1, queries, 1}, {0, 0, 0, 0}), k = Values({1, 1, keys, 1}, {1, 2, 3, 4, 5, 6});
+  const auto columns = [](std::int64_t from, std::int64_t n, std::int64_t of) {
+    std::vector<double> values(static_cast<std::size_t>(n * of));
+    for (std::int64_t i = 0; i < n; ++i) values[static_cast<std::size_t>(i * of + from + i)] = 1;
+    return ir::FromDoubles(DType::kF32, {1, 1, n, of}, values);
+  };
+  const auto seen = [](std::vector<std::vector<int>> rows, std::int64_t of) {
+    std::vector<double> values;
+    for (const std::vector<int>& row : rows)
+      for (std::int64_t j = 0; j < of; ++j)
+        values.push_back(std::find(row.begin(), row.end(), j) == row.end() ? 0 : 1.0 / static_cast<double>(row.size()));
+    return ir::FromDoubles(DType::kF32, {1, 1, static_cast<std::int64_t>(rows.size()), of}, values);
+  };
+  const Literal v = columns(0, keys, keys);
+  const auto window = [](std::int64_t left, std::int64_t right) {
+    return std::vector<Attribute>{IntAttribute("left_window_size", left), IntAttribute("right_window_size", right)};
+  };
+  ExpectNear(Default(25, "Attention", {q, k, v}, window(2, 1)),
+             seen({{0, 1}, {0, 1, 2}, {0, 1, 2, 3}, {1, 2, 3, 4}}, keys));
+  ExpectNear(Default(25, "Attention", {q, k, v}, window(-1, 0)), seen({{0}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}}, keys));
+  // Masks of both kinds; what is hidden twice leaves nothing: 0.
+  const Literal choice = Literal::from<bool>({1, keys}, {false, false, true, true, true, true});
+  const Literal added = Values({1, keys}, {-1e30, -1e30, 0, 0, 0, 0});
+  for (const Literal& mask : {choice, added})
+    ExpectNear(Default(25, "Attention", {q, k, v, mask}, window(0, 2)),
+               seen({{2}, {2, 3}, {2, 3, 4}, {3, 4, 5}}, keys));
+  ExpectNear(Default(25, "Attention", {q, k, v, choice}, window(1, 0)), seen({{}, {}, {2}, {2, 3}}, keys));
+  // Past keys: query i stands at 2 + i.
+  const Literal past_k = Values({1, 1, 2, 1}, {7, 8}), all = Literal::from<bool>({1, 1}, {true});
+  ExpectNear(
+      Default(25, "Attention", {q, Values({1, 1, 4, 1}, {1, 2, 3, 4}), columns(2, 4, 6), all, past_k, columns(0, 2, 6)},
+              window(1, 0)),
+      seen({{1, 2}, {2, 3}, {3, 4}, {4, 5}}, 6));
+  EXPECT_FALSE(Translate(OneNode("", "Attention", {q, k, v}, window(-2, 0), 1)).ok());
+}
+// Lengths: query i stands at lengths - 2 + i.
+TEST(Newest, WindowsOfAttentionBesideLengths) {
+  Model model = OneNode("", "Attention",
+                        {Values({2, 1, 2, 1}, {0, 0, 0, 0}), Values({2, 1, 3, 1}, {1, 2, 3, 4, 5, 6}),
+                         Values({2, 1, 3, 1}, {1, 2, 4, 1, 2, 4}), ir::Ints({2}, {3, 2})},
+                        {IntAttribute("left_window_size", 0), IntAttribute("right_window_size", 0)}, 1);
+  model.opset_imports = {{"", 25}};
+  model.graph->nodes[0].inputs = {"x0", "x1", "x2", "", "", "", "x3"};
+  const Result<std::vector<Literal>> got =
+      RunModel(model, {Values({2, 1, 2, 1}, {0, 0, 0, 0}), Values({2, 1, 3, 1}, {1, 2, 3, 4, 5, 6}),
+                       Values({2, 1, 3, 1}, {1, 2, 4, 1, 2, 4}), ir::Ints({2}, {3, 2})});
+  ASSERT_TRUE(got.ok()) << got.status().message();
+  ExpectNear((*got)[0], Values({2, 1, 2, 1}, {2, 4, 1, 2}));
 }
 
 TEST(RandomOps, TheStateMovesOn) {

@@ -62,9 +62,24 @@ Status Gelu(NodeContext& n) {
   return {};
 }
 
-Status Swish(NodeContext& n) {
+Ex SwishOf(NodeContext& n) {
   const double alpha = n.Float("alpha", 1.0);
-  n.Out(0, alpha == 1.0 ? n.Add("silu", {n.in(0)}) : Value(n.x(0) * Op("sigmoid", n.x(0) * alpha)));
+  return alpha == 1.0 ? n.Apply("silu", {n.in(0)}) : n.x(0) * Op("sigmoid", n.x(0) * alpha);
+}
+Status Swish(NodeContext& n) {
+  n.Out(0, SwishOf(n));
+  return {};
+}
+
+Status SwiGlu(NodeContext& n) {
+  const ir::Type &gate = n.b.type(n.in(0)), &linear = n.b.type(n.in(1));
+  const bool ranks = gate.is_tensor() && gate.has_rank() && linear.is_tensor() && linear.has_rank();
+  if (ranks && gate.shape().rank() != linear.shape().rank())
+    return n.Fail(fmt::format("got {} and {}, expected the same dims", gate.to_string(), linear.to_string()));
+  for (int i = 0; ranks && i < gate.shape().rank(); ++i)
+    if (const Dim a = gate.shape()[i], b = linear.shape()[i]; a.try_value() && b.try_value() && !(a == b))
+      return n.Fail(fmt::format("got {} and {}, expected the same dims", gate.to_string(), linear.to_string()));
+  n.Out(0, SwishOf(n) * n.x(1));
   return {};
 }
 
@@ -136,6 +151,7 @@ const OpRow kRows[] = {
     {"PRelu", 2, 2, 1, "", PRelu},
     {"Gelu", 1, 1, 1, "approximate:s", Gelu},
     {"Swish", 1, 1, 1, "alpha:f", Swish},
+    {"SwiGLU", 2, 2, 1, "alpha:f", SwiGlu},
     {"ThresholdedRelu", 1, 1, 1, "alpha:f", ThresholdedRelu},
     {"Shrink", 1, 1, 1, "lambd:f bias:f", Shrink},
     {"Softmax", 1, 1, 1, "axis:i", Softmax, "softmax"},

@@ -1,4 +1,4 @@
-// Attention and rotary embedding (opset 23).
+// Attention (opset 23; 25: windows) and rotary embedding.
 #include "formats/onnx/ops/attention.h"
 
 #include <fmt/format.h>
@@ -8,6 +8,7 @@
 
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/ops/families.h"
+#include "formats/onnx/ops/run_time.h"
 
 namespace tenon::onnx {
 namespace {
@@ -27,11 +28,38 @@ Result<Value> Mask(NodeContext& n, const Dim& total) {
   return n.Add("pad", {n.b.Cast(n.in(3), n.dtype(0))}, attrs);
 }
 
+// The mask where windows are given: a query stands at p = i + the keys before it and sees those from p - left to
+// p + right; -1: all on that side. q is [.., length, depth], its batch first.
+Result<Value> Windowed(NodeContext& n, Value mask, const Shape& q, const Dim& total) {
+  const std::int64_t left = n.Int("left_window_size", -1), right = n.Int("right_window_size", -1);
+  if (left < -1 || right < -1) return n.Fail(fmt::format("windows of {} and {}, expected -1 or more", left, right));
+  if (left < 0 && right < 0) return mask;
+  Ex place = n.Iota(q[-2], DType::kI64);
+  if (n.has(4)) place = place + DimValue(n, n.in(4), 2);
+  if (n.has(6)) {
+    const Ex before = n.ex(n.b.Cast(n.in(6), DType::kI64)) - DimValue(n, n.in(0), q.rank() - 2);
+    place = place + n.Reshape(before, {q[0], 1, 1});
+  }
+  const std::vector<Dim> column = n.has(6) ? std::vector<Dim>{q[0], 1, q[-2], 1} : std::vector<Dim>{q[-2], 1};
+  place = n.Reshape(place, column);
+  const Ex key = n.Iota(total, DType::kI64);
+  Ex seen;
+  if (left >= 0) seen = Op("greater_equal", key, place - static_cast<double>(left));
+  if (right >= 0) {
+    const Ex within = Op("less_equal", key, place + static_cast<double>(right));
+    seen = left >= 0 ? Op("logical_and", seen, within) : within;
+  }
+  if (!mask.valid()) return seen.v;
+  if (n.dtype(mask) == DType::kBool) return Op("logical_and", n.ex(mask), seen).v;
+  return Select(seen, n.ex(mask), n.Scalar(-std::numeric_limits<double>::infinity(), n.dtype(mask))).v;
+}
+
 Status Attention(NodeContext& n) {
   if (n.has(6) && (n.has(4) || n.has(5))) return n.Fail("nonpad_kv_seqlen beside past keys and values");
   TENON_ASSIGN_OR_RETURN(const Shape q, n.ShapeOf(n.in(0)));
   TENON_ASSIGN_OR_RETURN(const Shape k, n.ShapeOf(n.in(1)));
-  if (k.rank() < 3) return n.Fail(fmt::format("K {}, expected rank 3 or 4", k.to_string()));
+  if (q.rank() < 3 || k.rank() < 3)
+    return n.Fail(fmt::format("Q {} and K {}, expected rank 3 or 4", q.to_string(), k.to_string()));
   Dim total = k[-2];
   if (n.has(4)) {
     TENON_ASSIGN_OR_RETURN(const Shape past, n.ShapeOf(n.in(4)));
@@ -57,6 +85,7 @@ Status Attention(NodeContext& n) {
   if (n.has(3)) {
     TENON_ASSIGN_OR_RETURN(mask, Mask(n, total));
   }
+  TENON_ASSIGN_OR_RETURN(mask, Windowed(n, mask, q, total));
   const Value lengths = n.has(6) ? n.b.Cast(n.in(6), DType::kI64) : Value();
   const std::vector<Value> outputs =
       n.b.AddAll("attention", {n.in(0), n.in(1), n.in(2), mask, n.in(4), n.in(5), lengths}, std::move(attrs));
@@ -76,7 +105,8 @@ Status RotaryEmbedding(NodeContext& n) {
 
 const OpRow kRows[] = {
     {"Attention", 3, 7, 4,
-     "is_causal:i kv_num_heads:i q_num_heads:i qk_matmul_output_mode:i scale:f softcap:f softmax_precision:i",
+     "is_causal:i kv_num_heads:i left_window_size:i q_num_heads:i qk_matmul_output_mode:i right_window_size:i scale:f "
+     "softcap:f softmax_precision:i",
      Attention},
     {"RotaryEmbedding", 3, 4, 1, "interleaved:i num_heads:i rotary_embedding_dim:i", RotaryEmbedding},
 };

@@ -1,6 +1,8 @@
 // Poolings.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/window.h"
 
@@ -45,6 +47,13 @@ Status AveragePool(NodeContext& n) {
   return {};
 }
 
+// An int, but a float in opset 1; 0: not a whole number.
+std::int64_t PowerOf(NodeContext& n) {
+  const Attribute* p = n.Find("p");
+  if (p == nullptr || p->type != AttributeType::kFloat) return n.Int("p", 2);
+  const double value = n.Float("p", 2);
+  return value >= 1 && value <= 1024 && value == std::floor(value) ? static_cast<std::int64_t>(value) : 0;
+}
 Result<Ex> ToPower(NodeContext& n, Ex x, std::int64_t p) {
   if (p < 1) return n.Fail(fmt::format("p is {}", p));
   const Ex magnitude = Op("abs", x);
@@ -57,7 +66,7 @@ Ex Root(NodeContext& n, Ex x, std::int64_t p) {
 // (sum of |x|^p over the window)^(1/p): an average times its number of elements.
 Status LpPool(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Window w, ReadWindow(n, n.in(0), {}));
-  const std::int64_t p = n.Int("p", 2);
+  const std::int64_t p = PowerOf(n);
   TENON_ASSIGN_OR_RETURN(const Ex powers, ToPower(n, n.x(0), p));
   ir::Attrs attrs = PoolAttrs(n, w);
   attrs.Set("count_include_pad", true);
@@ -91,7 +100,7 @@ Status GlobalPool(NodeContext& n) {
 
 Status GlobalLpPool(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Ints axes, SpatialAxes(n));
-  const std::int64_t p = n.Int("p", 2);
+  const std::int64_t p = PowerOf(n);
   TENON_ASSIGN_OR_RETURN(const Ex powers, ToPower(n, n.x(0), p));
   n.Out(0, Root(n, n.Reduce("reduce_sum", powers, axes, true), p));
   return {};
@@ -102,10 +111,10 @@ const OpRow kRows[] = {
      MaxPool},
     {"AveragePool", 1, 1, 1,
      "auto_pad:s ceil_mode:i count_include_pad:i dilations:is kernel_shape:is pads:is strides:is", AveragePool},
-    {"LpPool", 1, 1, 1, "auto_pad:s ceil_mode:i dilations:is kernel_shape:is p:i pads:is strides:is", LpPool},
+    {"LpPool", 1, 1, 1, "auto_pad:s ceil_mode:i dilations:is kernel_shape:is p:f/i pads:is strides:is", LpPool},
     {"GlobalAveragePool", 1, 1, 1, "", GlobalPool, "reduce_mean"},
     {"GlobalMaxPool", 1, 1, 1, "", GlobalPool, "reduce_max"},
-    {"GlobalLpPool", 1, 1, 1, "p:i", GlobalLpPool},
+    {"GlobalLpPool", 1, 1, 1, "p:f/i", GlobalLpPool},
 };
 
 }  // namespace

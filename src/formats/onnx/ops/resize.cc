@@ -258,6 +258,10 @@ Status Resize(NodeContext& n) {
   const int scales_at = old ? 1 : 2;
   Ex run_time_scales;
   std::vector<double> scales = upsample ? n.FloatList("scales") : std::vector<double>();
+  if (upsample && n.HasAttr("height_scale")) {  // opset 1
+    if (rank != 4) return n.Fail(fmt::format("got {}, expected [N, C, H, W]", shape.to_string()));
+    scales = {1, 1, n.Float("height_scale", 1), n.Float("width_scale", 1)};
+  }
   if (n.has(scales_at)) {
     const std::optional<Literal> value = n.Const(scales_at);
     if (value) scales = ir::ToDoubles(*value);
@@ -360,7 +364,7 @@ constexpr std::string_view kAttrs =
 
 const OpRow kRows[] = {
     {"Resize", 1, 4, 1, kAttrs, Resize},
-    {"Upsample", 1, 2, 1, kAttrs, Resize},
+    {"Upsample", 1, 2, 1, "height_scale:f mode:s scales:fs width_scale:f", Resize},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "formats/onnx/ops/families.h"
 #include "formats/onnx/ops/run_time.h"
@@ -273,9 +274,29 @@ Status Split(NodeContext& n) {
   return {};
 }
 
+// A number that stands in the file, which opset 1 writes in the type of the data.
+Result<std::int64_t> NeedWhole(NodeContext& n, int i, std::string_view what) {
+  if (!n.has(i)) return n.Fail(fmt::format("{} is missing", what));
+  const std::optional<Literal> value = n.Const(i);
+  if (!value) return n.Unsupported(fmt::format("{} that only the run knows", what));
+  if (value->size() != 1) return n.Fail(fmt::format("{} of {} elements", what, value->size()));
+  const double number = value->at(0);
+  if (!(std::abs(number) <= 1e9) || number != std::floor(number)) return n.Fail(fmt::format("{} is {}", what, number));
+  return static_cast<std::int64_t>(number);
+}
 Status Tile(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
-  if (n.opset < 6) return n.Unsupported("Tile before opset 6");
+  if (n.opset < 6) {  // input, how many, along which axis
+    TENON_ASSIGN_OR_RETURN(const std::int64_t count, NeedWhole(n, 1, "tiles"));
+    TENON_ASSIGN_OR_RETURN(const std::int64_t wanted, NeedWhole(n, 2, "axis"));
+    TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(wanted, rank));
+    if (count < 0) return n.Fail(fmt::format("tiles: got {}, expected 0 or more", count));
+    std::vector<Dim> repeats(static_cast<std::size_t>(rank), Dim(1));
+    repeats[static_cast<std::size_t>(axis)] = count;
+    n.Out(0, n.Add("tile", {n.in(0)}, {{"repeats", Shape(repeats)}}));
+    return {};
+  }
+  if (n.has(2)) return n.Fail("got 3 inputs, expected 2");
   TENON_ASSIGN_OR_RETURN(const std::vector<Dim> repeats, DimsOf(n, n.in(1), "repeats"));
   if (static_cast<int>(repeats.size()) != rank)
     return n.Fail(fmt::format("{} repeats for rank {}", repeats.size(), rank));
