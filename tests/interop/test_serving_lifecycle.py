@@ -381,3 +381,22 @@ def test_metric_names(serve, tmp_path):
     assert len(bounds) == 34 and bounds[0] == "10" and bounds[-1] == "+Inf" and float(bounds[1]) == 18
     shutil.rmtree(tmp_path / "m" / "1")
     wait_for(lambda: metric(server.get("/metrics").text, ":tensorflow:serving:mlmd_map", model_name="m") == 0, "the version to go")
+
+
+def test_without_polls_a_reload_looks_again(serve, model, tmp_path):
+    """Versions that came meanwhile are found, the policy of a served model may change, missing numbers are said once."""
+    file = write_config(tmp_path / "c", config("m", model))
+    server = serve(f"--model_config_file={file}", "--file_system_poll_wait_seconds=0")
+    write_model(model, 2, 0.5, 3)
+    time.sleep(1.2)
+    assert states(server) == {1: ("AVAILABLE", "OK")}
+    write_config(file, config("m", model, "model_version_policy { all {} }"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: states(server) == {1: ("AVAILABLE", "OK"), 2: ("AVAILABLE", "OK")}, "both versions", server)
+    write_config(file, config("m", model, "model_version_policy { specific { versions: 77 versions: 1 } }"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: states(server) == {1: ("AVAILABLE", "OK"), 2: ("END", "OK")}, "one version", server)
+    polled = serve(f"--model_config_file={file}")
+    time.sleep(2.2)
+    for each in (server, polled):
+        assert each.stop()[1].count("versions of model m that are not there: 77") == 1

@@ -92,11 +92,7 @@ Result<std::vector<AspiredVersion>> ListVersions(const ModelConfig& config) {
   if (config.versions.kind() == Versions::Kind::kSpecific) {
     for (const std::int64_t version : wanted) {
       const auto it = children->find(version);
-      if (it != children->end())
-        out.push_back({version, it->second});
-      else
-        base::Log(base::LogLevel::kDebug,
-                  fmt::format("{}: version {} of model {} is not there", base, version, config.name));
+      if (it != children->end()) out.push_back({version, it->second});
     }
     std::ranges::sort(out, {}, &AspiredVersion::version);
     return out;
@@ -108,6 +104,20 @@ Result<std::vector<AspiredVersion>> ListVersions(const ModelConfig& config) {
   }
   return out;
 }
+
+namespace {
+
+/// The versions asked for by number that are not there; empty when there are none.
+std::string MissingVersions(const ModelConfig& config, const std::vector<AspiredVersion>& found) {
+  std::string list;
+  if (config.versions.kind() != Versions::Kind::kSpecific) return list;
+  for (const std::int64_t version : config.versions.numbers())
+    if (std::ranges::find(found, version, &AspiredVersion::version) == found.end())
+      list += fmt::format("{}{}", list.empty() ? "" : ", ", version);
+  return list;
+}
+
+}  // namespace
 
 struct FileSystemSource::State {
   std::mutex mutex;
@@ -204,6 +214,11 @@ void FileSystemSource::Look(const std::shared_ptr<State>& state, const std::stri
         watched.last_error = error.message();
         if (!error.ok()) base::Log(base::LogLevel::kError, error.message());
       }
+      std::string missing = found.ok() && !found->empty() ? MissingVersions(config, *found) : std::string();
+      if (missing != watched.last_missing && !missing.empty())
+        base::Log(base::LogLevel::kWarning,
+                  fmt::format("{}: versions of model {} that are not there: {}", config.base_path, model, missing));
+      watched.last_missing = std::move(missing);
       state->monitor->PublishModelError(model, error);
       if (found.ok()) state->sink(model, *std::move(found));
       if (!watched.again) {

@@ -43,9 +43,10 @@ class FileSystemSource {
  private:
   struct Watched {
     ModelConfig config = {};
-    bool busy = false;            // a look is under way
-    bool again = false;           // another one was asked for meanwhile
-    std::string last_error = {};  // logged once, not at every look
+    bool busy = false;              // a look is under way
+    bool again = false;             // another one was asked for meanwhile
+    std::string last_error = {};    // logged once, not at every look
+    std::string last_missing = {};  // versions, said so
   };
   struct State;
   static void Look(const std::shared_ptr<State>& state, const std::string& model);
