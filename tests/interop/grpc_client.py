@@ -31,7 +31,7 @@ class ModelServer:
 
     def __enter__(self):
         command = [str(self.build / "bin/tenon"), "serve", "--address=127.0.0.1", f"--port={self.port}", f"--rest_api_port={self.rest}"]
-        self.log = open(f"/tmp/tenon-serving-{os.getpid()}-{self.port}.log", "w+", encoding="utf-8")
+        self.log = open(f"/tmp/tenon-serving-{os.getpid()}-{self.port}-{id(self)}.log", "w+", encoding="utf-8")
         self.process = subprocess.Popen([*command, *map(str, self.flags)], stdout=self.log, stderr=subprocess.STDOUT)
         target = f"127.0.0.1:{self.port}"
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

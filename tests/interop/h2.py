@@ -29,11 +29,16 @@ class Client:
     def __init__(self, port, timeout=20):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self.stream = -1
+        self.half_closed = False
         self.buffer = b""
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
 
     def close(self):
         self.socket.close()
+
+    def half_close(self):
+        self.half_closed = True
+        self.socket.shutdown(socket.SHUT_WR)
 
     def begin(self, path=PREDICT):
         """The head of a call; its number."""
@@ -57,7 +62,7 @@ class Client:
                     break
                 kind, flags, stream = self.buffer[3], self.buffer[4], int.from_bytes(self.buffer[5:9], "big")
                 payload, self.buffer = self.buffer[9:9 + size], self.buffer[9 + size:]
-                if kind in (SETTINGS, PING) and not flags & ACK:
+                if kind in (SETTINGS, PING) and not flags & ACK and not self.half_closed:
                     self.socket.sendall(frame(kind, ACK, 0, payload if kind == PING else b""))
                 yield kind, flags, stream, payload
             more = self.socket.recv(65536)
