@@ -100,6 +100,13 @@ class IndexStep : public runtime::Step {
           std::memcpy(to + static_cast<std::size_t>(t) * row, from + static_cast<std::size_t>(offsets[t]) * size, row);
         continue;
       }
+      if (op_ == "scatter_nd") {  // in order: the last of equal places stays
+        const std::byte* from = ctx.get<std::byte>(updates_) + static_cast<std::size_t>(o * p_.count) * row;
+        std::byte* to = out + static_cast<std::size_t>(base) * size;
+        for (std::int64_t t = 0; t < p_.count; ++t)
+          std::memcpy(to + static_cast<std::size_t>(offsets[t]) * size, from + static_cast<std::size_t>(t) * row, row);
+        continue;
+      }
       switch (dtype_) {
         case DType::kF32:
           Scatter<float>(ctx, out, o, base, offsets);
@@ -146,8 +153,9 @@ Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t id) {
   const Value x = n.inputs[0], indices = n.inputs[1], out{id, 0};
   const DType dtype = b.dtype(x);
   if (dtype == DType::kString || dtype_bits(dtype) % 8 != 0) return std::string("elements that are no whole bytes");
-  if (scatter && dtype != DType::kF32 && dtype != DType::kF64 && dtype != DType::kI32 && dtype != DType::kI64 &&
-      dtype != DType::kU32 && dtype != DType::kU64)
+  if (op == "scatter_nd" && n.attrs.String("reduction") != "none") return std::string("a reduction");
+  if (scatter && op != "scatter_nd" && dtype != DType::kF32 && dtype != DType::kF64 && dtype != DType::kI32 &&
+      dtype != DType::kI64 && dtype != DType::kU32 && dtype != DType::kU64)
     return std::string("no addition for this dtype");
   const Dims xd = b.dims(x), id_dims = b.dims(indices), xs = RowMajor(xd);
   Plan2 p;
@@ -165,7 +173,7 @@ Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t id) {
     p.inner = Product(d.subspan(axis + 1));
     p.limits = {xd[axis]}, p.strides = {p.inner};
     p.x_block = xd[axis] * p.inner;
-  } else if (op == "gather_nd" || op == "scatter_nd_add") {
+  } else if (op == "gather_nd" || op == "scatter_nd_add" || op == "scatter_nd") {
     p.depth = id_dims.back();
     p.count = Product(std::span(id_dims).first(id_dims.size() - 1));
     p.inner = Product(std::span(xd).subspan(static_cast<std::size_t>(p.depth)));

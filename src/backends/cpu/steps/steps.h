@@ -20,7 +20,7 @@ Status EmitReference(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitPool(PlanBuilder& b, std::int32_t node);
 /// transpose, slice, concat, split, reverse, pad, and broadcast_to of dtypes that loops do not take.
 Result<std::string> EmitMove(PlanBuilder& b, std::int32_t node);
-/// gather, gather_nd, scatter_add, scatter_nd_add.
+/// gather, gather_nd, scatter_add, scatter_nd_add, scatter_nd.
 Result<std::string> EmitIndex(PlanBuilder& b, std::int32_t node);
 /// take_along_axis, scatter_add_along_axis.
 Result<std::string> EmitAlong(PlanBuilder& b, std::int32_t node);
@@ -31,6 +31,8 @@ Result<std::string> EmitIntegerDot(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t node);
 /// im2col, col2im.
 Result<std::string> EmitUnfold(PlanBuilder& b, std::int32_t node);
+/// tree_ensemble.
+Result<std::string> EmitTrees(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitRoiAlign(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t node);
 Result<std::string> EmitIota(PlanBuilder& b, std::int32_t node);
