@@ -30,7 +30,8 @@ Status Transport::Configure(grpc::ServerBuilder& builder, std::vector<int>& port
   builder.SetMaxReceiveMessageSize(limit);
   builder.SetMaxSendMessageSize(INT_MAX);
   if (options_.budget && options_.budget->limit() > 0)
-    builder.SetResourceQuota(grpc::ResourceQuota("requests").Resize(static_cast<std::size_t>(options_.budget->limit())));
+    builder.SetResourceQuota(
+        grpc::ResourceQuota("requests").Resize(static_cast<std::size_t>(options_.budget->limit())));
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error
   for (const auto& [key, value] : options_.channel_arguments) {
     int number = 0;

@@ -60,9 +60,9 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   std::string scratch_;
   Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_;
-  std::size_t working_ = 0;      // requests that workers or the round have
-  std::vector<Reply> answered_;  // by the round
-  std::atomic<std::thread::id> thread_;       // that runs the loop
+  std::size_t working_ = 0;              // requests that workers or the round have
+  std::vector<Reply> answered_;          // by the round
+  std::atomic<std::thread::id> thread_;  // that runs the loop
   bool draining_ = false;
 
   std::mutex mutex_;  // guards the mail
