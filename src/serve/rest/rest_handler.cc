@@ -74,6 +74,15 @@ Result<std::string> WritePredict(const Result<std::vector<Literal>>& outputs, co
   return reply;
 }
 
+Result<std::string> ExamplesReply(bool classify, const ExamplesCall& call, const std::vector<Literal>& outputs) {
+  if (classify) {
+    const Result<ClassifyResult> result = ClassifyResultOf(call, outputs);
+    return result.ok() ? Result<std::string>(ClassifyResponseJson(*result)) : result.status();
+  }
+  const Result<std::vector<float>> result = RegressResultOf(call, outputs);
+  return result.ok() ? Result<std::string>(RegressResponseJson(*result)) : result.status();
+}
+
 }  // namespace
 
 int HttpStatus(Code code) {
@@ -199,13 +208,16 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
   const Clock::time_point begun = Clock::now();
   const Result<Route> route = request.method == "POST" ? ParseRoute(request.method, request.target)
                                                        : Result<Route>(Status(Code::kNotFound, ""));
-  const Result<ServableHandle> handle =
-      route.ok() && route->verb == Route::Verb::kPredict ? Find(*route) : Result<ServableHandle>(Late());
+  const bool runs = route.ok() && (route->verb == Route::Verb::kPredict || route->verb == Route::Verb::kClassify ||
+                                   route->verb == Route::Verb::kRegress);
+  const Result<ServableHandle> handle = runs ? Find(*route) : Result<ServableHandle>(Late());
   if (!handle.ok() || !(*handle)->waits()) return done(Handle(request, deadline));
-  const auto finish = [this, begun, model = route->model, done = std::move(done)](const Result<std::string>& body) {
-    invoker_->metrics().Request(model, "predict", "REST", body.status().code(), Clock::now() - begun);
+  const auto finish = [this, begun, model = route->model, api = ApiName(route->verb),
+                       done = std::move(done)](const Result<std::string>& body) {
+    invoker_->metrics().Request(model, api, "REST", body.status().code(), Clock::now() - begun);
     done(Reply(body));
   };
+  if (route->verb != Route::Verb::kPredict) return ExamplesAsync(*route, *handle, request, deadline, finish);
   Result<PredictRequest> read = Late();
   const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
     Body body(options_);
@@ -227,6 +239,35 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std
                        if (reply.ok())
                          invoker_->metrics().Stages(handle.id(), was_read - begun, ran - was_read, Clock::now() - ran);
                        finish(reply);
+                     });
+}
+
+void RestHandler::ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request,
+                                Deadline deadline,
+                                const std::function<void(const Result<std::string>&)>& finish) const {
+  const bool classify = route.verb == Route::Verb::kClassify;
+  Result<ExamplesRequest> read = Late();
+  Result<ExamplesCall> call = Late();
+  const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
+    Body body(options_);
+    const Result<std::string_view> text = body.Of(request);
+    if (!text.ok()) return text.status();
+    read = ReadExamplesRequest(*text, ApiName(route.verb));
+    if (!read.ok()) return read.status();
+    const std::size_t count = read->examples.size();
+    call = classify ? PrepareClassify(*handle, read->signature_name, count, options_.check_method)
+                    : PrepareRegress(*handle, read->signature_name, count, options_.check_method);
+    return call.ok() ? Result<std::string>(std::string()) : call.status();
+  });
+  if (!ok.ok()) return finish(ok);
+  invoker_->RunAsync(handle, *call->signature, ExampleInputs(std::move(read->examples)), call->wanted, deadline,
+                     {ApiName(route.verb), "REST"},
+                     [finish, classify, deadline, call = *call, handle](const Result<std::vector<Literal>>& outputs) {
+                       finish(Guarded([&]() -> Result<std::string> {
+                         if (!outputs.ok()) return outputs.status();
+                         if (Clock::now() > deadline) return Late();
+                         return ExamplesReply(classify, call, *outputs);
+                       }));
                      });
 }
 

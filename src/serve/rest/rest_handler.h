@@ -48,6 +48,8 @@ class RestHandler : public HttpHandler {
   Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Examples(const Route& route, std::string_view body, Deadline deadline) const;
+  void ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request, Deadline deadline,
+                     const std::function<void(const Result<std::string>&)>& finish) const;
   HttpResponse Shell() const;
   HttpResponse Reply(const Result<std::string>& body) const;
   Result<std::string> ModelStatus(const Route& route) const;
