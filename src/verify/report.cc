@@ -43,9 +43,11 @@ std::ostream& operator<<(std::ostream& out, const Report& report) {
   for (const std::vector<OutputDifference>* list : {&report.outputs, &report.nodes})
     for (const OutputDifference& d : *list) width = std::max(width, d.name.size());
   const auto line = [&](const OutputDifference& d) {
-    char text[160];
-    std::snprintf(text, sizeof text, "  %10.3e  %10.3e  %10.1f  %.9f  %10.3e  %10.3e  ", d.max_abs, d.max_rel,
-                  d.max_ulp, d.cosine, d.oracle_abs, d.budget);
+    char ulp[24], text[160];
+    // Beside a value near 0 a difference can be any number of units.
+    std::snprintf(ulp, sizeof ulp, d.max_ulp < 1e8 ? "%10.1f" : "%10.3e", d.max_ulp);
+    std::snprintf(text, sizeof text, "  %10.3e  %10.3e  %s  %.9f  %10.3e  %10.3e  ", d.max_abs, d.max_rel, ulp,
+                  d.cosine, d.oracle_abs, d.budget);
     out << d.name << std::string(width - d.name.size(), ' ') << text << verdict_name(d.verdict);
     if (d.ties > 0) out << ", " << d.ties << (d.ties == 1 ? " tie" : " ties");
     out << '\n';
