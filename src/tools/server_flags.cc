@@ -74,7 +74,7 @@ std::vector<Flag> ServerFlags::List() {
        "of all requests under way, REST and gRPC; more are refused; 0: no limit, -1: a quarter of the memory"},
       {"rest_api_compress_replies", &rest_api_compress_replies, "gzip REST replies to clients that accept it"},
       {"max_connections", &max_connections, "of REST clients"},
-      {"access_log", &access_log, "a JSON line for each REST request to this file; -: standard output"},
+      {"access_log", &access_log, "a JSON line for each REST request and gRPC call to this file; -: standard output"},
       {"shutdown_delay_seconds", &shutdown_delay_seconds, "go on serving, not ready, after SIGTERM"},
       {"shutdown_timeout_seconds", &shutdown_timeout_seconds, "then wait for requests in flight"},
       {"strict_start", &strict_start, "do not start unless every model has loaded"},

@@ -1,5 +1,6 @@
 """The life of versions, batches, logs and metrics, line by line."""
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -400,3 +401,30 @@ def test_without_polls_a_reload_looks_again(serve, model, tmp_path):
     time.sleep(2.2)
     for each in (server, polled):
         assert each.stop()[1].count("versions of model m that are not there: 77") == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--grpc_transport=library",), ("--enable_batching",)])
+def test_the_access_log_has_both_protocols(serve, model, tmp_path, flags):
+    import grpc
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    port, log = free_port(), tmp_path / "log"
+    server = serve("--model_name=m", f"--model_base_path={model}", f"--port={port}", f"--access_log={log}", *flags)
+    assert server.predict("m", [2]).status_code == 200
+    request = predict_pb2.PredictRequest()
+    request.inputs["x"].dtype = 1
+    request.inputs["x"].tensor_shape.dim.add().size = 1
+    request.inputs["x"].float_val.append(2)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for name in ("m", "none"):
+            request.model_spec.name = name
+            with contextlib.nullcontext() if name == "m" else pytest.raises(grpc.RpcError):
+                assert list(stub.Predict(request, 10).outputs["y"].float_val) == [3.0]
+    assert server.stop()[0] == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["method"], line["path"], line["status"]) for line in lines if "status" in line][-1] == ("POST", "/v1/models/m:predict", 200)
+    calls = [line for line in lines if line.get("protocol") == "grpc"]
+    assert [(call["path"], call["code"]) for call in calls] == [("/tensorflow.serving.PredictionService/Predict", code) for code in ("OK", "NOT_FOUND")]
+    assert calls[0]["bytes_in"] > 10 and calls[0]["bytes_out"] > 10 and calls[0]["ms"] > 0 and calls[1]["bytes_out"] == 0
+    assert all(call["ts"].endswith("Z") for call in calls)

@@ -31,9 +31,14 @@ void AppendUtf8(std::uint32_t c, std::string& out) {
   }
 }
 
+std::string_view WithoutByteOrderMark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
+}
+
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view type) : text_(text), type_(type) {}
+  Parser(std::string_view text, std::string_view type) : text_(WithoutByteOrderMark(text)), type_(type) {}
 
   /// Up to `close`, or to the end of the text when `close` is NUL.
   Status Message(char close, int depth, TextMessage& out) {
@@ -208,7 +213,11 @@ class Parser {
   }
 
   bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
-  std::string Here() const { return at_ == text_.size() ? "end of text" : std::string(1, text_[at_]); }
+  std::string Here() const {
+    if (at_ == text_.size()) return "end of text";
+    const auto byte = static_cast<unsigned char>(text_[at_]);
+    return byte < 0x20 || byte > 0x7E ? fmt::format("\\x{:02x}", byte) : std::string(1, text_[at_]);
+  }
   void Step() {
     if (text_[at_] == '\n') {
       ++line_;

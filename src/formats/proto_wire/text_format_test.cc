@@ -49,6 +49,10 @@ TEST(TextFormat, ErrorsNameThePlace) {
   EXPECT_EQ(Parse("a: \"x\ny\""), head + "1:6: String literals cannot cross line boundaries.");
   EXPECT_EQ(Parse("a: '\\q'"), head + "1:7: Invalid escape sequence in string literal: \\q");
   EXPECT_EQ(Parse("a:"), head + "1:3: Expected a value, got: end of text");
+  EXPECT_EQ(Parse("\xEF\xBB\xBF"
+                  "a: 1"),
+            "a:1");
+  EXPECT_EQ(Parse("a: 1 \xC3"), head + "1:6: Expected identifier, got: \\xc3");
   EXPECT_EQ(Parse("a: [1 2]"), head + "1:7: Expected \"]\", found \"2\".");
   EXPECT_EQ(Parse("[a"), head + "1:1: Expected \"]\", found end of text.");
   EXPECT_NE(Parse(std::string(100000, '{')).find("Expected identifier"), std::string::npos);

@@ -94,8 +94,12 @@ class Service : public GrpcService {
   }
   std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
                                Deadline deadline, std::string& reply, GrpcLater& later) const override {
-    CountedLater counted(*this, later);
-    return handler_->Handle(static_cast<GrpcHandler::Method>(method), request, owner, deadline, reply, counted);
+    Begun begun{.method = static_cast<GrpcHandler::Method>(method), .bytes = request.size()};
+    if (options_.access) begun.at = std::chrono::steady_clock::now();
+    CountedLater counted(*this, begun, later);
+    std::optional<Status> status = handler_->Handle(begun.method, request, owner, deadline, reply, counted);
+    if (status) Answered(begun, *status, reply.size());
+    return status;
   }
   std::size_t AlignAt(int method, std::string_view begin) const override {
     return static_cast<GrpcHandler::Method>(method) == GrpcHandler::Method::kPredict ? rpc::ContentOffset(begin) : 0;
@@ -118,10 +122,25 @@ class Service : public GrpcService {
   }
 
  private:
+  /// A call, for the access log.
+  struct Begun {
+    GrpcHandler::Method method = {};
+    std::size_t bytes = 0;
+    std::chrono::steady_clock::time_point at = {};  // where the log asks for it
+  };
+  void Answered(const Begun& call, const Status& status, std::size_t bytes) const {
+    if (options_.access)
+      options_.access({.path = GrpcHandler::PathOf(call.method),
+                       .code = status.code(),
+                       .bytes_in = call.bytes,
+                       .bytes_out = status.ok() ? bytes : 0,
+                       .took = std::chrono::steady_clock::now() - call.at});
+  }
   /// Replies that come later are counted until they are gone.
   class CountedReply : public GrpcReply {
    public:
-    CountedReply(const Service& service, std::shared_ptr<GrpcReply> to) : service_(service), to_(std::move(to)) {
+    CountedReply(const Service& service, const Begun& call, std::shared_ptr<GrpcReply> to)
+        : service_(service), call_(call), to_(std::move(to)) {
       const std::lock_guard lock(service_.mutex_);
       ++service_.promised_;
     }
@@ -132,19 +151,28 @@ class Service : public GrpcService {
     }
     CountedReply(const CountedReply&) = delete;
     CountedReply& operator=(const CountedReply&) = delete;
-    void Send(const Status& status, std::string reply) override { to_->Send(status, std::move(reply)); }
+    void Send(const Status& status, std::string reply) override {
+      const std::size_t bytes = reply.size();
+      to_->Send(status, std::move(reply));
+      service_.Answered(call_, status, bytes);
+    }
 
    private:
     const Service& service_;
+    const Begun call_;
     std::shared_ptr<GrpcReply> to_;
   };
   class CountedLater : public GrpcLater {
    public:
-    CountedLater(const Service& service, GrpcLater& later) : service_(service), later_(later) {}
-    std::shared_ptr<GrpcReply> Make() override { return std::make_shared<CountedReply>(service_, later_.Make()); }
+    CountedLater(const Service& service, const Begun& call, GrpcLater& later)
+        : service_(service), call_(call), later_(later) {}
+    std::shared_ptr<GrpcReply> Make() override {
+      return std::make_shared<CountedReply>(service_, call_, later_.Make());
+    }
 
    private:
     const Service& service_;
+    const Begun& call_;
     GrpcLater& later_;
   };
 

@@ -14,6 +14,14 @@
 
 namespace tenon::serve {
 
+/// A unary call that was answered.
+struct GrpcAccess {
+  std::string_view path;
+  Code code = Code::kOk;
+  std::size_t bytes_in = 0, bytes_out = 0;  // of the messages
+  std::chrono::nanoseconds took{0};
+};
+
 struct GrpcServerOptions {
   std::string address = {};             // numeric; empty: every one
   int port = 0;                         // 0: no TCP; kFreePort: a free one
@@ -27,6 +35,8 @@ struct GrpcServerOptions {
   bool health = false;                          // grpc.health.v1
   SpinOptions spin = {};                        // of the I/O threads; not the gRPC library's
   std::shared_ptr<ByteBudget> budget = {};      // of requests that are under way; none: no limit
+  /// Called after each unary call that a method has answered, on the thread that did; may be empty. Must not throw.
+  std::function<void(const GrpcAccess&)> access = {};
   /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.
   std::function<std::unique_ptr<GrpcTransport>(const GrpcTransportOptions&, GrpcService&)> transport = {};
 };

@@ -65,6 +65,12 @@ std::optional<Method> GrpcHandler::MethodOf(std::string_view path) {
   return std::nullopt;
 }
 
+std::string_view GrpcHandler::PathOf(Method method) {
+  for (const auto& [name, known] : kMethods)
+    if (known == method) return name;
+  return {};
+}
+
 bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
   switch (method) {
     case Method::kGetModelMetadata:

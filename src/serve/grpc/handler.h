@@ -46,6 +46,7 @@ class GrpcHandler {
   };
   /// "/tensorflow.serving.PredictionService/Predict", …; nullopt for a method that there is not.
   static std::optional<Method> MethodOf(std::string_view path);
+  static std::string_view PathOf(Method method);
 
   /// Whether Handle returns soon: it may then run on a thread that has other clients to serve. Requests to a servable
   /// that waits are only queued.

@@ -42,6 +42,17 @@ bool GoodRequestId(std::string_view id) {
          std::ranges::all_of(id, [](char c) { return c > ' ' && c < 127; });
 }
 
+/// A line's beginning: {"ts":"…".
+std::string Stamp() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm t{};
+  ::gmtime_r(&now.tv_sec, &t);
+  std::array<char, 32> stamp{};
+  std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &t);
+  return fmt::format("{{\"ts\":\"{}.{:03}Z\"", stamp.data(), now.tv_nsec / 1'000'000);
+}
+
 }  // namespace
 
 bool RateLimit::Allow(std::string_view key, Clock::time_point now) {
@@ -70,13 +81,7 @@ AccessLog::~AccessLog() { ::close(fd_); }
 
 void AccessLog::Write(const HttpRequest& request, std::size_t bytes_in, int status, std::size_t bytes_out,
                       std::chrono::nanoseconds took) {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  std::tm t{};
-  ::gmtime_r(&now.tv_sec, &t);
-  std::array<char, 32> stamp{};
-  std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S", &t);
-  std::string line = fmt::format("{{\"ts\":\"{}.{:03}Z\",\"peer\":", stamp.data(), now.tv_nsec / 1'000'000);
+  std::string line = Stamp() + ",\"peer\":";
   base::AppendJsonString(line, request.peer);
   line += ",\"method\":";
   base::AppendJsonString(line, request.method);
@@ -90,6 +95,16 @@ void AccessLog::Write(const HttpRequest& request, std::size_t bytes_in, int stat
   }
   line += "}\n";
   [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());  // a full disk costs lines, not requests
+}
+
+void AccessLog::WriteCall(std::string_view path, Code code, std::size_t bytes_in, std::size_t bytes_out,
+                          std::chrono::nanoseconds took) {
+  const std::string line =
+      Stamp() + fmt::format(
+                    ",\"protocol\":\"grpc\",\"path\":\"{}\",\"code\":\"{}\",\"bytes_in\":{},\"bytes_out\":{},"
+                    "\"ms\":{:.3f}}}\n",
+                    path, code_name(code), bytes_in, bytes_out, static_cast<double>(took.count()) / 1e6);
+  [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());
 }
 
 bool Guard::Authorised(const HttpRequest& request) const {

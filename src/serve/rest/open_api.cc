@@ -155,6 +155,21 @@ void Operation(JsonWriter& json, std::string_view method, std::string_view summa
   json.End().End();
 }
 
+/// As it stands in a path.
+std::string Encoded(std::string_view name) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF", kPlain = "-._~";
+  std::string out;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (alnum || kPlain.find(c) != std::string_view::npos)
+      out += c;
+    else
+      out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return out;
+}
+
 void ModelPaths(JsonWriter& json, const std::string& name, const std::vector<Signature>& signatures) {
   const auto bodies = [&](const std::function<bool(const Signature&)>& fits,
                           void (*write)(JsonWriter&, const Signature&)) {
@@ -184,7 +199,7 @@ void ModelPaths(JsonWriter& json, const std::string& name, const std::vector<Sig
   };
   for (const auto& [path, parameter] :
        {Choice{"", ""}, {"/versions/{version}", "version"}, {"/labels/{label}", "label"}}) {
-    const std::string base = "/v1/models/" + name + path;
+    const std::string base = "/v1/models/" + Encoded(name) + path;
     json.Key(base).Object();
     Operation(json, "get", "the states of the versions", parameter, "Status", nullptr);
     json.End().Key(base + "/metadata").Object();

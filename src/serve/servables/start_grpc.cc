@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "serve/grpc_http2/http2_transport.h"
+#include "serve/rest/guard.h"
 
 namespace tenon::serve {
 namespace {
@@ -62,6 +63,10 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.bearer_tokens = options.bearer_tokens;
   grpc.health = options.grpc_health;
   grpc.budget = std::move(budget);
+  if (!options.access_log.empty()) {
+    TENON_ASSIGN_OR_RETURN(const std::shared_ptr<AccessLog> log, AccessLog::Open(options.access_log));
+    grpc.access = [log](const GrpcAccess& a) { log->WriteCall(a.path, a.code, a.bytes_in, a.bytes_out, a.took); };
+  }
   TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
   grpc.spin = SpinOptions::Of(options.spin_us);
   const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });
