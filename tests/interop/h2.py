@@ -32,6 +32,9 @@ class Client:
         self.half_closed = False
         self.buffer = b""
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
+        for kind, flags, _, _ in self.frames():  # the server's windows hold from our acknowledgement on
+            if kind == SETTINGS and not flags & ACK:
+                return
 
     def close(self):
         self.socket.close()

@@ -192,6 +192,24 @@ def test_ten_thousand_idle_connections(build, tmp_path):
 
 
 @TRANSPORTS
+def test_large_half_sent_messages_do_not_fill_the_memory(build, tmp_path, transport):
+    """40 connections want to send 8 of 16 MiB; 32 MiB may be under way. Ours refuses what is more, the library reads no more."""
+    base = write_model(tmp_path / "m", 1, 1, 1)
+    flags = ("--model_name=m", f"--model_base_path={base}", f"--grpc_transport={transport}", "--max_inflight_bytes=33554432")
+    with ModelServer(build, *flags) as server, contextlib.ExitStack() as stack:
+        wait(lambda: predict(server) == 2, "the model")
+        before, most = resident_bytes(server), 0
+        for i in range(40):
+            c = stack.enter_context(contextlib.closing(h2.Client(server.port, timeout=0.5)))
+            with contextlib.suppress(OSError):  # the server takes no more of it
+                c.send(c.begin(), h2.message(b" " * (16 << 20))[:8 << 20])
+            if i % 4 == 0:
+                assert predict(server) == 2
+            most = max(most, resident_bytes(server))
+        assert most - before < 80e6, "of 320 MB"
+
+
+@TRANSPORTS
 def test_slow_loris_and_half_closed_sockets(build, tmp_path, transport):
     base = write_model(tmp_path / "m", 1, 1, 1)
     with ModelServer(build, "--model_name=m", f"--model_base_path={base}", f"--grpc_transport={transport}") as server:
