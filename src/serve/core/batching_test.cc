@@ -348,6 +348,14 @@ TEST(ServerMetricsTest, VersionsThatEndedLongAgoAreForgotten) {
   EXPECT_TRUE(has(kVersions - 63));
   EXPECT_TRUE(has(100));
   EXPECT_EQ(metrics.registry.Text().find("/m/1\""), std::string::npos);
+  // One that is loaded anew from elsewhere before it is unloaded goes on.
+  metrics.Began({"m", 100}, "/elsewhere/100");
+  metrics.Ended({"m", 100});
+  for (int v = 1000; v < 1100; ++v) {
+    metrics.Began({"m", v}, "/m");
+    metrics.Ended({"m", v});
+  }
+  EXPECT_TRUE(has(100));
   // One that comes back counts anew, on the thread that remembered its cells too.
   metrics.Began({"m", 1}, "/m/1");
   metrics.Run({"m", 1}, "serving_default", "predict", Code::kOk, std::chrono::microseconds(5));

@@ -167,12 +167,15 @@ void ServerMetrics::Stages(const ServableId& version, std::chrono::nanoseconds r
 
 void ServerMetrics::Began(const ServableId& version, const std::string& path) {
   const std::lock_guard lock(versions_mutex_);
-  paths_[version] = path;
+  Life& life = lives_[version];
+  life.path = path;
+  ++life.lives;
   if (const auto it = ended_.find(version.name); it != ended_.end()) std::erase(it->second, version.version);
 }
 
 void ServerMetrics::Ended(const ServableId& version) {
   const std::lock_guard lock(versions_mutex_);
+  if (const auto it = lives_.find(version); it == lives_.end() || --it->second.lives > 0) return;
   std::deque<std::int64_t>& ended = ended_[version.name];
   ended.push_back(version.version);
   if (ended.size() <= kMaxEnded) return;
@@ -183,11 +186,10 @@ void ServerMetrics::Ended(const ServableId& version) {
   for (auto* const family : {&run_seconds, &stage_seconds, &batch_size}) family->Erase({gone.name, number});
   for (auto* const family : {&queue_length, &model_state, &model_memory, &mlmd_map}) family->Erase({gone.name, number});
   for (auto* const family : {&kernel_seconds, &shadow_requests}) family->Erase({gone.name, number});
-  if (const auto path = paths_.find(gone); path != paths_.end()) {
-    load_attempts.Erase({path->second});
-    load_latency.Erase({path->second});
-    paths_.erase(path);
-  }
+  const auto life = lives_.find(gone);
+  load_attempts.Erase({life->second.path});
+  load_latency.Erase({life->second.path});
+  lives_.erase(life);
 }
 
 }  // namespace tenon::serve

@@ -33,8 +33,9 @@ class ServerMetrics {
 
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
-  /// Versions come and go: the cells of those that ended are kept for the last kMaxEnded of a model. A version is Ended
-  /// when nothing counts for it any more, and may begin again. `path` is that of its files.
+  /// Versions come and go: the cells of those that ended are kept for the last kMaxEnded of a model. Each Began (before
+  /// anything counts for the version) is followed by an Ended (nothing does any more); a version may begin again, also
+  /// before its old life has ended. `path` is that of its files.
   static constexpr std::size_t kMaxEnded = 64;
   void Began(const ServableId& version, const std::string& path);
   void Ended(const ServableId& version);
@@ -85,7 +86,11 @@ class ServerMetrics {
  private:
   std::atomic<std::uint64_t> epoch_;  // unique in the process, another one when cells are gone: threads remember cells
   std::mutex versions_mutex_;
-  std::map<ServableId, std::string> paths_;                             // of versions that have cells
+  struct Life {
+    std::string path = {};
+    int lives = 0;
+  };
+  std::map<ServableId, Life> lives_;                                    // of versions that have cells
   std::map<std::string, std::deque<std::int64_t>, std::less<>> ended_;  // by model, the oldest first
 };
 

@@ -77,11 +77,13 @@ struct Steps {
       made = Make(id, path);
     } catch (...) {
       meter->EndLoad(id, 0);
+      metrics->Ended(id);
       throw;
     }
     const std::chrono::duration<double> took = Clock::now() - begun;
     const Result<std::int64_t> estimate = CreatorLoader(id, path, nullptr).EstimateMemory();
     meter->EndLoad(id, made.ok() ? std::max<std::int64_t>(1, estimate.ok() ? *estimate : 1) : 0);
+    if (!made.ok()) metrics->Ended(id);
     metrics->load_attempts.At({path, made.ok() ? "success" : "fail"}).Add();
     metrics->load_latency.At({path}).Add(took.count() * 1e6);
     metrics->load_seconds.At({id.name}).Observe(took.count());
