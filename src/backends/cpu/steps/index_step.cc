@@ -96,8 +96,7 @@ class IndexStep : public runtime::Step {
       if (!scatter_) {
         std::byte* to = out + static_cast<std::size_t>(o * p_.count) * row;
         const std::byte* from = x + static_cast<std::size_t>(base) * size;
-        for (std::int64_t t = 0; t < p_.count; ++t)
-          std::memcpy(to + static_cast<std::size_t>(t) * row, from + static_cast<std::size_t>(offsets[t]) * size, row);
+        Pick(to, from, offsets, size, row);
         continue;
       }
       if (op_ == "scatter_nd") {  // in order: the last of equal places stays
@@ -127,6 +126,21 @@ class IndexStep : public runtime::Step {
   }
 
  private:
+  // Rows of one element are moved as such: a copy of unknown length costs more than the element.
+  template <class T>
+  void PickElements(std::byte* to, const std::byte* from, const std::int64_t* offsets) const {
+    for (std::int64_t t = 0; t < p_.count; ++t)
+      reinterpret_cast<T*>(to)[t] = reinterpret_cast<const T*>(from)[offsets[t]];
+  }
+  void Pick(std::byte* to, const std::byte* from, const std::int64_t* offsets, std::size_t size,
+            std::size_t row) const {
+    if (row == size && reinterpret_cast<std::uintptr_t>(from) % size == 0) {
+      if (size == 4) return PickElements<std::uint32_t>(to, from, offsets);
+      if (size == 8) return PickElements<std::uint64_t>(to, from, offsets);
+    }
+    for (std::int64_t t = 0; t < p_.count; ++t)
+      std::memcpy(to + static_cast<std::size_t>(t) * row, from + static_cast<std::size_t>(offsets[t]) * size, row);
+  }
   template <class T>
   void Scatter(const runtime::StepContext& ctx, std::byte* out, std::int64_t o, std::int64_t base,
                const std::int64_t* offsets) const {
