@@ -31,19 +31,21 @@ using Dims = std::vector<std::int64_t>;
 
 std::size_t At(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+// The windows of a convolution over x.
+struct Window {
+  std::vector<WindowAxis> axes;
+  Dims steps;                                   // of the spatial axes in x
+  std::int64_t image = 0;                       // elements from image to image
+  std::int64_t channels = 1, channel_step = 1;  // of one group
+};
+
 // z[g, m, n] = sum over k of x[x_group[g] + row m, k] * y[y_group[g] + y_column[n] + y_k[k]], for places in elements.
 struct Product {
-  std::int64_t groups = 1, M = 1, N = 1, K = 1;
+  std::int64_t groups = 1, m = 1, n = 1, k = 1;
   Dims y_group, y_column, y_k;
   Dims x_group;
   // The rows of x: places of m and of k; for a convolution, where a window may reach outside, `window` in their place.
   Dims x_row, x_k;
-  struct Window {
-    std::vector<WindowAxis> axes;
-    Dims steps;                                   // of the spatial axes in x
-    std::int64_t image = 0;                       // elements from image to image
-    std::int64_t channels = 1, channel_step = 1;  // of one group
-  };
   std::optional<Window> window;
   // z: the place of (g, m, n) is z_group[g] + z_row(m) + n * z_column.
   Dims z_group;
@@ -62,15 +64,15 @@ class IntegerStep : public runtime::Step {
   std::string Describe() const override { return text_; }
 
   // Rows at a time: their 16-bit form stays in the cache.
-  static std::int64_t RowBlock(const Product& p) { return std::clamp<std::int64_t>((1 << 17) / p.K / 8 * 8, 8, 64); }
-  static std::int64_t Pairs(const Product& p) { return (p.K + 1) / 2; }
+  static std::int64_t RowBlock(const Product& p) { return std::clamp<std::int64_t>((1 << 17) / p.k / 8 * 8, 8, 64); }
+  static std::int64_t Pairs(const Product& p) { return (p.k + 1) / 2; }
   static std::int64_t Panels(const Product& p) {
     const std::int64_t columns = GetIntegerKernels().columns;
-    return (p.N + columns - 1) / columns;
+    return (p.n + columns - 1) / columns;
   }
   static int Parts(const Product& p) {
-    const double work = static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
-    const std::int64_t blocks = (p.M + RowBlock(p) - 1) / RowBlock(p);
+    const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+    const std::int64_t blocks = (p.m + RowBlock(p) - 1) / RowBlock(p);
     return static_cast<int>(
         std::clamp<std::int64_t>(static_cast<std::int64_t>(work / 1e5), 1, std::min<std::int64_t>(blocks, 16)));
   }
@@ -89,10 +91,10 @@ class IntegerStep : public runtime::Step {
     const std::int64_t columns = GetIntegerKernels().columns, pairs = Pairs(p);
     std::memset(to, 0, PanelBytes(p));
     std::uint32_t outside = 0;
-    for (std::int64_t n = 0; n < p.N; ++n) {
+    for (std::int64_t n = 0; n < p.n; ++n) {
       std::int16_t* panel = to + n / columns * columns * 2 * pairs + n % columns * 2;
       const std::int32_t* from = y + p.y_column[At(n)];
-      for (std::int64_t k = 0; k < p.K; ++k) {
+      for (std::int64_t k = 0; k < p.k; ++k) {
         const std::int32_t v = from[p.y_k[At(k)]];
         outside |= (static_cast<std::uint32_t>(v) + 32768U) >> 16;
         panel[k / 2 * 2 * columns + k % 2] = static_cast<std::int16_t>(v);
@@ -112,9 +114,9 @@ class IntegerStep : public runtime::Step {
       const bool narrow = panels_ >= 0 || Pack(p_, y + p_.y_group[At(g)], panels);
       runtime::ForEachPart(ctx.threads, parts, [&](int part) {
         std::byte* own = scratch + PanelBytes(p_) + At(part) * PartBytes(p_);
-        const std::int64_t blocks = (p_.M + RowBlock(p_) - 1) / RowBlock(p_);
+        const std::int64_t blocks = (p_.m + RowBlock(p_) - 1) / RowBlock(p_);
         for (std::int64_t b = blocks * part / parts; b < blocks * (part + 1) / parts; ++b)
-          Rows(g, b * RowBlock(p_), std::min(RowBlock(p_), p_.M - b * RowBlock(p_)), x, y, z, panels, narrow, own);
+          Rows(g, b * RowBlock(p_), std::min(RowBlock(p_), p_.m - b * RowBlock(p_)), x, y, z, panels, narrow, own);
       });
     }
     return {};
@@ -129,16 +131,16 @@ class IntegerStep : public runtime::Step {
     if (!p_.window) {
       x += p_.x_row[At(m)];
       if (contiguous_) return x;
-      for (std::int64_t k = 0; k < p_.K; ++k) to[k] = x[p_.x_k[At(k)]];
+      for (std::int64_t k = 0; k < p_.k; ++k) to[k] = x[p_.x_k[At(k)]];
       return to;
     }
-    const Product::Window& w = *p_.window;
+    const Window& w = *p_.window;
     x += m / p_.positions * w.image;
     const std::size_t rank = w.axes.size();
     std::int64_t place[8], tap[8] = {};
     std::int64_t rest = m % p_.positions;
     for (std::size_t a = rank; a-- > 0; rest /= w.axes[a].out) place[a] = rest % w.axes[a].out;
-    for (std::int64_t k = 0; k < p_.K; k += w.channels) {
+    for (std::int64_t k = 0; k < p_.k; k += w.channels) {
       std::int64_t at = 0;
       bool inside = true;
       for (std::size_t a = 0; a < rank; ++a) {
@@ -174,11 +176,11 @@ class IntegerStep : public runtime::Step {
     for (std::int64_t m = 0; m < count; ++m) {
       std::int16_t* to = rows + m * lda;
       to[lda - 1] = 0;
-      narrow = kernels.narrow(to, Row(g, first + m, x, row), p_.K) && narrow;
+      narrow = kernels.narrow(to, Row(g, first + m, x, row), p_.k) && narrow;
     }
     if (!narrow) return WideRows(g, first, count, x, y + p_.y_group[At(g)], z, row);
     for (std::int64_t panel = 0; panel < Panels(p_); ++panel) {
-      const std::int64_t n0 = panel * kernels.columns, n1 = std::min(p_.N, n0 + kernels.columns);
+      const std::int64_t n0 = panel * kernels.columns, n1 = std::min(p_.n, n0 + kernels.columns);
       kernels.product(tile, rows, lda, panels + n0 * lda, pairs, count);
       for (std::int64_t m = 0; m < count; ++m) {
         const std::int32_t* from = tile + m * kernels.columns;
@@ -195,10 +197,10 @@ class IntegerStep : public runtime::Step {
                 std::int32_t* z, std::int32_t* row) const {
     for (std::int64_t m = first; m < first + count; ++m) {
       const std::int32_t* a = Row(g, m, x, row);
-      for (std::int64_t n = 0; n < p_.N; ++n) {
+      for (std::int64_t n = 0; n < p_.n; ++n) {
         const std::int32_t* b = y + p_.y_column[At(n)];
         std::uint32_t sum = 0;
-        for (std::int64_t k = 0; k < p_.K; ++k)
+        for (std::int64_t k = 0; k < p_.k; ++k)
           sum += static_cast<std::uint32_t>(a[k]) * static_cast<std::uint32_t>(b[p_.y_k[At(k)]]);
         Target(g, m, z)[n * p_.z_column] = static_cast<std::int32_t>(sum);
       }
@@ -225,26 +227,26 @@ class DepthwiseStep : public runtime::Step {
     auto* z = ctx.get<std::int32_t>(z_);
     auto* weights = ctx.get<std::int32_t>(scratch_);  // [tap, channel]
     if (p_.z_column != 1) {
-      const std::int64_t planes = p_.M / p_.positions * p_.groups;
+      const std::int64_t planes = p_.m / p_.positions * p_.groups;
       const int parts = static_cast<int>(
-          std::clamp<std::int64_t>(p_.M * p_.K * p_.groups / 100000, 1, std::min<std::int64_t>(planes, 16)));
+          std::clamp<std::int64_t>(p_.m * p_.k * p_.groups / 100000, 1, std::min<std::int64_t>(planes, 16)));
       runtime::ForEachPart(ctx.threads, parts, [&](int part) {
         for (std::int64_t i = planes * part / parts; i < planes * (part + 1) / parts; ++i)
           Plane(i / p_.groups, i % p_.groups, x, y, z);
       });
       return {};
     }
-    for (std::int64_t k = 0; k < p_.K; ++k)
+    for (std::int64_t k = 0; k < p_.k; ++k)
       for (std::int64_t c = 0; c < p_.groups; ++c) weights[k * p_.groups + c] = y[p_.y_group[At(c)] + p_.y_k[At(k)]];
-    const Product::Window& w = *p_.window;
+    const Window& w = *p_.window;
     const std::size_t rank = w.axes.size();
-    const int parts = static_cast<int>(std::clamp<std::int64_t>(p_.M * p_.K * p_.groups / 100000, 1, 16));
+    const int parts = static_cast<int>(std::clamp<std::int64_t>(p_.m * p_.k * p_.groups / 100000, 1, 16));
     runtime::ForEachPart(ctx.threads, parts, [&](int part) {
       std::int64_t taps[kMostTaps], which[kMostTaps], place[8];
-      for (std::int64_t m = p_.M * part / parts; m < p_.M * (part + 1) / parts; ++m) {
+      for (std::int64_t m = p_.m * part / parts; m < p_.m * (part + 1) / parts; ++m) {
         std::int64_t rest = m % p_.positions, count = 0;
         for (std::size_t a = rank; a-- > 0; rest /= w.axes[a].out) place[a] = rest % w.axes[a].out;
-        for (std::int64_t k = 0; k < p_.K; ++k) {
+        for (std::int64_t k = 0; k < p_.k; ++k) {
           std::int64_t at = m / p_.positions * w.image, tap = k;
           bool inside = true;
           for (std::size_t a = rank; a-- > 0; tap /= w.axes[a].window) {
@@ -264,7 +266,7 @@ class DepthwiseStep : public runtime::Step {
  private:
   // One channel of one image, a line of the last axis at a time.
   void Plane(std::int64_t image, std::int64_t c, const std::int32_t* x, const std::int32_t* y, std::int32_t* z) const {
-    const Product::Window& w = *p_.window;
+    const Window& w = *p_.window;
     const std::size_t rank = w.axes.size();
     const WindowAxis& line = w.axes[rank - 1];
     x += image * w.image + p_.x_group[At(c)];
@@ -273,7 +275,7 @@ class DepthwiseStep : public runtime::Step {
     for (std::int64_t first = 0; first < p_.positions; first += line.out) {
       auto* to = reinterpret_cast<std::uint32_t*>(z + first);
       std::fill_n(to, line.out, 0U);
-      for (std::int64_t k = 0; k < p_.K; ++k) {
+      for (std::int64_t k = 0; k < p_.k; ++k) {
         std::int64_t at = 0, rest = first / line.out, tap = k / line.window;
         bool inside = true;
         for (std::size_t a = rank - 1; a-- > 0; rest /= w.axes[a].out, tap /= w.axes[a].window) {
@@ -328,8 +330,8 @@ Dims Others(const Dims& a, const Dims& b, std::size_t rank) {
 }
 
 std::string Text(const char* what, const Product& p) {
-  return std::string(what) + " i32 " + (p.groups > 1 ? std::to_string(p.groups) + "x" : "") + std::to_string(p.M) +
-         "x" + std::to_string(p.N) + "x" + std::to_string(p.K);
+  return std::string(what) + " i32 " + (p.groups > 1 ? std::to_string(p.groups) + "x" : "") + std::to_string(p.m) +
+         "x" + std::to_string(p.n) + "x" + std::to_string(p.k);
 }
 
 // The panels of all groups of a constant whose numbers fit; -1 else.
@@ -346,7 +348,7 @@ BufferId ConstantPanels(PlanBuilder& b, Value y, const Product& p) {
     return all;
   };
   std::string key = "panels";
-  for (const std::int64_t v : {p.groups, p.N, p.K, p.y_group.back(), p.y_column.back(), p.y_k.back()})
+  for (const std::int64_t v : {p.groups, p.n, p.k, p.y_group.back(), p.y_column.back(), p.y_k.back()})
     key += " " + std::to_string(v);
   const Buffer panels = b.packed() != nullptr ? b.packed()->Get(literal->buffer(), key, pack) : pack();
   return panels.size() == 0 ? -1 : b.Constant(panels);
@@ -375,10 +377,10 @@ Result<std::string> EmitIntegerDot(PlanBuilder& b, std::int32_t id) {
   Product p;
   p.x_group = Places(x, xb), p.x_k = Places(x, xc), p.x_row = Places(x, Others(xb, xc, x.size()));
   p.y_group = Places(y, yb), p.y_k = Places(y, yc), p.y_column = Places(y, Others(yb, yc, y.size()));
-  p.groups = static_cast<std::int64_t>(p.x_group.size()), p.M = static_cast<std::int64_t>(p.x_row.size());
-  p.N = static_cast<std::int64_t>(p.y_column.size()), p.K = static_cast<std::int64_t>(p.x_k.size());
-  p.positions = p.M, p.z_row = p.N;
-  for (std::int64_t g = 0; g < p.groups; ++g) p.z_group.push_back(g * p.M * p.N);
+  p.groups = static_cast<std::int64_t>(p.x_group.size()), p.m = static_cast<std::int64_t>(p.x_row.size());
+  p.n = static_cast<std::int64_t>(p.y_column.size()), p.k = static_cast<std::int64_t>(p.x_k.size());
+  p.positions = p.m, p.z_row = p.n;
+  for (std::int64_t g = 0; g < p.groups; ++g) p.z_group.push_back(g * p.m * p.n);
   AddStep(b, id, std::move(p), "product");
   return std::string();
 }
@@ -396,7 +398,7 @@ Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t id) {
   Product p;
   p.groups = n.attrs.Int("groups");
   const std::int64_t channels = kernel[At(taps.channel)], outs = kernel[At(taps.batch)] / p.groups;
-  Product::Window& w = p.window.emplace();
+  Window& w = p.window.emplace();
   Dims window, k_axes;
   for (const int a : taps.spatial) window.push_back(kernel[At(a)]), k_axes.push_back(a);
   w.axes = ResolveWindows(n.attrs, data, x, z, window, false);
@@ -404,7 +406,7 @@ Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t id) {
   w.image = x_steps[At(data.batch)], w.channels = channels, w.channel_step = x_steps[At(data.channel)];
   k_axes.push_back(taps.channel);
   p.y_k = Places(kernel, k_axes);
-  p.K = static_cast<std::int64_t>(p.y_k.size()), p.N = outs, p.M = x[At(data.batch)] * p.positions;
+  p.k = static_cast<std::int64_t>(p.y_k.size()), p.n = outs, p.m = x[At(data.batch)] * p.positions;
   for (std::int64_t o = 0; o < outs; ++o) p.y_column.push_back(o * k_steps[At(taps.batch)]);
   p.z_column = z_steps[At(data.channel)], p.z_image = z_steps[At(data.batch)];
   p.z_row = z_steps[At(data.spatial.back())];  // the spatial axes stand together
@@ -414,10 +416,10 @@ Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t id) {
     p.z_group.push_back(g * outs * p.z_column);
   }
   const bool last = w.channel_step == 1 && p.z_column == 1, lines = w.steps.back() == 1 && p.z_row == 1;
-  if (channels == 1 && outs == 1 && (last || lines) && p.K <= DepthwiseStep::kMostTaps) {
+  if (channels == 1 && outs == 1 && (last || lines) && p.k <= DepthwiseStep::kMostTaps) {
     b.KeepApart(out);
     const BufferId in = b.In(n.inputs[0]), weights = b.In(n.inputs[1]), to = b.Out(out);
-    const BufferId scratch = b.Scratch(At(p.K * p.groups) * 4);
+    const BufferId scratch = b.Scratch(At(p.k * p.groups) * 4);
     std::string text = Text("depthwise conv", p);
     b.Add(std::make_unique<DepthwiseStep>(std::move(p), in, weights, to, scratch, std::move(text)));
     return std::string();
