@@ -1,6 +1,7 @@
 # Every x_fuzz.cc under src/ is a libFuzzer program; `fuzzers` builds them all. A program is given archives of its own
 # folder, of the folders below it and, where it sees the IR, of the ops; the linker takes what is used, so that neither
-# the servers nor the backends have to be built. `quick_fuzzers` are those that need no IR: CI builds and runs them. A parser does not need eager: what data/ does with tensors is not fuzzed.
+# the servers nor the backends have to be built. `quick_fuzzers` are those that need no IR: CI builds and runs
+# them. A parser does not need eager: what data/ does with tensors is not fuzzed.
 file(GLOB_RECURSE fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*_fuzz.cc)
 add_custom_target(fuzzers)
 add_custom_target(quick_fuzzers)
@@ -33,7 +34,15 @@ foreach(file IN LISTS fuzzers)
       set(linked ${allowed})
     endif()
   endforeach()
-  list(APPEND linked ${home})
+  # "// Links only a.cc b.cc": these sources stand for the target's folder, and they need no IR.
+  file(STRINGS ${file} own REGEX "^// Links only ")
+  string(REGEX MATCHALL "[a-z_0-9]+\\.cc" own "${own}")
+  if(own)
+    list(REMOVE_ITEM linked ir autograd)
+    list(TRANSFORM own PREPEND "${CMAKE_SOURCE_DIR}/src/${home}/")
+  else()
+    list(APPEND linked ${home})
+  endif()
   if("ir" IN_LIST linked)
     list(APPEND linked ops)
   endif()
@@ -48,7 +57,7 @@ foreach(file IN LISTS fuzzers)
     endif()
   endforeach()
   list(JOIN archives "," archives)
-  add_executable(${stem} ${file})
+  add_executable(${stem} ${file} ${own})
   target_include_directories(${stem} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${stem} PRIVATE tenon_flags "$<LINK_GROUP:RESCAN,${archives}>" ${TENON_LIBS})

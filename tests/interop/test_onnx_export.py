@@ -76,6 +76,36 @@ def test_external_data_and_metadata(tenon, tmp_path, fixtures):
     assert onnx.load(tmp_path / "out.onnx").producer_name == "tenon"
 
 
+def test_what_the_model_says_of_itself_is_kept(tenon, tmp_path, fixtures):
+    model = onnx.load(fixtures / "cnn_op18" / "model.onnx")
+    model.domain, model.model_version, model.doc_string = "org.example", 7, "Tells digits apart."
+    onnx.helper.set_model_props(model, {"author": "somebody", "labels": "0,1,2"})
+    onnx.save(model, tmp_path / "in.onnx")
+    tenon("convert", tmp_path / "in.onnx", tmp_path / "out.onnx", "--no-verify")
+    out = onnx.load(tmp_path / "out.onnx")
+    for field in ("domain", "model_version", "doc_string"):
+        assert getattr(out, field) == getattr(model, field)
+    assert out.graph.name == model.graph.name
+    props = {p.key: p.value for p in out.metadata_props}
+    assert props["author"] == "somebody" and props["labels"] == "0,1,2"
+
+
+def test_the_dims_of_all_inputs_keep_their_names(tenon, tmp_path, fixtures):
+    def dims(value):
+        return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+
+    compared = 0
+    for path in sorted(fixtures.glob("*/model.onnx")):
+        before = onnx.load(path, load_external_data=False).graph
+        initial = {t.name for t in before.initializer} | {t.values.name for t in before.sparse_initializer}
+        tenon("convert", path, tmp_path / "out.onnx", "--opset", 24, "--no-verify")
+        after = onnx.load(tmp_path / "out.onnx").graph
+        assert [(i.name, dims(i)) for i in after.input] == [(i.name, dims(i)) for i in before.input if i.name not in initial], path
+        assert [o.name for o in after.output] == [o.name for o in before.output], path
+        compared += sum(isinstance(d, str) for i in after.input for d in dims(i))
+    assert compared > 250
+
+
 def test_external_data_is_written_above_a_threshold(tenon, tmp_path, fixtures):
     """Weights of 256 bytes and more stand in a side file that ONNX Runtime finds; the smaller ones stay in the model."""
     source = fixtures / "bert" / "model.onnx"

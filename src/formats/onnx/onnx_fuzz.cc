@@ -1,4 +1,5 @@
 // Any bytes as a model: parsed, checked, all tensors read, written and parsed again.
+// Links only check.cc data_type.cc external_data.cc parse.cc parse_types.cc serialize.cc tensor.cc write.cc
 #include <cstdlib>
 
 #include "formats/onnx/check.h"

@@ -206,6 +206,8 @@ Result<ir::Module> Translator::Run() {
     module_.metadata["producer"] =
         model_.producer_version.empty() ? model_.producer_name : model_.producer_name + " " + model_.producer_version;
   if (!model_.doc_string.empty()) module_.metadata["doc"] = model_.doc_string;
+  if (!model_.domain.empty()) module_.metadata["onnx.domain"] = model_.domain;
+  if (model_.model_version != 0) module_.metadata["onnx.model_version"] = std::to_string(model_.model_version);
   for (const OperatorSetId& id : *scope.imports)
     module_.metadata[NormalDomain(id.domain).empty() ? "onnx.opset" : "onnx.opset." + id.domain] =
         std::to_string(id.version);

@@ -1,5 +1,6 @@
 // Any bytes as a SavedModel, a GraphDef and a TrackableObjectGraph: what parses must encode to a fixed point, and every
 // Const is decoded.
+// Links only dtype.cc encode_graph.cc encode_meta.cc parse_graph.cc parse_meta.cc parse_objects.cc tensor_proto.cc
 #include <cstdlib>
 
 #include "formats/savedmodel/parse.h"

@@ -1,4 +1,5 @@
 // Any bytes as a table.
+// Links only table.cc
 #include <cstdlib>
 
 #include "formats/savedmodel/table.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/dims.h"
@@ -339,7 +340,14 @@ Result<Model> Exporter::Run() {
   model.producer_name = "tenon";
   model.graph = Pop();
   DropUnused(&*model.graph);
-  if (const auto doc = module_.metadata.find("doc"); doc != module_.metadata.end()) model.doc_string = doc->second;
+  const auto kept = [&](const char* key) {
+    const auto found = module_.metadata.find(key);
+    return found == module_.metadata.end() ? std::string() : found->second;
+  };
+  model.doc_string = kept("doc");
+  model.domain = kept("onnx.domain");
+  const std::string version = kept("onnx.model_version");
+  std::from_chars(version.data(), version.data() + version.size(), model.model_version);
   for (const auto& [key, value] : module_.metadata)
     if (key.rfind("onnx.metadata.", 0) == 0) model.metadata.push_back({key.substr(14), value});
   return model;
