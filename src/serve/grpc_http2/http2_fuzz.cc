@@ -19,13 +19,24 @@ using namespace tenon::serve;
 using http2::Http2Connection;
 using tenon::Status;
 
-constexpr std::array<std::string_view, 7> kPaths = {"/s/Echo",  "/s/Work",  "/s/Fail", "/s/Reflect",
-                                                    "/s/Check", "/s/Watch", "/none"};
+constexpr std::array<std::string_view, 8> kPaths = {"/s/Echo",  "/s/Work",  "/s/Fail", "/s/Reflect",
+                                                    "/s/Check", "/s/Watch", "/none",   "/s/Later"};
 
-/// Work ends at once, without a thread; its answer is given later.
+/// Work ends at once, without a thread; its answer is given later. Later's answers are promised.
 class Service : public http2::testing::FakeService {
  public:
   Service() { Go(); }
+  Route Find(std::string_view path) const override {
+    return path == "/s/Join" ? Route() : FakeService::Find(path);  // there is no round here
+  }
+  std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
+                               tenon::serve::Deadline deadline, std::string& reply, GrpcLater& later) const override {
+    constexpr int kLater = 3;
+    if (method != kLater) return FakeService::Handle(method, request, owner, deadline, reply, later);
+    promised.push_back(later.Make());
+    return std::nullopt;
+  }
+  mutable std::vector<std::shared_ptr<GrpcReply>> promised;
   bool Submit(std::function<void()> task) override {
     task();
     return true;
@@ -102,7 +113,7 @@ std::string GrpcMessage(Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Service service;
-  static http2::Shared shared({}, service);
+  static http2::Shared shared({.budget = ByteBudget::Make(100'000)}, service);
   static std::string scratch(64 << 10, '\0');
   shared.max_message = 1 << 16;
   shared.max_streams = 20;
@@ -144,6 +155,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 14: {  // the client reads, workers answer
         if ((stream & 2) != 0)
           while (::recv(ends[1], scratch.data(), scratch.size(), 0) > 0) connection->Writable(now);
+        for (const auto& reply : service.promised) reply->Send({}, "later");
+        service.promised.clear();
         std::vector<Owner::Reply> replies;
         replies.swap(owner.replies);
         for (Owner::Reply& reply : replies)
@@ -164,6 +177,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
     }
   }
+  service.promised.clear();  // not kept
   ::close(ends[1]);
   return 0;
 }
