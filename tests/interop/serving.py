@@ -1,5 +1,6 @@
 """A server under test: models of one ONNX node each, a process that is ended with the test, and ports that are free."""
 import contextlib
+import os
 import pathlib
 import re
 import shutil
@@ -37,12 +38,13 @@ def write_model(base, version, scale, offset):
 
 
 class Server:
-    def __init__(self, program, *flags, ready=True, port=None):
+    def __init__(self, program, *flags, ready=True, port=None, silent=False):
+        """silent: nothing but errors in the log, for tests that would fill the pipe that it goes to."""
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [str(program), "--port=0", f"--rest_api_port={self.port}", "--address=127.0.0.1", *map(str, flags)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "TENON_LOG": "error"} if silent else None)
         if ready:
             wait_for(lambda: self.get("/readyz").status_code == 200, "the server to be ready", self)
 

@@ -428,3 +428,62 @@ def test_the_access_log_has_both_protocols(serve, model, tmp_path, flags):
     assert [(call["path"], call["code"]) for call in calls] == [("/tensorflow.serving.PredictionService/Predict", code) for code in ("OK", "NOT_FOUND")]
     assert calls[0]["bytes_in"] > 10 and calls[0]["bytes_out"] > 10 and calls[0]["ms"] > 0 and calls[1]["bytes_out"] == 0
     assert all(call["ts"].endswith("Z") for call in calls)
+
+
+def test_reloads_from_all_sides_lose_nothing(serve, tmp_path):
+    """Four clients reload by RPC and one by the file: models come and go, base paths and policies change back and forth."""
+    import random
+
+    import grpc
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+    bases = [write_model(tmp_path / f"m{i}", 1, 0.5, 2 + i) for i in range(6)]
+    for base in bases[:3]:
+        write_model(base, 2, 0.5, 9)
+    answers = [[0.5 * 2 + 2 + i] for i in range(6)] + [[10.0]]
+
+    def entries(k):
+        """The model "keep" and up to three others, each at another base path for each k."""
+        return [config(name, bases[(i + k) % 6], "model_version_policy { all {} }" if (i + k) % 2 else "")
+                for i, name in enumerate(("keep", "a", "b", "c")[:2 + k % 3])]
+
+    file, port = write_config(tmp_path / "c", *entries(0)), free_port()
+    server = serve(f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1", "--enable_batching", f"--port={port}",
+                   silent=True)
+    stop, wrong, reloads, requests_ = threading.Event(), [], [], []
+
+    def ask():
+        with requests.Session() as session:
+            while not stop.is_set():
+                reply = session.post(server.url + "/v1/models/keep:predict", json={"instances": [2]}, timeout=20)
+                requests_.append(1)
+                if reply.status_code != 200 or reply.json()["predictions"] not in answers:
+                    wrong.append(reply.text)
+
+    def reload(seed):
+        pick = random.Random(seed)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            while not stop.is_set():
+                request = model_management_pb2.ReloadConfigRequest()
+                text_format.Parse("model_config_list {" + "".join(entries(pick.randrange(6))) + "}", request.config)
+                try:
+                    stub.HandleReloadConfigRequest(request, 20)
+                    reloads.append(1)
+                except grpc.RpcError as error:
+                    wrong.append((error.code().name, error.details()))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)] + [threading.Thread(target=reload, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for i in range(10):
+        time.sleep(0.4)
+        write_config(file, *entries(i % 6))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(reloads) > 20 and len(requests_) > 100, (wrong[:3], len(reloads), len(requests_))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: server.predict("keep", [2]).json()["predictions"] == answers[3], "the last file")
+    assert "AVAILABLE" in {state for state, _ in states(server, "keep").values()}

@@ -83,6 +83,7 @@ struct Manager::Core : std::enable_shared_from_this<Manager::Core> {
   void Tick();
   bool ApplyPending(const std::string& name, Model& model);
   void AddEntry(const std::string& name, Model& model, const AspiredVersion& aspired);
+  void Regain(const EntryPtr& entry, Model& model);
   void ApplyPolicy(Model& model);
   void Progress(const EntryPtr& entry);
   void RequestLoad(const EntryPtr& entry);
@@ -199,7 +200,7 @@ bool Manager::Core::ApplyPending(const std::string& name, Model& model) {
   for (const EntryPtr& entry : model.entries) {
     const bool wanted = std::ranges::any_of(*model.pending, [&](const auto& a) { return same(entry, a); });
     entry->harness.set_aspired(wanted);
-    if (wanted) entry->superseded = false;
+    if (wanted && entry->superseded) Regain(entry, model);
   }
   for (const AspiredVersion& aspired : *model.pending)
     if (std::ranges::none_of(model.entries, [&](const EntryPtr& e) { return same(e, aspired); }))
@@ -211,6 +212,20 @@ bool Manager::Core::ApplyPending(const std::string& name, Model& model) {
     Publish(*entry, PublicState::kEnd);
   }
   return true;
+}
+
+/// The path of a version changed and changed back: its number is the first entry's again, and so is what is said of it.
+void Manager::Core::Regain(const EntryPtr& entry, Model& model) {
+  for (const EntryPtr& other : model.entries)
+    if (other->harness.id().version == entry->harness.id().version) other->superseded = other != entry;
+  const HarnessState state = entry->harness.state();
+  Publish(*entry,
+          state == kReady     ? PublicState::kAvailable
+          : state == kLoading ? PublicState::kLoading
+          : state == kError   ? PublicState::kEnd
+                              : PublicState::kStart,
+          entry->harness.status());
+  PublishMap();
 }
 
 void Manager::Core::AddEntry(const std::string& name, Model& model, const AspiredVersion& aspired) {

@@ -264,6 +264,43 @@ TEST_F(ManagerTest, SameNumberAtAnotherPathIsReloaded) {
   EXPECT_EQ(States("m"), "1:AVAILABLE ");
 }
 
+TEST_F(ManagerTest, APathThatChangesAndChangesBack) {
+  Start();
+  std::latch gate(1);
+  std::atomic<bool> loading{false};
+  disk.Put("/b/1", [&] {
+    loading = true;
+    gate.wait();
+    return testing::Affine(0, 50);
+  });
+  manager->SetAspired("m", {{1, "/a/1"}});
+  ASSERT_TRUE(Wait("m", "1:AVAILABLE "));
+  manager->SetAspired("m", {{1, "/b/1"}});
+  ASSERT_TRUE(Eventually([&] { return loading.load(); }));
+  EXPECT_EQ(States("m"), "1:LOADING ");
+  manager->SetAspired("m", {{1, "/a/1"}});
+  EXPECT_TRUE(Wait("m", "1:AVAILABLE "));  // that of the first path
+  gate.count_down();
+  EXPECT_TRUE(Eventually([&] { return disk.Loads("/b/1") == 1 && FakeServable::alive == alive_before + 1; }));
+  std::this_thread::sleep_for(milliseconds(30));  // the end of the second one is not said of the first
+  EXPECT_EQ(States("m"), "1:AVAILABLE ");
+  EXPECT_EQ(Ask(manager->serving().Latest("m").value()), 1);
+  // And once more, with both loaded for a moment.
+  disk.Put("/b/1", [] { return testing::Affine(0, 60); });
+  for (int i = 0; i < 20; ++i) {
+    manager->SetAspired("m", {{1, "/b/1"}});
+    if (i % 3 == 0) std::this_thread::sleep_for(milliseconds(3));
+    manager->SetAspired("m", {{1, "/a/1"}});
+    if (i % 2 == 0) std::this_thread::sleep_for(milliseconds(2));
+    EXPECT_TRUE(manager->serving().Latest("m").ok());
+  }
+  EXPECT_TRUE(Eventually([&] {
+    const auto now = manager->serving().Latest("m");
+    return now.ok() && Ask(*now) == 1 && FakeServable::alive == alive_before + 1;
+  }));
+  EXPECT_TRUE(Wait("m", "1:AVAILABLE "));
+}
+
 TEST_F(ManagerTest, AspiredAgainWhileLeaving) {
   Start();
   manager->SetAspired("m", {{1, "/m/1"}});
