@@ -31,13 +31,17 @@ class CpuFunction : public runtime::PlannedFunction {
       const std::lock_guard lock(packing_->mutex);
       TENON_ASSIGN_OR_RETURN(program->plan, CompilePlan(graph_, input_dims, options(), &packing_->constants));
     }
-    if (program->plan == nullptr) program->interpreter = std::make_shared<SegmentInterpreter>(graph_, options());
+    if (program->plan == nullptr) {
+      if (interpreter_ == nullptr) interpreter_ = std::make_shared<SegmentInterpreter>(graph_, options(), packing_);
+      program->interpreter = interpreter_;
+    }
     return std::shared_ptr<const runtime::Program>(std::move(program));
   }
 
  private:
   ir::Graph graph_;
   std::shared_ptr<Packing> packing_;
+  mutable std::shared_ptr<const SegmentInterpreter> interpreter_;  // one for all dims, under MakeProgram's lock
 };
 
 Port PortOf(const ir::Output& output) {

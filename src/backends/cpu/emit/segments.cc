@@ -24,7 +24,11 @@ using ir::Value;
 
 namespace {
 
-constexpr std::size_t kMostCompiled = 256;
+// Compiled segments are kept up to this many, and this many elements (but for the few used last).
+constexpr std::size_t kMostCompiled = 1024, kFewCompiled = 8;
+constexpr std::size_t kMostAligned = std::size_t{256} << 20;
+constexpr std::int64_t kMostPackings = 512;
+constexpr std::int64_t kMostKept = std::int64_t{64} << 20;
 // Elements that a segment must read and compute before compiling it can pay; below, the reference runs it.
 constexpr std::int64_t kWorthCompiling = 4096;
 // Elements that a run without pieces may touch before the next one looks for pieces again.
@@ -74,9 +78,9 @@ struct SegmentInterpreter::Pass {
   std::unordered_map<Value, Value, ir::ValueHash> inside;  // value of the graph -> value of the segment
   std::vector<Datum> arguments;
   std::string key;
-  std::int64_t work = 0;
-  bool light = false;     // do not look for segments
-  bool compiled = false;  // a segment was worth it
+  std::int64_t work = 0, made = 0;  // elements read and computed; computed
+  bool light = false;               // do not look for segments
+  bool compiled = false;            // a segment was worth it
   std::int64_t touched = 0;
   Status unresolved;  // the last node whose dims had no number
 
@@ -85,7 +89,7 @@ struct SegmentInterpreter::Pass {
     segment = Graph();
     b.emplace(&segment);
     nodes.clear(), inside.clear(), arguments.clear(), key.clear();
-    work = 0;
+    work = made = 0;
   }
 };
 
@@ -98,12 +102,30 @@ SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOption
   bodies_ = std::make_unique<const Bodies>(options_, packing_);
   invalid_ = InlineCalls(graph_);
   if (invalid_.ok()) invalid_ = FoldOnce(graph_);
+  AlignConstants();
   readers_.resize(At(graph_.size()));
   for (std::int32_t id = 0; id < graph_.size(); ++id)
     for (const Value v : graph_.node(id).inputs)
       if (v.valid()) readers_[At(v.node)].push_back(id);
 }
 SegmentInterpreter::~SegmentInterpreter() = default;
+
+// Once here, not in each plan; many large weights stay in the mapped file, where kernels read them as they lie.
+void SegmentInterpreter::AlignConstants() {
+  std::vector<std::int32_t> apart;
+  std::size_t bytes = 0;
+  for (std::int32_t id = 0; id < graph_.size(); ++id) {
+    if (graph_.node(id).op->name != "constant" || IsAligned(graph_.node(id).attrs.Lit("value"))) continue;
+    apart.push_back(id);
+    bytes += graph_.node(id).attrs.Lit("value").nbytes();
+  }
+  if (bytes > kMostAligned) return;
+  try {
+    for (const std::int32_t id : apart) graph_.node(id).attrs.Set("value", Aligned(graph_.node(id).attrs.Lit("value")));
+  } catch (const Error& e) {
+    invalid_ = e.status();
+  }
+}
 
 // Adds the node to the segment when its outputs follow, with static shapes, from what is there or in the segment.
 bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
@@ -144,6 +166,7 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
         if (!(*was)[e].symbol_name().empty()) pass.symbols.Set((*was)[e].symbol_name(), *number);
       }
     }
+    for (const ir::Output& o : *outputs) pass.made += o.type.shape().size().value();
     for (const ir::Output& o : *outputs) pass.work += o.type.shape().size().value();
     for (const ir::Output* o : types) pass.work += o == nullptr ? 0 : o->type.shape().size().value();
   }
@@ -179,18 +202,24 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
   return true;
 }
 
-Result<std::shared_ptr<const runtime::CompiledFunction>> SegmentInterpreter::Find(const std::string& key,
-                                                                                  const Graph& segment) const {
+Result<std::shared_ptr<const runtime::CompiledFunction>> SegmentInterpreter::Find(const Pass& pass) const {
+  const std::size_t hash = std::hash<std::string>()(pass.key);
   const std::lock_guard lock(mutex_);
   for (auto it = compiled_.begin(); it != compiled_.end(); ++it) {
-    if (it->key != key) continue;
+    if (it->hash != hash || it->key != pass.key) continue;
     compiled_.splice(compiled_.begin(), compiled_, it);
     return it->function;
   }
+  // Weights that compiling makes anew (scaled ones) are laid out each time: now and then the collection starts afresh.
+  if (++compiles_ % kMostPackings == 0) packing_ = std::make_shared<Packing>();
   TENON_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::CompiledFunction> made,
-                         CompilePiece(segment, options_, packing_));
-  compiled_.push_front({key, made});
-  if (compiled_.size() > kMostCompiled) compiled_.pop_back();
+                         CompilePiece(pass.segment, options_, packing_));
+  compiled_.push_front({pass.key, hash, made, pass.made});
+  kept_ += pass.made;
+  while (compiled_.size() > kMostCompiled || (kept_ > kMostKept && compiled_.size() > kFewCompiled)) {
+    kept_ -= compiled_.back().elements;
+    compiled_.pop_back();
+  }
   return made;
 }
 
@@ -216,7 +245,7 @@ Status SegmentInterpreter::RunSegment(Pass& pass) const {
   std::vector<Datum> got;
   if (pass.work >= kWorthCompiling) {
     pass.compiled = true;
-    TENON_ASSIGN_OR_RETURN(const auto function, Find(pass.key, pass.segment));
+    TENON_ASSIGN_OR_RETURN(const auto function, Find(pass));
     std::vector<Literal> in;
     for (const Datum& d : pass.arguments) in.push_back(d.literal());
     TENON_ASSIGN_OR_RETURN(std::vector<Literal> out, function->Run(std::move(in)));

@@ -34,21 +34,26 @@ class SegmentInterpreter : public runtime::Interpreter {
   struct Pass;  // one run
   struct Compiled {
     std::string key;
+    std::size_t hash = 0;  // of the key
     std::shared_ptr<const runtime::CompiledFunction> function;
+    std::int64_t elements = 0;  // that it computes: its memory follows them
   };
+  void AlignConstants();
   bool Grow(Pass& pass, std::int32_t id) const;
   Status RunSegment(Pass& pass) const;
   Status RunSingly(Pass& pass, bool* progress) const;
   Status RunAll(Pass& pass) const;
-  Result<std::shared_ptr<const runtime::CompiledFunction>> Find(const std::string& key, const ir::Graph& segment) const;
+  Result<std::shared_ptr<const runtime::CompiledFunction>> Find(const Pass& pass) const;
 
   ir::Graph graph_;
   Status invalid_;  // what was wrong with the graph
   runtime::CompileOptions options_;
-  std::shared_ptr<Packing> packing_;
+  mutable std::shared_ptr<Packing> packing_;
   std::unique_ptr<const Bodies> bodies_;
   std::vector<std::vector<std::int32_t>> readers_;  // by node
   mutable std::mutex mutex_;
+  mutable std::int64_t compiles_ = 0;
+  mutable std::int64_t kept_ = 0;                        // elements of all that is in compiled_
   mutable std::list<Compiled> compiled_;                 // most recently used first
   mutable std::unordered_map<std::string, bool> light_;  // by input dims: no piece is worth compiling
 };
