@@ -151,6 +151,26 @@ def test_a_signal_ends_a_start_that_waits(program, tmp_path, number):
     process.stdout.close()
 
 
+def test_a_load_that_does_not_end_holds_up_neither_requests_nor_the_end(serve, model, tmp_path):
+    import grpc
+    from google.protobuf import text_format
+    from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+    stuck, port = write_model(tmp_path / "stuck", 1, 0.5, 2), free_port()
+    (stuck / "1" / "assets.extra").mkdir()
+    os.mkfifo(stuck / "1" / "assets.extra" / "tf_serving_warmup_requests")
+    server = serve("--model_name=m", f"--model_base_path={model}", f"--port={port}")
+    request = model_management_pb2.ReloadConfigRequest()
+    text_format.Parse("model_config_list {" + config("m", model) + config("stuck", stuck) + "}", request.config)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as info:
+        model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, 0.5)
+    assert info.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert server.predict("m", [2]).json() == {"predictions": [3.0]} and states(server, "stuck") == {1: ("LOADING", "OK")}
+    begun = time.monotonic()
+    code, out = server.stop()
+    assert code == 0 and "stop: still in use: {name: stuck version: 1} (Loading)" in out and time.monotonic() - begun < 15
+
+
 def test_labels(serve, model, tmp_path):
     """A label names an available version; a new one may wait for its version where the flag allows it."""
     import grpc

@@ -28,6 +28,9 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+/// For unloading at the end. The requests are over by then; a load that is still under way is of no use to anyone.
+constexpr milliseconds kUnloadTime{3000};
+
 ManagerOptions OptionsOf(const ServerOptions& options, ServableCreator creator,
                          const std::shared_ptr<BatchPool>& batches, const std::shared_ptr<ServerMetrics>& metrics) {
   ManagerOptions out;
@@ -427,7 +430,7 @@ void ServerCore::Stop() {
   }
   rest_port_ = 0;
   grpc_port_ = 0;
-  if (const Status s = manager_->Stop(std::max(until, Clock::now() + milliseconds(1000))); !s.ok())
+  if (const Status s = manager_->Stop(Clock::now() + kUnloadTime); !s.ok())
     base::Log(base::LogLevel::kWarning, s.message());
 }
 
