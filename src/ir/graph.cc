@@ -1,6 +1,7 @@
 #include "ir/graph.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "ir/op_def.h"
 
@@ -27,6 +28,50 @@ void Graph::Replace(const std::unordered_map<Value, Value, ValueHash>& replaceme
   for (Value& v : outputs_) redirect(v);
 }
 
+namespace {
+
+// Calls fn with the symbols of the dims that a node names in its attributes.
+template <class F>
+void EachAttrSymbol(const Node& node, F&& fn) {
+  for (const auto& [name, value] : node.attrs)
+    if (const Shape* dims = std::get_if<Shape>(&value); dims != nullptr && !dims->is_static())
+      for (const Dim& d : dims->dims())
+        for (const std::string& symbol : d.symbols()) fn(symbol);
+}
+template <class F>
+void EachTypeSymbol(const Type& type, F&& fn) {
+  if (!type.is_tensor() || !type.has_rank() || type.is_static()) return;
+  for (const Dim& d : type.shape().dims())
+    for (const std::string& symbol : d.symbols()) fn(symbol);
+}
+
+// Dims that attributes name and no input of the graph has: the first node whose result has it, such as a nonzero, gives
+// it its number when it runs.
+std::unordered_map<std::string, std::int32_t> BornDims(const Graph& graph,
+                                                       const std::unordered_map<std::string, std::int32_t>& definers) {
+  std::unordered_map<std::string, std::int32_t> born;
+  std::unordered_set<std::string> wanted;
+  for (std::int32_t id = 0; id < graph.size(); ++id)
+    EachAttrSymbol(graph.node(id), [&](const std::string& s) {
+      if (!definers.contains(s)) wanted.insert(s);
+    });
+  for (const Value v : graph.inputs()) EachTypeSymbol(graph.type(v), [&](const std::string& s) { wanted.erase(s); });
+  for (std::int32_t id = 0; id < graph.size() && !wanted.empty(); ++id) {
+    const Node& node = graph.node(id);
+    std::unordered_set<std::string> passed;
+    EachAttrSymbol(node, [&](const std::string& s) { passed.insert(s); });
+    for (const Value v : node.inputs)
+      if (v.valid()) EachTypeSymbol(graph.type(v), [&](const std::string& s) { passed.insert(s); });
+    for (const Output& o : node.outputs)
+      EachTypeSymbol(o.type, [&](const std::string& s) {
+        if (!passed.contains(s) && wanted.erase(s) > 0) born.emplace(s, id);
+      });
+  }
+  return born;
+}
+
+}  // namespace
+
 std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
   // Depth-first from the outputs with an explicit stack; inputs keep their order and come first.
   std::vector<std::int32_t> order;
@@ -45,12 +90,12 @@ std::unordered_map<Value, Value, ValueHash> Graph::Compact() {
           if (!d.symbol_name().empty()) definers.emplace(d.symbol_name(), id);
   }
   std::unordered_map<std::int32_t, std::vector<std::int32_t>> needs;
-  for (std::int32_t id = 0; id < size() && !definers.empty(); ++id)
-    for (const auto& [name, value] : node(id).attrs)
-      if (const Shape* dims = std::get_if<Shape>(&value); dims != nullptr && !dims->is_static())
-        for (const Dim& d : dims->dims())
-          for (const std::string& symbol : d.symbols())
-            if (const auto it = definers.find(symbol); it != definers.end()) needs[id].push_back(it->second);
+  const std::unordered_map<std::string, std::int32_t> born = BornDims(*this, definers);
+  for (std::int32_t id = 0; id < size() && (!definers.empty() || !born.empty()); ++id)
+    EachAttrSymbol(node(id), [&](const std::string& symbol) {
+      if (const auto it = definers.find(symbol); it != definers.end()) needs[id].push_back(it->second);
+      if (const auto it = born.find(symbol); it != born.end() && it->second < id) needs[id].push_back(it->second);
+    });
   const auto needed = [&](std::int32_t id, std::size_t i) {
     const Node& n = node(id);
     if (i < n.inputs.size()) return n.inputs[i].valid() ? n.inputs[i].node : -1;

@@ -5,6 +5,7 @@
 
 #include "formats/onnx/parse.h"
 #include "formats/onnx/translate.h"
+#include "ir/eval.h"
 #include "ir/numeric.h"
 #include "ir/op_def.h"
 
@@ -126,6 +127,73 @@ TEST(Dims, ShapeChainsBecomeReshapes) {
   const Dim batch = Dim::symbol("batch"), time = Dim::symbol("time"), depth = Dim::symbol("depth");
   EXPECT_EQ(ours.type(ours.outputs()[0]).shape(), Shape({batch, time, depth}));
   EXPECT_EQ(ours.type(ours.node(ours.outputs()[0]).inputs[0]).shape(), Shape({batch * time, depth}));
+}
+
+// How many elements are not 0 is known when the run has counted them: everything of that size waits for it.
+TEST(Dims, SizesThatTheRunCounts) {
+  for (const char* op : {"Range", "ConstantOfShape", "Loop"}) {
+    SCOPED_TRACE(op);
+    Model model;
+    model.ir_version = 8;
+    model.opset_imports = {{"", 17}};
+    Graph& graph = model.graph.emplace();
+    graph.name = "g";
+    graph.inputs = {Declared("x", {"n"})};
+    const auto constant = [](Graph& g, const char* name, std::vector<std::int64_t> dims, std::int64_t value) {
+      Tensor& tensor = g.initializers.emplace_back();
+      tensor.name = name;
+      tensor.value = ir::FromInts(DType::kI64, std::move(dims), {value});
+    };
+    constant(graph, "0", {}, 0);
+    constant(graph, "1", {}, 1);
+    constant(graph, "places", {1}, 1);
+    const auto node = [](Graph& g, const char* type, std::vector<std::string> inputs,
+                         std::vector<std::string> outputs) -> Node& {
+      Node& n = g.nodes.emplace_back();
+      n.op_type = type;
+      n.inputs = std::move(inputs);
+      n.outputs = std::move(outputs);
+      return n;
+    };
+    node(graph, "NonZero", {"x"}, {"found"});
+    node(graph, "Shape", {"found"}, {"dims"});
+    if (std::string_view(op) == "Range") {
+      node(graph, "Gather", {"dims", "1"}, {"count"});
+      node(graph, op, {"0", "count", "1"}, {"y"});
+    } else if (std::string_view(op) == "ConstantOfShape") {
+      node(graph, "Gather", {"dims", "places"}, {"count"});
+      node(graph, op, {"count"}, {"y"});
+    } else {
+      node(graph, "Gather", {"dims", "1"}, {"count"});
+      Attribute& body = node(graph, op, {"count", ""}, {"y"}).attributes.emplace_back();
+      body.name = "body";
+      body.type = AttributeType::kGraph;
+      Graph& inner = body.graphs.emplace_back();
+      inner.name = "body";
+      for (const auto& [name, type] : {std::pair{"step", 7}, std::pair{"go", 9}}) {
+        ValueInfo& info = inner.inputs.emplace_back();
+        info.name = name;
+        info.type.kind = TypeKind::kTensor;
+        info.type.elem_type = type;
+        info.type.shape.emplace();
+      }
+      node(inner, "Identity", {"go"}, {"on"});
+      node(inner, "Mul", {"step", "step"}, {"square"});
+      inner.outputs.emplace_back().name = "on";
+      inner.outputs.emplace_back().name = "square";
+    }
+    for (const char* output : {"y", "found"}) graph.outputs.emplace_back().name = output;
+    for (int outputs = 2; outputs > 0; --outputs) {  // with what was counted as an output, and without
+      graph.outputs.resize(static_cast<std::size_t>(outputs));
+      const Result<ir::Module> module = Translate(model);
+      ASSERT_TRUE(module.ok()) << module.status().message();
+      const Result<std::vector<Literal>> got =
+          ir::RunFunction(*module, module->functions[0], {Literal::from<float>({5}, {1, 0, 2, 0, 3})});
+      ASSERT_TRUE(got.ok()) << got.status().message();
+      EXPECT_EQ((*got)[0].dims(), (std::vector<std::int64_t>{3}));
+      EXPECT_EQ((*got)[0].at(2), std::string_view(op) == "Range" ? 2 : std::string_view(op) == "Loop" ? 4 : 0);
+    }
+  }
 }
 
 }  // namespace

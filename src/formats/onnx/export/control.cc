@@ -1,4 +1,5 @@
-// cond -> If, while_loop -> Loop, scan -> Scan, call -> the nodes of its body. Captures are plain references.
+// cond -> If, while_loop -> Loop, scan -> Scan (Loop when it carries a sequence or an optional), call -> the nodes of
+// its body. Captures are plain references.
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/dims.h"
 #include "formats/onnx/export/families.h"
@@ -92,10 +93,52 @@ Status While(OpWriter& w) {
   return {};
 }
 
+// Scan carries tensors only.
+Status ScanAsLoop(OpWriter& w) {
+  const auto carries = static_cast<std::size_t>(w.attrs().Int("carries"));
+  const auto scanned = static_cast<std::size_t>(w.attrs().Int("scanned"));
+  const ir::Graph& body = w.attrs().Body("body");
+  TENON_RETURN_IF_ERROR(CheckCarried(w, body));
+  if (w.attrs().Bool("reverse")) return w.Unsupported("a reversed scan that carries a sequence");
+  const Names inputs = w.ins();
+  std::string count;
+  if (scanned == 0) {
+    TENON_ASSIGN_OR_RETURN(count, w.x.DimScalar(w.attrs().Dims("length")[0]));
+    count = w.Emit("Reshape", {count, w.Ints1({})});
+  } else {
+    const std::string dims = w.Emit("Shape", {inputs[carries]});
+    count = w.Emit("Gather", {dims, w.x.Constant(Literal::scalar<std::int64_t>(0))});
+  }
+  w.x.Push();
+  const std::string step = w.x.Fresh("step"), go = w.x.Fresh("go");
+  std::vector<ValueInfo> graph_inputs = {Info(step, ir::Type::Tensor(DType::kI64, {})),
+                                         Info(go, ir::Type::Tensor(DType::kBool, {}))};
+  Names inner;
+  for (std::size_t i = 0; i < carries; ++i) {
+    inner.push_back(w.x.Fresh("carry"));
+    graph_inputs.push_back(Info(inner.back(), body.type(body.inputs()[i])));
+  }
+  for (std::size_t i = carries; i < carries + scanned; ++i) inner.push_back(w.Emit("Gather", {inputs[i], step}));
+  inner.insert(inner.end(), inputs.begin() + static_cast<std::ptrdiff_t>(carries + scanned), inputs.end());
+  const Names made = w.x.InlineGraph(body, inner);
+  std::vector<ValueInfo> outputs = {Info(Own(w, go), ir::Type::Tensor(DType::kBool, {}))};
+  for (std::size_t k = 0; k < made.size(); ++k) outputs.push_back(Info(Own(w, made[k]), body.type(body.outputs()[k])));
+  Graph loop = w.x.Pop();
+  loop.name = "body";
+  loop.inputs = std::move(graph_inputs);
+  loop.outputs = std::move(outputs);
+  Names operands = {count, ""};
+  operands.insert(operands.end(), inputs.begin(), inputs.begin() + static_cast<std::ptrdiff_t>(carries));
+  w.x.EmitAll("Loop", std::move(operands), {GraphAttribute("body", std::move(loop))}, OutputNames(w, made.size()));
+  return {};
+}
+
 Status Scan(OpWriter& w) {
   const auto carries = static_cast<std::size_t>(w.attrs().Int("carries"));
   const auto scanned = static_cast<std::size_t>(w.attrs().Int("scanned"));
   const ir::Graph& body = w.attrs().Body("body");
+  for (std::size_t i = 0; i < carries; ++i)
+    if (!body.type(body.inputs()[i]).is_tensor()) return ScanAsLoop(w);
   const bool reverse = w.attrs().Bool("reverse");
   const Names inputs = w.ins();
   const auto at = [&](std::size_t i) { return inputs.begin() + static_cast<std::ptrdiff_t>(i); };

@@ -57,12 +57,79 @@ std::string Kernel(OpWriter& w, int i) {
 
 std::size_t Spatial(OpWriter& w) { return w.attrs().String("layout").size() - 2; }
 
+// The constant that reshapes and casts make v of.
+std::optional<Literal> ConstantBehind(const ir::Graph& graph, ir::Value v) {
+  while (graph.node(v).op->name == "reshape" || graph.node(v).op->name == "cast") v = graph.node(v).inputs[0];
+  if (graph.node(v).op->name != "constant") return std::nullopt;
+  return graph.node(v).attrs.Lit("value");
+}
+
+// An i32 value that is `bytes` (u8) less `zero` (u8, one element; empty: nothing).
+struct Bytes {
+  std::string bytes, zero;
+};
+// Values that are a cast of bytes, less a zero point of their type or not. i8 is shifted up, since that is what ONNX
+// Runtime reads.
+std::optional<Bytes> AsBytes(OpWriter& w, ir::Value v) {
+  const ir::Graph& graph = *w.env.graph;
+  ir::Value less, wide = v;
+  if (graph.node(v).op->name == "subtract") {
+    wide = graph.node(v).inputs[0];
+    less = graph.node(v).inputs[1];
+  }
+  if (graph.node(wide).op->name != "cast") return std::nullopt;
+  const ir::Value narrow = graph.node(wide).inputs[0];
+  const DType dtype = graph.type(narrow).dtype();
+  if (dtype != DType::kU8 && dtype != DType::kI8) return std::nullopt;
+  const std::int64_t shift = dtype == DType::kI8 ? 128 : 0;
+  std::optional<std::int64_t> known = 0;
+  if (less.valid()) {
+    known.reset();
+    if (const std::optional<Literal> zeros = ConstantBehind(graph, less); zeros && zeros->size() > 0) {
+      const std::vector<std::int64_t> all = ir::ToInts(*zeros);
+      if (all.front() + shift < 0 || all.front() + shift > 255) return std::nullopt;
+      if (std::all_of(all.begin(), all.end(), [&](std::int64_t z) { return z == all.front(); })) known = all.front();
+    }
+    ir::Value from = less;
+    while (graph.node(from).op->name == "reshape") from = graph.node(from).inputs[0];
+    const bool single = graph.type(less).is_static() && graph.type(less).shape().size() == Dim(1);
+    const bool byte = graph.node(from).op->name == "cast" && graph.type(graph.node(from).inputs[0]).dtype() == dtype;
+    if (!known && (!single || !byte)) return std::nullopt;
+  }
+  const auto raised = [&](ir::Value x) {
+    const std::string name = w.x.Name(w.env, x);
+    const std::string sum =
+        shift == 0 ? name : w.Emit("Add", {name, w.Scalar(static_cast<double>(shift), DType::kI32)});
+    return w.Emit("Cast", {sum}, {IntAttribute("to", kUint8)});
+  };
+  Bytes out;
+  out.bytes = shift == 0 ? w.x.Name(w.env, narrow) : raised(wide);
+  if (known && *known + shift != 0) out.zero = w.x.Constant(Literal::scalar(static_cast<std::uint8_t>(*known + shift)));
+  if (!known) out.zero = w.Emit("Reshape", {raised(less), w.Ints1({})});
+  return out;
+}
+
+// Conv is for floats: of bytes it is ConvInteger, of other i32 numbers a Conv of f64, whose sums are exact.
+Status IntegerConv(OpWriter& w, std::vector<Attribute> attributes) {
+  const std::optional<Bytes> x = AsBytes(w, w.value(0)), kernel = x ? AsBytes(w, w.value(1)) : std::nullopt;
+  if (x && kernel) {
+    w.Finish("ConvInteger", {x->bytes, kernel->bytes, x->zero, kernel->zero}, std::move(attributes));
+    return {};
+  }
+  const auto wide = [&](int i) { return w.Emit("Cast", {w.in(i)}, {IntAttribute("to", kDouble)}); };
+  const std::string sums = w.Emit("Conv", {wide(0), wide(1)}, std::move(attributes));
+  w.Finish("Cast", {sums}, {IntAttribute("to", kInt32)});
+  return {};
+}
+
 Status Conv(OpWriter& w) {
   const std::size_t spatial = Spatial(w);
   std::vector<Attribute> attributes = WindowAttributes(w, spatial, OrOnes(w.attrs().Ints("strides"), spatial));
   attributes.push_back(IntsAttribute("dilations", OrOnes(w.attrs().Ints("dilations"), spatial)));
   attributes.push_back(IntAttribute("group", w.attrs().Int("groups")));
   const bool last = ChannelsLast(w.attrs().String("layout"));
+  if (!last && w.dtype(0) == DType::kI32 && w.attrs().String("kernel_layout").starts_with("OI"))
+    return IntegerConv(w, std::move(attributes));
   const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0);
   const std::string kernel = Kernel(w, 1);
   if (!last) {
