@@ -87,6 +87,12 @@ CASES = [
     case("qlinear_mul", "QLinearMul", Q, constants=(1, 2, 4, 5, 6, 7), steps=1),
     case("qlinear_sigmoid", "QLinearSigmoid", [u8(2, 6), scale(0.05), np.uint8(128), scale(1 / 256), np.uint8(0)], constants=(1, 2, 3, 4), steps=1),
     case("qlinear_leaky", "QLinearLeakyRelu", [u8(2, 6), scale(0.05), np.uint8(128), scale(0.05), np.uint8(100)], {"alpha": 0.1}, constants=(1, 2, 3, 4), steps=1),
+    case("qlinear_softmax", "QLinearSoftmax", [u8(2, 6), scale(0.05), np.uint8(128), scale(1 / 256), np.uint8(0)], {"axis": -1, "opset": 13}, constants=(1, 2, 3, 4), steps=1),
+    case("qlinear_softmax_old", "QLinearSoftmax", [u8(2, 3, 4), scale(0.05), np.uint8(128), scale(1 / 256), np.uint8(0)], {"axis": 1, "opset": 12}, constants=(1, 2, 3, 4), steps=1),
+    case("qlinear_where", "QLinearWhere", [rng.random((2, 3, 4)) < 0.5, *Q], constants=(2, 3, 5, 6, 7, 8), steps=1),
+    case("quantize_16", "QuantizeLinear", [f32(3, 4), scale(0.001), np.uint16(30000)], constants=(1, 2), steps=1),
+    case("quantize_i16_axis", "QuantizeLinear", [f32(3, 4), np.float32([0.001, 0.002, 0.003]), np.zeros(3, np.int16)], {"axis": 0}, constants=(1, 2), steps=1),
+    case("dequantize_16", "DequantizeLinear", [rng.integers(0, 65536, (3, 4)).astype(np.uint16), scale(0.001), np.uint16(30000)], constants=(1, 2)),
     case("qlinear_global", "QLinearGlobalAveragePool", IMAGE + [scale(0.02), np.uint8(100)], constants=(1, 2, 3, 4), steps=1),
     case("qlinear_average", "QLinearAveragePool", IMAGE + [scale(0.02), np.uint8(100)], {"kernel_shape": [2, 2], "strides": [2, 2]}, constants=(1, 2, 3, 4), steps=1),
     case("qlinear_concat", "QLinearConcat", [scale(0.05), np.uint8(110)] + Q[:6], {"axis": 1}, constants=(0, 1, 3, 4, 6, 7), steps=1),
@@ -168,3 +174,15 @@ def test_equals_onnx_runtime(op, inputs, attrs, outputs, domain, constants, tole
                 assert np.abs(g.astype(np.int64) - w.astype(np.int64)).max() <= steps
             else:
                 np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance)
+
+
+def test_quantized_mean(tenon, tmp_path):
+    """ONNX Runtime has the definition alone: the mean of the real numbers, quantized."""
+    x = u8(2, 3, 4)
+    feeds = {"x": x, "s": scale(0.02), "z": np.asarray(120, np.uint8), "ys": scale(0.01), "yz": np.asarray(110, np.uint8)}
+    want = np.clip(((x.astype(np.float64) - 120) * 0.02).mean((0, 2), keepdims=True) / 0.01 + 110, 0, 255)
+    save(tmp_path / "mean.onnx", "QLinearReduceMean", feeds, {"y": np.zeros((1, 3, 1), np.uint8)}, axes=[0, 2], keepdims=1)
+    np.savez(tmp_path / "in.npz", **feeds)
+    tenon("run", tmp_path / "mean.onnx", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    got = np.load(tmp_path / "out.npz")["y"]
+    assert got.shape == want.shape and np.abs(got - want).max() <= 0.51

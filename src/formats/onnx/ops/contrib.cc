@@ -88,6 +88,35 @@ Status QLinearUnary(NodeContext& n) {
   return {};
 }
 
+// Before opset 13 (an attribute) the axes from `axis` on count as one.
+Status QLinearSoftmax(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const Shape shape, n.ShapeOf(n.in(0)));
+  const bool one = n.Int("opset", 13) < 13;
+  TENON_ASSIGN_OR_RETURN(const int axis, n.Axis(n.Int("axis", one ? 1 : -1), shape.rank()));
+  Ex x = Real(n, 0);
+  if (one) {
+    Dim rows = 1, columns = 1;
+    for (int i = 0; i < shape.rank(); ++i) (i < axis ? rows : columns) = (i < axis ? rows : columns) * shape[i];
+    x = n.Reshape(x, {rows, columns});
+  }
+  const Ex y = n.Apply("softmax", {x}, {{"axis", one ? std::int64_t{-1} : std::int64_t{axis}}});
+  n.Out(0, Requantize(n, one ? n.Reshape(y, shape.dims()) : y, 3, 4));
+  return {};
+}
+
+Status QLinearReduceMean(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  TENON_ASSIGN_OR_RETURN(const Ints axes, n.Axes(n.IntList("axes"), rank));
+  n.Out(0, Requantize(n, n.Reduce("reduce_mean", Real(n, 0), axes, n.Int("keepdims", 1) != 0), 3, 4));
+  return {};
+}
+
+// condition, then value, scale and zero point of both sides, y_scale, y_zero.
+Status QLinearWhere(NodeContext& n) {
+  n.Out(0, Requantize(n, Select(n.x(0), Real(n, 1), Real(n, 4)), 7, 8));
+  return {};
+}
+
 Status QLinearGlobalAveragePool(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
   Ints axes;
@@ -314,6 +343,9 @@ const OpRow kRows[] = {
     {"QLinearMul", 7, 8, 1, "", QLinearBinary, "multiply", kDomain},
     {"QLinearSigmoid", 4, 5, 1, "", QLinearUnary, "sigmoid", kDomain},
     {"QLinearLeakyRelu", 4, 5, 1, "alpha:f", QLinearUnary, "leaky_relu", kDomain},
+    {"QLinearSoftmax", 4, 5, 1, "axis:i opset:i", QLinearSoftmax, {}, kDomain},
+    {"QLinearReduceMean", 4, 5, 1, "axes:is keepdims:i", QLinearReduceMean, {}, kDomain},
+    {"QLinearWhere", 9, 9, 1, "", QLinearWhere, {}, kDomain},
     {"QLinearGlobalAveragePool", 4, 5, 1, "channels_last:i", QLinearGlobalAveragePool, {}, kDomain},
     {"QLinearConcat", 5, -1, 1, "axis:i", QLinearConcat, {}, kDomain},
     {"QLinearAveragePool",

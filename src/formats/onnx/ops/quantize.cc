@@ -116,6 +116,8 @@ constexpr std::string_view kAttrs = "axis:i saturate:i block_size:i output_dtype
 const OpRow kRows[] = {
     {"QuantizeLinear", 2, 3, 1, kAttrs, QuantizeLinear},
     {"DequantizeLinear", 2, 3, 1, kAttrs, DequantizeLinear},
+    {"QuantizeLinear", 2, 3, 1, kAttrs, QuantizeLinear, {}, "com.microsoft"},
+    {"DequantizeLinear", 2, 3, 1, kAttrs, DequantizeLinear, {}, "com.microsoft"},
     {"DynamicQuantizeLinear", 1, 1, 3, "", DynamicQuantizeLinear},
     {"QLinearMatMul", 8, 8, 1, "", QLinearMatMul},
 };
