@@ -22,6 +22,7 @@ namespace {
 
 constexpr const char* kMaxStreams = "grpc.max_concurrent_streams";
 constexpr const char* kMaxMessage = "grpc.max_receive_message_length";
+constexpr const char* kReuseAddress = "grpc.so_reuseaddr";  // it is always so; some start every server with it
 
 Status CannotListen(const std::string& address, int error) {
   return Status(error == EACCES ? Code::kPermissionDenied : Code::kUnavailable,
@@ -69,6 +70,7 @@ Status Http2Transport::Configure() {
           fmt::format("gRPC: the channel argument {} needs the gRPC library (--grpc_transport=library)", key));
     if (!good || (key == kMaxStreams && (number < 1 || number > INT32_MAX)))
       return Status(Code::kInvalidArgument, fmt::format("gRPC: {}: got \"{}\", expected a whole number", key, value));
+    if (key == kReuseAddress) continue;
     if (key == kMaxStreams)
       shared_.max_streams = static_cast<std::uint32_t>(number);
     else
@@ -176,7 +178,7 @@ std::unique_ptr<GrpcTransport> MakeHttp2Transport(const GrpcTransportOptions& op
 }
 
 bool Http2Knows(const std::string& channel_argument) {
-  return channel_argument == kMaxStreams || channel_argument == kMaxMessage;
+  return channel_argument == kMaxStreams || channel_argument == kMaxMessage || channel_argument == kReuseAddress;
 }
 
 }  // namespace tenon::serve

@@ -358,7 +358,7 @@ TEST_F(Http2, ChannelArguments) {
         MakeHttp2Transport({.addresses = {"127.0.0.1:0"}, .channel_arguments = {{key, value}}}, service_);
     EXPECT_EQ(transport->Start().code(), Code::kInvalidArgument) << key;
   }
-  Open({.channel_arguments = {{"grpc.max_receive_message_length", "4"}}});
+  Open({.channel_arguments = {{"grpc.so_reuseaddr", "1"}, {"grpc.max_receive_message_length", "4"}}});
   RawClient client(Connect());
   EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("12345")).status(), "8");
 }
