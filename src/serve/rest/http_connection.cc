@@ -80,6 +80,7 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
     return;
   }
   progress_ = now;
+  used_ = true;
   if (n == 0) eof_ = true;
   if (lingering_) {
     in_ = {};
@@ -176,7 +177,7 @@ bool HttpConnection::MayKeep(std::size_t bytes) {
 }
 
 void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool keep_alive) {
-  closing_ |= !keep_alive || draining_;
+  closing_ |= !keep_alive || draining_ || owner_.ending();
   AppendHttpResponse(response, head_only, !closing_, out_);
 }
 
@@ -184,9 +185,9 @@ void HttpConnection::Work(std::function<void(std::string)> done) {
   const HttpRequest& request = parser_.request();
   const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
   handler_.HandleAsync(request, deadline_,
-                       [head_only, keep_alive, done = std::move(done)](const HttpResponse& response) {
+                       [this, head_only, keep_alive, done = std::move(done)](const HttpResponse& response) {
                          std::string reply;
-                         AppendHttpResponse(response, head_only, keep_alive, reply);
+                         AppendHttpResponse(response, head_only, keep_alive && !owner_.ending(), reply);
                          done(std::move(reply));
                        });
 }
@@ -195,7 +196,7 @@ void HttpConnection::Joined(std::string reply) {
   progress_ = begun_ = now_;
   busy_ = false;
   received_ = 0;
-  closing_ |= !parser_.request().keep_alive || draining_;
+  closing_ |= !parser_.request().keep_alive || draining_ || owner_.ending();
   parser_.Next();
   if (out_.empty())
     out_ = std::move(reply);
@@ -230,10 +231,7 @@ void HttpConnection::AfterProgress() {
       done_ = true;
       return;
     }
-    // The client may still be sending: a plain close would reset the connection under the reply.
-    lingering_ = true;
-    if (tls_) tls_->Shutdown();
-    ::shutdown(fd_, SHUT_WR);
+    Linger();
   }
   Want(lingering_ || (!busy_ && !eof_ && !closing_ && !output_full()) || (busy_ && reading_), pending);
 }
@@ -279,14 +277,24 @@ void HttpConnection::Tick(Clock::time_point now) {
       AfterProgress();
     }
   } else {
-    done_ = quiet > options_.idle_timeout;
+    done_ = quiet > (draining_ ? std::chrono::milliseconds(200) : options_.idle_timeout);
   }
 }
 
-void HttpConnection::Drain() {
+/// The client may still be sending: a plain close would reset the connection under the reply.
+void HttpConnection::Linger() {
+  lingering_ = true;
+  if (tls_) tls_->Shutdown();
+  ::shutdown(fd_, SHUT_WR);
+}
+
+void HttpConnection::Drain(Clock::time_point now, std::string& scratch) {
   if (done_) return;
   draining_ = true;
-  if (!busy_ && !parser_.in_request() && out_at_ == out_.size()) done_ = true;
+  if (!busy_ && reading_) Readable(now, scratch);
+  if (done_ || busy_ || lingering_ || !used_ || parser_.in_request() || out_at_ < out_.size()) return;
+  progress_ = now;
+  Linger();
 }
 
 }  // namespace tenon::serve

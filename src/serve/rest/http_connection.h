@@ -19,6 +19,8 @@ class ConnectionOwner {
   virtual void Join(const std::shared_ptr<class HttpConnection>& connection) = 0;
   /// Events wanted from now on.
   virtual void Watch(HttpConnection& connection, bool read, bool write) = 0;
+  /// Clients are to go: replies tell them that their connection closes. Any thread.
+  virtual bool ending() const = 0;
 };
 
 /// Everything but Work is called on the loop's thread. While the request is elsewhere (busy()), nothing that it refers
@@ -46,8 +48,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Broken() { done_ = true; }
   /// Closes what waited too long.
   void Tick(Clock::time_point now);
-  /// No further request is to be begun; an idle connection ends now.
-  void Drain();
+  /// No further request is to be begun: what has come by now is answered, then the connection ends; one that has not
+  /// sent anything yet gets a moment.
+  void Drain(Clock::time_point now, std::string& scratch);
 
   /// Handles the current request; `done` gets the bytes of the reply, now or later, on any thread.
   void Work(std::function<void(std::string)> done);
@@ -72,6 +75,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   }
   void AfterProgress();
   void Flush();
+  void Linger();
   void Want(bool read, bool write);
   bool output_full() const { return out_.size() - out_at_ > kOutputLimit; }
 
@@ -108,6 +112,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool closing_ = false;                   // no further request; close when the output is out
   bool lingering_ = false;                 // the output is out and our side is shut: wait for the client's end
   bool draining_ = false;                  // close after the current request
+  bool used_ = false;                      // something has come
   bool done_ = false;
 };
 

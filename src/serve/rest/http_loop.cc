@@ -111,7 +111,7 @@ void HttpServer::Loop::Add(int fd) {
     --shared_->connections;
     return;
   }
-  if (draining_) connection->Drain();
+  if (draining_) connection->Drain(now_, scratch_);
   touched_.push_back(connection.get());
   connections_.emplace(connection.get(), std::move(connection));
 }
@@ -135,7 +135,7 @@ void HttpServer::Loop::AcceptAll() {
       ::close(fd);
       continue;
     }
-    Loop& loop = *loops_[next_loop_++ % loops_.size()];
+    Loop& loop = draining_ ? *this : *loops_[next_loop_++ % loops_.size()];  // the others may be at their end
     if (&loop == this)
       Add(fd);
     else
@@ -163,9 +163,11 @@ void HttpServer::Loop::TakeMail() {
   Deliver(finished);
   if (!drain) return;
   draining_ = true;
+  if (listening_) AcceptAll();  // who has connected by now is served
   StopAccepting();
+  if (listener_ >= 0) ::shutdown(listener_, SHUT_RD);  // refuses new clients
   for (const auto& [raw, connection] : connections_) {
-    raw->Drain();
+    raw->Drain(now_, scratch_);
     touched_.push_back(raw);
   }
 }

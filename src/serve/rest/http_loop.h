@@ -17,6 +17,7 @@ struct HttpServer::Shared {
   const HttpServerOptions options;
   const std::shared_ptr<HttpHandler> handler;
   std::atomic<std::size_t> connections{0};
+  std::atomic<bool> ending{false};  // clients are to go
   TaskPool workers;
 };
 
@@ -37,6 +38,7 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Offload(const std::shared_ptr<HttpConnection>& connection) override;
   void Join(const std::shared_ptr<HttpConnection>& connection) override;
   void Watch(HttpConnection& connection, bool read, bool write) override;
+  bool ending() const override { return shared_->ending.load(std::memory_order_relaxed); }
 
  private:
   using Clock = std::chrono::steady_clock;

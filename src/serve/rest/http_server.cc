@@ -112,12 +112,13 @@ Status HttpServer::Start() {
   return {};
 }
 
+void HttpServer::AnnounceEnd() { shared_->ending = true; }
+
 void HttpServer::Stop(std::chrono::steady_clock::time_point until) {
   if (stopped_) return;
   stopped_ = true;
-  for (const auto& loop : loops_) loop->Drain(until);
-  // The first loop stops accepting as it begins to drain; refuse new clients from here on.
-  if (listener_ >= 0) ::shutdown(listener_, SHUT_RD);
+  AnnounceEnd();
+  for (const auto& loop : loops_) loop->Drain(until);  // the first one ends the accepting
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   if (listener_ >= 0) ::close(listener_);

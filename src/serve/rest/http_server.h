@@ -51,6 +51,8 @@ class HttpServer {
   int port() const { return port_; }
   std::size_t connections() const;
 
+  /// The server is about to stop: it goes on serving, and tells clients with each reply that the connection closes.
+  void AnnounceEnd();
   /// Closes the port and the idle connections, finishes the requests that have begun, joins the threads. What is not
   /// done at `until` is cut off. Idempotent.
   void Stop(std::chrono::steady_clock::time_point until);

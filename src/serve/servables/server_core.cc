@@ -388,6 +388,7 @@ void ServerCore::Wait() {
     }
     ready_ = false;
     if (grpc_) grpc_->SetServing(false);
+    if (rest_) rest_->AnnounceEnd();
     NotifySystem("STOPPING=1");
     // Balancers look at the probes now and then: go on serving until they have seen that no more is wanted.
     const auto until = Clock::now() + milliseconds(options_.shutdown_delay_ms);
