@@ -152,8 +152,8 @@ class TENON_API Server {
   /// Until SIGTERM, SIGINT or stop(); then stops as stop() does. A second signal ends the process at once. The handlers
   /// that were set before are restored.
   void wait();
-  /// Stops accepting, finishes the requests in flight (for at most shutdown_timeout_ms), unloads, joins. A load under way
-  /// is waited for 3 s; then its thread is left to itself. Idempotent.
+  /// Stops accepting, finishes the requests in flight (for at most shutdown_timeout_ms), unloads, joins. A load under
+  /// way is waited for 3 s; then its thread is left to itself. Idempotent.
   void stop();
   /// The port listened on; 0 when off or not started.
   int rest_port() const;
