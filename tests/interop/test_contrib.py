@@ -109,7 +109,7 @@ CASES = [
          {"hidden_size": 3, "direction": "bidirectional"}, outputs=3, constants=(1, 2, 3, 8, 9, 10, 11), tolerance=1e-4),
     case("inverse", "Inverse", [f32(2, 3, 3) + 3 * np.eye(3, dtype=np.float32)]),
     case("nhwc_max_pool", "NhwcMaxPool", [u8(1, 5, 6, 2)], {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 0, 0]}),
-    case("nbits", "MatMulNBits", [f32(2, 32), u8(3, 2, 8), f32(6), u8(3)], {"K": 32, "N": 3, "bits": 4, "block_size": 16}, constants=(1, 2, 3), tolerance=1e-4),
+    case("nbits", "MatMulNBits", [f32(2, 32), u8(3, 2, 8), f32(6), u8(3)], {"K": 32, "N": 3, "bits": 4, "block_size": 16, "weight_prepacked": 0}, constants=(1, 2, 3), tolerance=1e-4),
     case("fused_conv", "FusedConv", [f32(1, 2, 5, 5), f32(3, 2, 3, 3), f32(3)], {"activation": "Relu", "kernel_shape": [3, 3]}, constants=(1, 2)),
     case("max_roi_pool", "MaxRoiPool", [f32(2, 2, 6, 7), np.array([[0, 0, 0, 3, 4], [1, 1.5, 2, 6, 5], [1, 5, 4, 9, 9]], np.float32)],
          {"pooled_shape": [2, 3], "spatial_scale": 0.75}, domain=""),

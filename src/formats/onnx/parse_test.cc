@@ -129,6 +129,13 @@ TEST(Tensor, SparseBecomesDense) {
   EXPECT_TRUE(identical(*reader.Read(sparse), Literal::from<float>({2, 3}, {0, 5, 0, 0, 0, 7})));
   sparse.indices.value = Literal::from<std::int64_t>({2}, {1, 5});
   EXPECT_TRUE(identical(*reader.Read(sparse), Literal::from<float>({2, 3}, {0, 5, 0, 0, 0, 7})));
+  sparse.indices.value = Literal::from<std::int8_t>({2}, {1, 5});  // as ONNX Runtime writes them
+  EXPECT_TRUE(identical(*reader.Read(sparse), Literal::from<float>({2, 3}, {0, 5, 0, 0, 0, 7})));
+  sparse.indices.value = Literal::from<std::int8_t>({2}, {1, -1});
+  EXPECT_EQ(reader.Read(sparse).status().code(), Code::kOutOfRange);
+  sparse.indices.value = Literal::from<float>({2}, {1, 5});
+  EXPECT_EQ(reader.Read(sparse).status().code(), Code::kInvalidArgument);
+  sparse.indices.value = Literal::from<std::int64_t>({2}, {1, 5});
   sparse.dims = {1 << 15, 1 << 15};
   EXPECT_EQ(reader.Read(sparse).status().code(), Code::kResourceExhausted);
 }

@@ -236,8 +236,11 @@ Result<Literal> TensorReader::Read(const SparseTensor& tensor) {
     if (values.rank() != 1 || values.dtype() == DType::kString || dtype_bits(values.dtype()) < 8)
       return Status(Code::kInvalidArgument, "the values of a sparse tensor must be a vector of whole-byte elements");
     const bool linear = indices.rank() == 1 && indices.size() == count;
-    if (indices.dtype() != DType::kI64 ||
-        !(linear || (indices.rank() == 2 && indices.dims()[0] == count && indices.dims()[1] == rank)))
+    // ONNX asks for i64; ONNX Runtime writes the narrowest type that holds them.
+    const DType narrow = indices.dtype();
+    const bool integers =
+        narrow == DType::kI64 || narrow == DType::kI32 || narrow == DType::kI16 || narrow == DType::kI8;
+    if (!integers || !(linear || (indices.rank() == 2 && indices.dims()[0] == count && indices.dims()[1] == rank)))
       return Status(Code::kInvalidArgument, fmt::format("the indices are {}, expected i64[{}] or i64[{}, {}]",
                                                         indices.to_string(0), count, count, rank));
     TENON_ASSIGN_OR_RETURN(const std::size_t bytes, checked_bytes(values.dtype(), tensor.dims));
@@ -246,7 +249,11 @@ Result<Literal> TensorReader::Read(const SparseTensor& tensor) {
       return Status(Code::kResourceExhausted,
                     fmt::format("the dense form takes {} bytes, more than the limit of {}", bytes, limit));
     Literal dense(values.dtype(), tensor.dims);
-    const std::span<const std::int64_t> at = indices.data<std::int64_t>();
+    std::vector<std::int64_t> widened;
+    if (narrow != DType::kI64)
+      for (std::int64_t i = 0; i < indices.size(); ++i) widened.push_back(static_cast<std::int64_t>(indices.at(i)));
+    const std::span<const std::int64_t> at =
+        narrow == DType::kI64 ? indices.data<std::int64_t>() : std::span<const std::int64_t>(widened);
     const std::size_t width = ElementBytes(values.dtype());
     for (std::int64_t i = 0; i < count; ++i) {
       std::int64_t offset = 0;

@@ -212,6 +212,7 @@ Status MatMulNBits(NodeContext& n) {
   if (k < 1 || columns < 1 || bits < 2 || bits > 8 || 8 % bits != 0 || block < 1)
     return n.Unsupported(fmt::format("K {}, N {}, bits {}, block_size {}", k, columns, bits, block));
   if (n.has(4)) return n.Unsupported("g_idx");
+  if (n.Int("weight_prepacked", 0) != 0) return n.Unsupported("weights packed for one device");
   const std::optional<Literal> packed = n.Const(1), scales = n.Const(2), zeros = n.Const(3);
   if (!packed || !scales || (n.has(3) && !zeros)) return n.Unsupported("weights that only the run knows");
   const std::int64_t blocks = (k + block - 1) / block, bytes = (block * bits + 7) / 8, each = 8 / bits;
@@ -366,7 +367,14 @@ const OpRow kRows[] = {
      kDomain},
     {"MatMulIntegerToFloat", 4, 7, 1, "", MatMulIntegerToFloat, {}, kDomain},
     {"DynamicQuantizeMatMul", 3, 5, 1, "", DynamicQuantizeMatMul, {}, kDomain},
-    {"MatMulNBits", 3, 6, 1, "K:i N:i bits:i block_size:i accuracy_level:i", MatMulNBits, {}, kDomain},
+    {"MatMulNBits",
+     3,
+     6,
+     1,
+     "K:i N:i accuracy_level:i bits:i block_size:i weight_prepacked:i",
+     MatMulNBits,
+     {},
+     kDomain},
     {"FusedConv", 2, 4, 1, kConvAttrs, FusedConv, {}, kDomain},
     {"FusedGemm",
      2,
