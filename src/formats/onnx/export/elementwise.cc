@@ -21,6 +21,7 @@ Status Same(OpWriter& w) {
 }
 
 Status Cast(OpWriter& w) {
+  if (is_complex(w.dtype(0)) || is_complex(w.attrs().Dtype("dtype"))) return w.Unsupported("a cast of complex numbers");
   w.Finish("Cast", {w.in(0)}, {IntAttribute("to", FromDType(w.attrs().Dtype("dtype")))});
   return {};
 }

@@ -57,6 +57,28 @@ std::string Kernel(OpWriter& w, int i) {
 
 std::size_t Spatial(OpWriter& w) { return w.attrs().String("layout").size() - 2; }
 
+// Before opset 22 convolutions and poolings take no bfloat16: there they work on f32.
+bool IsWidened(OpWriter& w) { return w.opset() < 22 && w.out_type().dtype() == DType::kBF16; }
+std::string EmitWidened(OpWriter& w, std::string op, Names inputs, std::vector<Attribute> attributes) {
+  for (std::string& name : inputs) name = w.Emit("Cast", {name}, {IntAttribute("to", kFloat)});
+  return w.Emit(std::move(op), std::move(inputs), std::move(attributes));
+}
+// A node whose result, as its operands, has its channels first.
+void Write(OpWriter& w, bool last, std::string op, Names inputs, std::vector<Attribute> attributes) {
+  const std::vector<Attribute> narrow = {IntAttribute("to", kBfloat16)};
+  const bool widened = IsWidened(w);
+  if (!last && !widened) {
+    w.Finish(std::move(op), std::move(inputs), std::move(attributes));
+  } else if (!last) {
+    w.Finish("Cast", {EmitWidened(w, std::move(op), std::move(inputs), std::move(attributes))}, narrow);
+  } else {
+    const std::string y =
+        widened ? w.Emit("Cast", {EmitWidened(w, std::move(op), std::move(inputs), std::move(attributes))}, narrow)
+                : w.Emit(std::move(op), std::move(inputs), std::move(attributes));
+    w.x.SetChannelsFirst(w.env, {w.id, 0}, y, w.out());
+  }
+}
+
 // The constant that reshapes and casts make v of.
 std::optional<Literal> ConstantBehind(const ir::Graph& graph, ir::Value v) {
   while (graph.node(v).op->name == "reshape" || graph.node(v).op->name == "cast") v = graph.node(v).inputs[0];
@@ -132,11 +154,7 @@ Status Conv(OpWriter& w) {
     return IntegerConv(w, std::move(attributes));
   const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0);
   const std::string kernel = Kernel(w, 1);
-  if (!last) {
-    w.Finish("Conv", {x, kernel}, std::move(attributes));
-  } else {
-    w.x.SetChannelsFirst(w.env, {w.id, 0}, w.Emit("Conv", {x, kernel}, std::move(attributes)), w.out());
-  }
+  Write(w, last, "Conv", {x, kernel}, std::move(attributes));
   return {};
 }
 
@@ -173,11 +191,7 @@ Status ConvInputGrad(OpWriter& w) {
       IntsAttribute("pads", pads), IntsAttribute("strides", strides), IntsAttribute("dilations", dilations),
       IntAttribute("group", w.attrs().Int("groups")), IntsAttribute("output_padding", extra)};
   const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0), kernel = Kernel(w, 1);
-  if (!last) {
-    w.Finish("ConvTranspose", {x, kernel}, std::move(attributes));
-  } else {
-    w.x.SetChannelsFirst(w.env, {w.id, 0}, w.Emit("ConvTranspose", {x, kernel}, std::move(attributes)), w.out());
-  }
+  Write(w, last, "ConvTranspose", {x, kernel}, std::move(attributes));
   return {};
 }
 
@@ -194,13 +208,9 @@ Status Pool(OpWriter& w) {
     if (dilated && w.opset() < 19) return w.Unsupported("a dilated average pooling");
   }
   if (dilated) attributes.push_back(IntsAttribute("dilations", dilations));
-  if (!ChannelsLast(w.attrs().String("layout"))) {
-    w.Finish(std::string(w.row.theirs), {w.in(0)}, std::move(attributes));
-  } else {
-    const std::string y =
-        w.Emit(std::string(w.row.theirs), {w.x.ChannelsFirst(w.env, w.value(0))}, std::move(attributes));
-    w.x.SetChannelsFirst(w.env, {w.id, 0}, y, w.out());
-  }
+  const bool last = ChannelsLast(w.attrs().String("layout"));
+  const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0);
+  Write(w, last, std::string(w.row.theirs), {x}, std::move(attributes));
   return {};
 }
 
@@ -223,7 +233,10 @@ Status GlobalAveragePool(OpWriter& w) {
   if (last && keep) return w.Lower();
   const std::string x = last ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0);
   if (keep) {
-    w.Finish("GlobalAveragePool", {x});
+    Write(w, false, "GlobalAveragePool", {x}, {});
+  } else if (IsWidened(w)) {
+    const std::string mean = EmitWidened(w, "GlobalAveragePool", {x}, {});
+    w.Finish("Cast", {w.Emit("Flatten", {mean}, {IntAttribute("axis", 1)})}, {IntAttribute("to", kBfloat16)});
   } else {
     w.Finish("Flatten", {w.Emit("GlobalAveragePool", {x})}, {IntAttribute("axis", 1)});
   }
