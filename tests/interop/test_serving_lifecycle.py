@@ -447,7 +447,36 @@ def test_the_access_log_has_both_protocols(serve, model, tmp_path, flags):
     calls = [line for line in lines if line.get("protocol") == "grpc"]
     assert [(call["path"], call["code"]) for call in calls] == [("/tensorflow.serving.PredictionService/Predict", code) for code in ("OK", "NOT_FOUND")]
     assert calls[0]["bytes_in"] > 10 and calls[0]["bytes_out"] > 10 and calls[0]["ms"] > 0 and calls[1]["bytes_out"] == 0
-    assert all(call["ts"].endswith("Z") for call in calls)
+    assert all(call["ts"].endswith("Z") and call["peer"] == "127.0.0.1" for call in calls)
+
+
+@pytest.mark.parametrize("transport", ["http2", "library"])
+def test_grpc_calls_of_one_address_are_limited(serve, model, tmp_path, transport):
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    port, path = free_port(), tmp_path / "s.sock"
+    server = serve("--model_name=m", f"--model_base_path={model}", f"--port={port}", f"--grpc_socket_path={path}", "--requests_per_second=5",
+                   "--enable_grpc_healthcheck_service=true", f"--grpc_transport={transport}")
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "m"
+    codes = []
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, grpc.insecure_channel(f"unix:{path}") as local:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        for _ in range(30):
+            try:
+                stub.GetModelStatus(request, 10)
+                codes.append("OK")
+            except grpc.RpcError as error:
+                codes.append(error.code().name)
+                assert error.details() == "Request: too many calls from this address; try again in a second"
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), 10)
+            model_service_pb2_grpc.ModelServiceStub(local).GetModelStatus(request, 10)
+        assert codes[:5] == ["OK"] * 5 and codes.count("RESOURCE_EXHAUSTED") > 5
+        time.sleep(1.2)
+        stub.GetModelStatus(request, 10)
+    assert 'tenon_refused_requests_total{reason="rate"}' in server.get("/metrics").text
 
 
 def test_reloads_from_all_sides_lose_nothing(serve, tmp_path):

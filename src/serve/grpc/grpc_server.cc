@@ -77,9 +77,17 @@ class Service : public GrpcService {
     if (options_.health && path == "/grpc.health.v1.Health/Watch") return {Kind::kHealthWatch, 0};
     return {};
   }
-  bool guarded() const override { return !options_.bearer_tokens.empty(); }
-  bool Allowed(const Route& route, std::string_view authorization) const override {
-    if (route.kind == Kind::kHealthCheck || route.kind == Kind::kHealthWatch) return true;
+  bool guarded() const override { return !options_.bearer_tokens.empty() || options_.allow; }
+  Status Admit(const Route& route, std::string_view authorization, std::string_view peer) const override {
+    if (route.kind == Kind::kHealthCheck || route.kind == Kind::kHealthWatch) return {};
+    // First the rate, so that guesses at tokens are limited too.
+    if (options_.allow && !peer.empty() && !options_.allow(peer))
+      return Status(Code::kResourceExhausted, "Request: too many calls from this address; try again in a second");
+    if (!HasToken(authorization)) return Status(Code::kUnauthenticated, "Request: a valid bearer token is needed");
+    return {};
+  }
+  bool HasToken(std::string_view authorization) const {
+    if (options_.bearer_tokens.empty()) return true;
     constexpr std::string_view kScheme = "bearer ";
     if (authorization.size() < kScheme.size()) return false;
     for (std::size_t i = 0; i < kScheme.size(); ++i)
@@ -95,7 +103,10 @@ class Service : public GrpcService {
   std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>& owner,
                                Deadline deadline, std::string& reply, GrpcLater& later) const override {
     Begun begun{.method = static_cast<GrpcHandler::Method>(method), .bytes = request.size()};
-    if (options_.access) begun.at = std::chrono::steady_clock::now();
+    if (options_.access) {
+      begun.at = std::chrono::steady_clock::now();
+      begun.peer = later.peer();
+    }
     CountedLater counted(*this, begun, later);
     std::optional<Status> status = handler_->Handle(begun.method, request, owner, deadline, reply, counted);
     if (status) Answered(begun, *status, reply.size());
@@ -126,11 +137,13 @@ class Service : public GrpcService {
   struct Begun {
     GrpcHandler::Method method = {};
     std::size_t bytes = 0;
-    std::chrono::steady_clock::time_point at = {};  // where the log asks for it
+    std::chrono::steady_clock::time_point at = {};  // where the log asks for it, as for the peer
+    std::string peer = {};
   };
   void Answered(const Begun& call, const Status& status, std::size_t bytes) const {
     if (options_.access)
-      options_.access({.path = GrpcHandler::PathOf(call.method),
+      options_.access({.peer = call.peer,
+                       .path = GrpcHandler::PathOf(call.method),
                        .code = status.code(),
                        .bytes_in = call.bytes,
                        .bytes_out = status.ok() ? bytes : 0,
@@ -169,6 +182,7 @@ class Service : public GrpcService {
     std::shared_ptr<GrpcReply> Make() override {
       return std::make_shared<CountedReply>(service_, call_, later_.Make());
     }
+    std::string_view peer() const override { return later_.peer(); }
 
    private:
     const Service& service_;

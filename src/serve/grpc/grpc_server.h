@@ -16,6 +16,7 @@ namespace tenon::serve {
 
 /// A unary call that was answered.
 struct GrpcAccess {
+  std::string_view peer;  // as in GrpcLater
   std::string_view path;
   Code code = Code::kOk;
   std::size_t bytes_in = 0, bytes_out = 0;  // of the messages
@@ -35,6 +36,9 @@ struct GrpcServerOptions {
   bool health = false;                          // grpc.health.v1
   SpinOptions spin = {};                        // of the I/O threads; not the gRPC library's
   std::shared_ptr<ByteBudget> budget = {};      // of requests that are under way; none: no limit
+  /// Whether a client of that address may begin a call now, else RESOURCE_EXHAUSTED; empty: always. Health is not asked
+  /// for, nor are clients of the unix socket. Any thread.
+  std::function<bool(std::string_view peer)> allow = {};
   /// Called after each unary call that a method has answered, on the thread that did; may be empty. Must not throw.
   std::function<void(const GrpcAccess&)> access = {};
   /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.

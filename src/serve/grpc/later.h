@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tenon/status.h"
 
@@ -21,6 +22,8 @@ class GrpcLater {
   virtual ~GrpcLater() = default;
   /// The call's reply comes by what this makes. At most once.
   virtual std::shared_ptr<GrpcReply> Make() = 0;
+  /// The client's address as text, without its port; empty when unknown (a unix socket).
+  virtual std::string_view peer() const { return {}; }
 };
 
 }  // namespace tenon::serve

@@ -29,9 +29,11 @@ class GrpcService {
   };
   virtual ~GrpcService() = default;
   virtual Route Find(std::string_view path) const = 0;
-  /// Whether Allowed must be asked; it gets the value of the call's "authorization" metadata, empty when there is none.
+  /// Whether Admit must be asked.
   virtual bool guarded() const = 0;
-  virtual bool Allowed(const Route& route, std::string_view authorization) const = 0;
+  /// Whether the call may go on; else how it ends. `authorization`: its metadata of that name, empty when there is
+  /// none. `peer` as in GrpcLater.
+  virtual Status Admit(const Route& route, std::string_view authorization, std::string_view peer) const = 0;
   /// Whether Handle returns soon; else it is called on a worker (Submit).
   virtual bool IsCheap(int method, std::string_view request) const = 0;
   /// Makes the reply: at once, or (nullopt) it goes to what `later` makes, maybe before this returns. `owner` keeps
@@ -73,7 +75,7 @@ class GrpcTransport {
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 5;
+inline constexpr int kGrpcAbi = 6;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

@@ -66,6 +66,7 @@ class Http2Connection::Later : public GrpcLater {
   std::shared_ptr<GrpcReply> Make() override {
     return std::make_shared<Reply>(connection_.shared_from_this(), stream_);
   }
+  std::string_view peer() const override { return connection_.peer_; }
 
  private:
   Http2Connection& connection_;
@@ -101,8 +102,8 @@ void Http2Connection::HeadersDone(Stream& stream) {
   GrpcService& service = shared_.service;
   stream.route = service.Find(stream.path);
   if (stream.route.kind == Kind::kUnknown) return Finish(stream, Status(Code::kUnimplemented, ""));
-  if (service.guarded() && !service.Allowed(stream.route, stream.authorization))
-    return Finish(stream, Status(Code::kUnauthenticated, "Request: a valid bearer token is needed"));
+  if (!service.guarded()) return;
+  if (const Status s = service.Admit(stream.route, stream.authorization, peer_); !s.ok()) Finish(stream, s);
 }
 
 void Http2Connection::Data(Stream& stream, std::string_view bytes) {

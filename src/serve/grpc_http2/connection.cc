@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "serve/grpc_http2/callbacks.h"
+#include "serve/rest/peer.h"
 
 namespace tenon::serve::http2 {
 namespace {
@@ -17,7 +18,7 @@ constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::m
 }  // namespace
 
 Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls)
-    : fd_(fd), owner_(owner), shared_(shared), tls_(std::move(tls)) {
+    : fd_(fd), owner_(owner), shared_(shared), tls_(std::move(tls)), peer_(PeerOf(fd)) {
   session_ = Callbacks::MakeSession(this);
   if (session_ == nullptr) {
     done_ = true;

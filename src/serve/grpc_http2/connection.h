@@ -115,6 +115,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   ConnectionOwner& owner_;
   Shared& shared_;
   std::unique_ptr<TlsSession> tls_;
+  const std::string peer_;
   nghttp2_session* session_ = nullptr;
   std::vector<Stream*> streams_;                  // open ones
   std::vector<std::unique_ptr<Stream>> storage_;  // all, open or to be used again

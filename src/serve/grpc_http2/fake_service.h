@@ -27,7 +27,11 @@ class FakeService : public GrpcService {
     return {};
   }
   bool guarded() const override { return !token.empty(); }
-  bool Allowed(const Route&, std::string_view authorization) const override { return authorization == token; }
+  Status Admit(const Route&, std::string_view authorization, std::string_view peer) const override {
+    if (peer != "127.0.0.1") return Status(Code::kInternal, "peer: got " + std::string(peer));
+    return authorization == token ? Status()
+                                  : Status(Code::kUnauthenticated, "Request: a valid bearer token is needed");
+  }
   bool IsCheap(int method, std::string_view) const override { return method != 1; }
   std::optional<Status> Handle(int method, std::string_view request, const std::shared_ptr<const void>&,
                                Deadline deadline, std::string& reply, GrpcLater& later) const override {

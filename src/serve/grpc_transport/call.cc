@@ -12,6 +12,17 @@ grpc::Status ToGrpc(const Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), status.message());
 }
 
+/// The address in "ipv4:127.0.0.1:5000", "ipv6:%5B::1%5D:5000" or "ipv6:[::1]:5000"; empty for others.
+std::string PeerOf(const grpc::ServerContext& context) {
+  const std::string whole = context.peer();
+  const std::size_t port = whole.rfind(':');
+  if ((!whole.starts_with("ipv4:") && !whole.starts_with("ipv6:")) || port < 5) return {};
+  std::string address = whole.substr(5, port - 5);
+  for (const std::string_view bracket : {"%5B", "%5D", "[", "]"})
+    if (const std::size_t at = address.find(bracket); at != std::string::npos) address.erase(at, bracket.size());
+  return address.starts_with("::ffff:") ? address.substr(7) : address;
+}
+
 grpc::ByteBuffer ToBuffer(std::string bytes) {
   constexpr std::size_t kCopied = 512;
   if (bytes.size() <= kCopied) {
@@ -52,10 +63,9 @@ bool Call::Admit() {
   const auto found = metadata.find("authorization");
   const std::string_view value =
       found == metadata.end() ? std::string_view() : std::string_view(found->second.data(), found->second.size());
-  if (service.Allowed(route_, value)) return true;
-  stream_.Finish(grpc::Status(grpc::StatusCode::UNAUTHENTICATED, "Request: a valid bearer token is needed"),
-                 Begin(finished_));
-  return false;
+  const Status status = service.Admit(route_, value, PeerOf(context_));
+  if (!status.ok()) stream_.Finish(ToGrpc(status), Begin(finished_));
+  return status.ok();
 }
 
 void Call::OnRequested(bool ok) {
@@ -167,9 +177,14 @@ class Call::Later : public GrpcLater {
  public:
   explicit Later(Call& call) : call_(call) {}
   std::shared_ptr<GrpcReply> Make() override { return std::make_shared<Reply>(call_); }
+  std::string_view peer() const override {
+    if (!peer_) peer_ = PeerOf(call_.context_);
+    return *peer_;
+  }
 
  private:
   Call& call_;
+  mutable std::optional<std::string> peer_;
 };
 
 void Call::Answer(const grpc::Slice& request) {

@@ -97,13 +97,14 @@ void AccessLog::Write(const HttpRequest& request, std::size_t bytes_in, int stat
   [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());  // a full disk costs lines, not requests
 }
 
-void AccessLog::WriteCall(std::string_view path, Code code, std::size_t bytes_in, std::size_t bytes_out,
-                          std::chrono::nanoseconds took) {
+void AccessLog::WriteCall(std::string_view peer, std::string_view path, Code code, std::size_t bytes_in,
+                          std::size_t bytes_out, std::chrono::nanoseconds took) {
   const std::string line =
-      Stamp() + fmt::format(
-                    ",\"protocol\":\"grpc\",\"path\":\"{}\",\"code\":\"{}\",\"bytes_in\":{},\"bytes_out\":{},"
-                    "\"ms\":{:.3f}}}\n",
-                    path, code_name(code), bytes_in, bytes_out, static_cast<double>(took.count()) / 1e6);
+      Stamp() +
+      fmt::format(
+          ",\"peer\":\"{}\",\"protocol\":\"grpc\",\"path\":\"{}\",\"code\":\"{}\",\"bytes_in\":{},\"bytes_out\":{},"
+          "\"ms\":{:.3f}}}\n",
+          peer, path, code_name(code), bytes_in, bytes_out, static_cast<double>(took.count()) / 1e6);
   [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());
 }
 

@@ -43,8 +43,8 @@ class AccessLog {
   AccessLog& operator=(const AccessLog&) = delete;
   void Write(const HttpRequest& request, std::size_t bytes_in, int status, std::size_t bytes_out,
              std::chrono::nanoseconds took);
-  /// A gRPC call: ts, protocol ("grpc"), path, code, bytes_in, bytes_out, ms.
-  void WriteCall(std::string_view path, Code code, std::size_t bytes_in, std::size_t bytes_out,
+  /// A gRPC call: ts, peer, protocol ("grpc"), path, code, bytes_in, bytes_out, ms.
+  void WriteCall(std::string_view peer, std::string_view path, Code code, std::size_t bytes_in, std::size_t bytes_out,
                  std::chrono::nanoseconds took);
 
  private:

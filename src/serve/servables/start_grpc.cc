@@ -50,6 +50,7 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
                                               std::shared_ptr<const Invoker> invoker,
                                               std::shared_ptr<ByteBudget> budget, ModelAdmin& admin) {
   if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
+  Counter& refused = invoker->metrics().refused.At({"rate"});  // lives as long as the handler's invoker
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
                                                                   .check_method = options.check_signature_method,
                                                                   .profiler = options.grpc_profiler},
@@ -65,8 +66,16 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.budget = std::move(budget);
   if (!options.access_log.empty()) {
     TENON_ASSIGN_OR_RETURN(const std::shared_ptr<AccessLog> log, AccessLog::Open(options.access_log));
-    grpc.access = [log](const GrpcAccess& a) { log->WriteCall(a.path, a.code, a.bytes_in, a.bytes_out, a.took); };
+    grpc.access = [log](const GrpcAccess& a) {
+      log->WriteCall(a.peer, a.path, a.code, a.bytes_in, a.bytes_out, a.took);
+    };
   }
+  if (options.requests_per_second > 0)
+    grpc.allow = [rate = std::make_shared<RateLimit>(options.requests_per_second), &refused](std::string_view peer) {
+      const bool allowed = rate->Allow(peer, RateLimit::Clock::now());
+      if (!allowed) refused.Add();
+      return allowed;
+    };
   TENON_ASSIGN_OR_RETURN(grpc.channel_arguments, ParseArguments(options.grpc_channel_arguments));
   grpc.spin = SpinOptions::Of(options.spin_us);
   const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });
