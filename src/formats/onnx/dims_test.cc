@@ -62,7 +62,7 @@ TEST(Dims, DepthsWithoutEndAreRefusedOrRead) {
   EXPECT_NE(status.message().find("nested deeper than 100 levels"), std::string::npos) << status.message();
 }
 
-ValueInfo Declared(const char* name, std::vector<const char*> dims) {
+ValueInfo Declared(const char* name, const std::vector<const char*>& dims) {
   ValueInfo info;
   info.name = name;
   info.type.kind = TypeKind::kTensor;
@@ -80,7 +80,7 @@ TEST(Dims, ShapeChainsBecomeReshapes) {
   Graph& graph = model.graph.emplace();
   graph.name = "g";
   graph.inputs = {Declared("x", {"batch", "time", "depth"})};
-  const auto constant = [&](const char* name, std::vector<std::int64_t> dims, std::vector<std::int64_t> values) {
+  const auto constant = [&](const char* name, std::vector<std::int64_t> dims, const std::vector<std::int64_t>& values) {
     Tensor& tensor = graph.initializers.emplace_back();
     tensor.name = name;
     tensor.value = ir::FromInts(DType::kI64, std::move(dims), values);

@@ -219,7 +219,7 @@ TEST(Newest, WindowsOfAttention) {
     for (std::int64_t i = 0; i < n; ++i) values[static_cast<std::size_t>(i * of + from + i)] = 1;
     return ir::FromDoubles(DType::kF32, {1, 1, n, of}, values);
   };
-  const auto seen = [](std::vector<std::vector<int>> rows, std::int64_t of) {
+  const auto seen = [](const std::vector<std::vector<int>>& rows, std::int64_t of) {
     std::vector<double> values;
     for (const std::vector<int>& row : rows)
       for (std::int64_t j = 0; j < of; ++j)

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 /// side and with our own HTTP/2; two workers, one I/O thread.
 class Batched : public ::testing::TestWithParam<bool> {
  protected:
-  void Open(Batching batching) {
+  void Open(const Batching& batching) {
     ManagerOptions options;
     options.tick = milliseconds(1);
     options.loaders = MakeLoaderFactory([this, batching](const ServableId& id, const std::string&) {
