@@ -5,13 +5,15 @@
 namespace tenon::serve {
 
 void AdaptiveLimit::Learn(std::int64_t rows, std::chrono::nanoseconds took) {
-  row_ = static_cast<double>(took.count()) / static_cast<double>(rows);
-  if (++batches_ % kForget == 0) sizes_.fill({});
+  const double row = static_cast<double>(took.count()) / static_cast<double>(rows);
+  if (++batches_ % kForget == 0)
+    for (Size& size : sizes_) size.tries = 0;
   std::size_t at = 0;
   while (at + 1 < sizes_.size() && (std::int64_t{2} << at) <= rows) ++at;
   Size& size = sizes_[at];
-  size.row = size.tries == 0 ? row_ : std::min(size.row, row_);
+  size.row = size.tries == 0 ? row : std::min(size.row, row);
   ++size.tries;
+  size.batch.Add(took);
   limit_ = 1;
   for (std::size_t s = 0; s + 1 < sizes_.size() && (std::int64_t{2} << s) <= most_; ++s) {
     if (sizes_[s].tries < kTries) break;
@@ -21,14 +23,13 @@ void AdaptiveLimit::Learn(std::int64_t rows, std::chrono::nanoseconds took) {
 }
 
 std::int64_t AdaptiveLimit::LimitWithin(std::chrono::nanoseconds time) const {
-  if (batches_ == 0) return 0;
   std::int64_t within = 0;
-  double row = row_;  // of a size that was not tried: what it costs at half
+  std::chrono::nanoseconds batch{-1};
   for (std::size_t s = 0; s < sizes_.size() && (std::int64_t{1} << s) <= limit_; ++s) {
-    const std::int64_t rows = std::int64_t{1} << s;
-    if (sizes_[s].tries > 0) row = sizes_[s].row;
-    if (row * static_cast<double>(rows) > static_cast<double>(time.count())) break;
-    within = rows;
+    const std::chrono::nanoseconds known = sizes_[s].batch.estimate();
+    batch = known.count() >= 0 ? known : 2 * batch;  // of a size that was not tried: twice that of half
+    if (batch.count() < 0 || batch > time) break;
+    within = std::int64_t{1} << s;
   }
   return within;
 }

@@ -4,33 +4,35 @@
 #include <chrono>
 #include <cstdint>
 
+#include "serve/core/run_cost.h"
+
 namespace tenon::serve {
 
 /// The largest power of two at which a row costs at least a tenth less than at half the size. A size is tried kTries
 /// times before it is judged, by the least that a row took: more than that is the machine's (a cold cache, a plan made
-/// for the size, other work). What is known is forgotten after every kForget batches: the machine may have changed. Not
+/// for the size, other work). That is forgotten after every kForget batches: the machine may have changed. Not
 /// thread-safe.
 class AdaptiveLimit {
  public:
   static constexpr int kTries = 8, kForget = 1000;
   explicit AdaptiveLimit(std::int64_t most) : most_(most) {}
 
-  /// A batch of `rows` > 0 took that long.
+  /// A batch of `rows` > 0 took that long. Only of batches that the model has run to their end.
   void Learn(std::int64_t rows, std::chrono::nanoseconds took);
   /// Rows to join; 1 until something is known.
   std::int64_t limit() const { return limit_; }
-  /// The largest power of two up to limit() whose batch takes at most `time`, as far as is known; 0: not even one row,
-  /// or nothing is known.
+  /// The largest power of two up to limit() whose batches take at most `time`, by the slowest of the recent ones
+  /// (RunCost); 0: not even one row, or nothing is known.
   std::int64_t LimitWithin(std::chrono::nanoseconds time) const;
 
  private:
   struct Size {
     double row = 0;  // the least nanoseconds of a row
     int tries = 0;
+    RunCost batch;
   };
   const std::int64_t most_;
   std::array<Size, 16> sizes_{};  // batches of 1, of 2 or 3, of 4 to 7, …
-  double row_ = 0;                // of the batch seen last
   int batches_ = 0;
   std::int64_t limit_ = 1;
 };

@@ -44,6 +44,14 @@ TEST(AdaptiveLimitTest, ForgetsAndLearnsAnew) {
   EXPECT_EQ(After(limit, 600, microseconds(0), microseconds(10)), 1);
 }
 
+TEST(AdaptiveLimitTest, WhatTakesLongNowAndThenIsNotShort) {
+  AdaptiveLimit limit(1);
+  for (int i = 0; i < 200; ++i) limit.Learn(1, microseconds(i % 4 == 0 ? 30'000 : 50));
+  EXPECT_EQ(limit.LimitWithin(kShortRun), 0);
+  for (int i = 0; i < 2000; ++i) limit.Learn(1, microseconds(50));
+  EXPECT_EQ(limit.LimitWithin(kShortRun), 1);
+}
+
 TEST(AdaptiveLimitTest, WithinATime) {
   AdaptiveLimit limit(64);
   EXPECT_EQ(limit.LimitWithin(microseconds(250)), 0) << "nothing is known";

@@ -9,8 +9,6 @@
 namespace tenon::serve {
 namespace {
 
-constexpr std::chrono::microseconds kShort{250};  // what a batch may take on an I/O thread
-
 Status CheckOutputs(const std::vector<Literal>& outputs, std::int64_t rows) {
   for (const Literal& output : outputs) {
     if (output.rank() == 0) return Status(Code::kFailedPrecondition, "Batched output tensor has 0 dimensions");
@@ -106,8 +104,8 @@ void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable
   }
   task.done = std::move(done);
   BatchRound* const round = here || alone_ ? nullptr : BatchRound::Current();
-  if (round != nullptr && task.rows <= round_limit_.load(std::memory_order_relaxed))
-    return KeepFor(*round, std::move(task));
+  const std::int64_t in_round = round == nullptr ? 0 : round_limit_.load(std::memory_order_relaxed);
+  if (in_round > 0 && task.rows <= in_round) return KeepFor(*round, std::move(task), in_round);
   Status full;
   {
     const std::lock_guard lock(pool_.mutex());
@@ -150,8 +148,7 @@ struct BatchQueue::Kept : BatchRound::Batch {
   BatchQueue::Batch batch;
 };
 
-void BatchQueue::KeepFor(BatchRound& round, Task task) {
-  const std::int64_t limit = round_limit_.load(std::memory_order_relaxed);
+void BatchQueue::KeepFor(BatchRound& round, Task task, std::int64_t limit) {
   auto* kept = static_cast<Kept*>(round.Find(this));
   if (kept != nullptr && kept->batch.rows + task.rows > limit) {
     round.Take(this)->Run();
@@ -241,7 +238,7 @@ void BatchQueue::RunBatch(Batch batch) {
   if (tasks.empty()) return;
   if (alone_) return tasks[0].done(RunSafely(tasks, 0));
   const Outputs outputs = RunSafely(tasks, rows);
-  Learn(rows, Clock::now() - now);
+  if (outputs.ok()) Learn(rows, Clock::now() - now);  // a run that fails may end early
   if (outputs.ok()) {
     std::int64_t from = 0;
     for (Task& task : tasks) {
@@ -309,7 +306,7 @@ void BatchQueue::Learn(std::int64_t rows, Clock::duration took) {
   const std::lock_guard lock(pool_.mutex());
   adaptive_.Learn(rows, took);
   limit_ = adaptive_.limit();
-  const std::int64_t in_round = adaptive_.LimitWithin(kShort);
+  const std::int64_t in_round = adaptive_.LimitWithin(kShortRun);
   round_limit_.store(in_round, std::memory_order_relaxed);
   short_batches_->store(in_round > 0, std::memory_order_relaxed);
 }

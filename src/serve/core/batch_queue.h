@@ -50,7 +50,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
 
   std::int64_t RunLimit() const;
   void CountLocked(std::int64_t rows);
-  void KeepFor(BatchRound& round, Task task);
+  void KeepFor(BatchRound& round, Task task, std::int64_t limit);
   Status EnqueueLocked(Task& task);
   void AddLocked(Task task);
   void RunBatch(Batch batch);

@@ -234,7 +234,8 @@ struct RoundTest : ::testing::Test {
   std::atomic<int> runs{0};
   std::unique_ptr<BatchingServable> servable;
 
-  void Make(std::chrono::microseconds fixed) {
+  /// `fails`: at once, on a negative value.
+  void Make(std::chrono::microseconds fixed, bool fails = false) {
     Signature s;
     s.name = "serving_default";
     s.inputs = s.outputs = {TensorInfo{.alias = "x", .dims = {-1}}};
@@ -242,6 +243,7 @@ struct RoundTest : ::testing::Test {
         std::vector<Signature>{s},
         [=, this](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
           ++runs;
+          if (fails && in[0].size() > 0 && in[0].at(0) < 0) return Status(Code::kInvalidArgument, "negative");
           const auto until = std::chrono::steady_clock::now() + fixed;
           while (std::chrono::steady_clock::now() < until) {
           }
@@ -269,6 +271,7 @@ TEST_F(RoundTest, JoinsWhatItsThreadHas) {
   Make(std::chrono::microseconds(20));
   EXPECT_FALSE(servable->joins()) << "nothing is known of it";
   EXPECT_TRUE(Ask(5)) << "the pool runs them";
+  for (int i = 0; i < 1000 && !servable->joins(); ++i) EXPECT_TRUE(Ask(1));  // the machine may be busy
   EXPECT_TRUE(servable->joins());
   bool joined = false;
   for (int i = 0; i < 100 && !joined; ++i) {  // the size grows by what the clock says, and the machine may be busy
@@ -280,6 +283,31 @@ TEST_F(RoundTest, JoinsWhatItsThreadHas) {
   // Nobody waits in Run for the round to end.
   BatchRound round;
   EXPECT_TRUE(servable->Run(servable->signatures()[0], {Literal::from<float>({1}, {7})}, {}, kNoDeadline).ok());
+}
+
+TEST_F(RoundTest, WhatFailsOrIsEmptyMakesNoModelFast) {
+  Make(std::chrono::milliseconds(2), true);
+  EXPECT_TRUE(Ask(2));
+  for (int i = 0; i < 20; ++i) {
+    std::promise<std::thread::id> ran_on;
+    {
+      BatchRound round;
+      servable->RunAsync(servable->signatures()[0], {Literal::from<float>({1}, {-1})}, {}, kNoDeadline,
+                         [&](const Result<std::vector<Literal>>& outputs) {
+                           EXPECT_FALSE(outputs.ok());
+                           ran_on.set_value(std::this_thread::get_id());
+                         });
+    }
+    EXPECT_NE(ran_on.get_future().get(), std::this_thread::get_id());
+  }
+  EXPECT_FALSE(servable->joins());
+  std::promise<std::thread::id> ran_on;
+  {
+    BatchRound round;
+    servable->RunAsync(servable->signatures()[0], {Literal(DType::kF32, {0})}, {}, kNoDeadline,
+                       [&](const Result<std::vector<Literal>>&) { ran_on.set_value(std::this_thread::get_id()); });
+  }
+  EXPECT_NE(ran_on.get_future().get(), std::this_thread::get_id()) << "no rows";
 }
 
 TEST_F(RoundTest, ManyMayWaitBeforeAnythingIsKnown) {

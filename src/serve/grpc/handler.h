@@ -17,10 +17,10 @@
 namespace tenon::serve {
 
 struct GrpcHandlerOptions {
-  bool tensor_content = false;           // Predict replies use tensor_content
-  bool check_method = false;             // a signature's method_name must be that of the call
-  bool profiler = true;                  // the methods of ProfilerService are there
-  std::chrono::microseconds cheap{250};  // a model whose recent requests took less runs on the I/O thread
+  bool tensor_content = false;                  // Predict replies use tensor_content
+  bool check_method = false;                    // a signature's method_name must be that of the call
+  bool profiler = true;                         // the methods of ProfilerService are there
+  std::chrono::microseconds cheap = kShortRun;  // a model whose recent requests took less runs on the I/O thread
 };
 
 /// Unary methods only. Thread-safe.
@@ -49,7 +49,7 @@ class GrpcHandler {
   static std::string_view PathOf(Method method);
 
   /// Whether Handle returns soon: it may then run on a thread that has other clients to serve. Requests to a servable
-  /// that waits are only queued.
+  /// that waits are queued, or kept for the thread's BatchRound.
   bool IsCheap(Method method, std::string_view request) const;
 
   /// Appends the reply to `reply`, which is unspecified on an error; or (nullopt) gives it to what `later` makes, maybe

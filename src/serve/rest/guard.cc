@@ -11,6 +11,7 @@
 
 #include "base/gzip.h"
 #include "base/json_writer.h"
+#include "serve/rest/predict_response.h"
 
 namespace tenon::serve {
 namespace {
@@ -32,9 +33,9 @@ bool SameSecret(std::string_view a, std::string_view b) {
 }
 
 HttpResponse Refusal(int status, std::string_view message) {
-  std::string body = "{\n    \"error\": ";
-  base::AppendJsonString(body, message);
-  return {.status = status, .content_type = "application/json", .body = body + "\n}"};
+  HttpResponse response{.status = status, .content_type = "application/json"};
+  WriteErrorResponse(message, response.body);
+  return response;
 }
 
 bool GoodRequestId(std::string_view id) {
@@ -124,7 +125,7 @@ bool Guard::Authorised(const HttpRequest& request) const {
 std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
   if (IsProbe(request.target)) return std::nullopt;
   // First the rate, so that guesses at tokens are limited too.
-  if (options_.requests_per_second > 0 && !rate_.Allow(request.peer, RateLimit::Clock::now())) {
+  if (options_.rate && !options_.rate->Allow(request.peer, RateLimit::Clock::now())) {
     metrics_->refused.At({"rate"}).Add();
     HttpResponse response = Refusal(429, "Too many requests from this address; try again in a second");
     response.headers = {{"Retry-After", "1"}};

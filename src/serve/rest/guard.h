@@ -54,7 +54,7 @@ class AccessLog {
 
 struct GuardOptions {
   std::vector<std::string> bearer_tokens = {};  // empty: no check
-  double requests_per_second = 0;               // of one client address; 0: no limit
+  std::shared_ptr<RateLimit> rate = {};         // of requests of one client address; none: no limit
   bool compress = false;                        // gzip replies of 1 KB and more to clients that accept it
   std::shared_ptr<AccessLog> access_log = {};
 };
@@ -67,8 +67,7 @@ class Guard : public HttpHandler {
       : options_(std::move(options)),
         inner_(std::move(inner)),
         metrics_(std::move(metrics)),
-        inflight_(metrics_->inflight.At({})),
-        rate_(options_.requests_per_second) {}
+        inflight_(metrics_->inflight.At({})) {}
   Effort EffortOf(const HttpRequest& request) const override { return inner_->EffortOf(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
   void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
@@ -83,7 +82,6 @@ class Guard : public HttpHandler {
   const std::shared_ptr<HttpHandler> inner_;
   const std::shared_ptr<ServerMetrics> metrics_;
   Gauge& inflight_;
-  RateLimit rate_;
 };
 
 }  // namespace tenon::serve

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "serve/rest/peer.h"
+#include "serve/rest/predict_response.h"
 
 namespace tenon::serve {
 
@@ -114,9 +115,9 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       used += parser_.consumed();
       held_ = 0;
       busy_ = joining_ = true;
+      parser_.KeepHead(head_);  // before another thread may read it
       owner_.Join(shared_from_this());
       joining_ = false;
-      if (busy_) parser_.KeepHead(head_);
       continue;
     }
     const HttpRequest& request = parser_.request();
@@ -151,11 +152,9 @@ bool HttpConnection::MayKeep(std::size_t bytes) {
   in_at_ = 0;
   parser_.Next();
   CountInput();
-  Answer({.status = 503,
-          .content_type = "application/json",
-          .body = "{\"error\": \"" + options_.budget->Refuse().message() + "\"}",
-          .headers = {{"Retry-After", "1"}}},
-         false, false);
+  HttpResponse response{.status = 503, .content_type = "application/json", .headers = {{"Retry-After", "1"}}};
+  WriteErrorResponse(options_.budget->Refuse().message(), response.body);
+  Answer(response, false, false);
   return false;
 }
 
@@ -164,38 +163,43 @@ void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool k
   AppendHttpResponse(response, head_only, !closing_, out_);
 }
 
-void HttpConnection::Work(std::function<void(std::string)> done) {
+void HttpConnection::Work(std::function<void(Reply)> done) {
   const HttpRequest& request = parser_.request();
   const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
   handler_.HandleAsync(request, deadline_,
                        [this, head_only, keep_alive, done = std::move(done)](const HttpResponse& response) {
-                         std::string reply;
-                         AppendHttpResponse(response, head_only, keep_alive && !owner_.ending(), reply);
+                         Reply reply{.last = !keep_alive || owner_.ending()};
+                         AppendHttpResponse(response, head_only, !reply.last, reply.bytes);
                          done(std::move(reply));
                        });
 }
 
-void HttpConnection::Joined(std::string reply) {
+void HttpConnection::Joined(Reply reply) {
   progress_ = begun_ = now_;
   busy_ = false;
   received_ = 0;
-  closing_ |= !parser_.request().keep_alive || draining_ || owner_.ending();
+  closing_ |= reply.last;
   parser_.Next();
   if (out_.empty())
-    out_ = std::move(reply);
+    out_ = std::move(reply.bytes);
   else
-    out_ += reply;
+    out_ += reply.bytes;
 }
 
-void HttpConnection::Finished(std::string reply, Clock::time_point now) {
+void HttpConnection::Finished(Reply reply, Clock::time_point now) {
   now_ = now;
   Joined(std::move(reply));
-  in_.erase(0, in_at_ + held_);
-  in_at_ = 0;
-  if (in_.empty()) in_ = {};
+  in_at_ += held_;
+  if (in_at_ == in_.size()) {
+    in_ = {};
+    in_at_ = 0;
+  } else if (in_at_ > (64 << 10)) {
+    in_.erase(0, in_at_);
+    in_at_ = 0;
+  }
   CountInput();
   if (done_) return;
-  if (!in_.empty()) Process(in_, true);
+  if (!in_.empty()) Process(std::string_view(in_).substr(in_at_), true);
   AfterProgress();
 }
 

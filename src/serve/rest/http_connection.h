@@ -48,16 +48,21 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Broken() { done_ = true; }
   /// Closes what waited too long.
   void Tick(Clock::time_point now);
-  /// No further request is to be begun: what has come by now is answered, then the connection ends; one that has not
-  /// sent anything yet gets a moment.
+  /// The connection is to end: a request that has come by now is answered, and says so; one that has not sent anything
+  /// yet gets a moment.
   void Drain(Clock::time_point now, std::string& scratch);
 
-  /// Handles the current request; `done` gets the bytes of the reply, now or later, on any thread.
-  void Work(std::function<void(std::string)> done);
+  /// A reply as bytes; `last`: it says that the connection ends with it.
+  struct Reply {
+    std::string bytes = {};
+    bool last = false;
+  };
+  /// Handles the current request; `done` gets the reply, now or later, on any thread.
+  void Work(std::function<void(Reply)> done);
   /// Back on the loop's thread with what Work returned.
-  void Finished(std::string reply, Clock::time_point now);
+  void Finished(Reply reply, Clock::time_point now);
   /// The same while Join is being called.
-  void Joined(std::string reply);
+  void Joined(Reply reply);
   bool joining() const { return joining_; }
 
  private:

@@ -63,19 +63,20 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
 void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
   ++working_;
   shared_->workers.Submit([self = shared_from_this(), connection] {
-    connection->Work([self, connection](std::string reply) { self->Answered(connection, std::move(reply)); });
+    connection->Work([self, connection](HttpConnection::Reply reply) { self->Answered(connection, std::move(reply)); });
   });
 }
 
 void HttpServer::Loop::Join(const std::shared_ptr<HttpConnection>& connection) {
   ++working_;
-  connection->Work(
-      [self = shared_from_this(), connection](std::string reply) { self->Answered(connection, std::move(reply)); });
+  connection->Work([self = shared_from_this(), connection](HttpConnection::Reply reply) {
+    self->Answered(connection, std::move(reply));
+  });
 }
 
 /// Any thread. On the loop's own the connection may be at work further up the stack: it hears of its reply afterwards,
 /// or in Join.
-void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connection, std::string reply) {
+void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply) {
   if (std::this_thread::get_id() != thread_.load(std::memory_order_relaxed)) {
     const std::lock_guard lock(mutex_);
     finished_.emplace_back(connection, std::move(reply));

@@ -42,10 +42,10 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
 
  private:
   using Clock = std::chrono::steady_clock;
-  using Reply = std::pair<std::shared_ptr<HttpConnection>, std::string>;
+  using Reply = std::pair<std::shared_ptr<HttpConnection>, HttpConnection::Reply>;
   void Wake();
   void TakeMail();
-  void Answered(const std::shared_ptr<HttpConnection>& connection, std::string reply);
+  void Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply);
   void Deliver(std::vector<Reply>& replies);
   void AcceptAll();
   void StopAccepting();

@@ -74,23 +74,26 @@ HttpParser::State HttpParser::Parse(std::string_view input) {
   return Complete(input, head_ + static_cast<std::size_t>(left_));
 }
 
-void HttpParser::Moved(std::string_view input) {
-  if (input.data() == base_) return;
-  const auto move = [&](std::string_view& view) { view = {input.data() + (view.data() - base_), view.size()}; };
+void HttpParser::MoveHead(const char* to) {
+  const auto move = [&](std::string_view& view) { view = {to + (view.data() - base_), view.size()}; };
   move(request_.method);
   move(request_.target);
   for (HttpRequest::Header& h : request_.headers) {
     move(h.name);
     move(h.value);
   }
+  base_ = to;
+}
+
+void HttpParser::Moved(std::string_view input) {
+  if (input.data() == base_) return;
+  MoveHead(input.data());
   if (stage_ == Stage::kFixedBody) request_.body = input.substr(head_, request_.body.size());
-  base_ = input.data();
 }
 
 void HttpParser::KeepHead(std::string& head) {
   head.assign(base_, head_);
-  Moved(head);
-  request_.body = {};
+  MoveHead(head.data());
 }
 
 /// kComplete: the head has been read, and stage_ says what kind of body follows.

@@ -50,8 +50,8 @@ class HttpParser {
   std::size_t consumed() const { return consumed_; }
   /// The bytes of the complete request have moved: the views of request() follow. `input` begins at the same byte.
   void Moved(std::string_view input);
-  /// The bytes of the complete request will go: its head is kept in `head`, which must outlive the request. The body is
-  /// empty from now on.
+  /// The bytes of the complete request will go: its head is kept in `head`, which must outlive the request. The body
+  /// stays where it is.
   void KeepHead(std::string& head);
   /// Forgets the request; the next Parse begins at the byte after it.
   void Next();
@@ -80,6 +80,7 @@ class HttpParser {
   State ParseHead(std::string_view input);
   bool ParseRequestLine(std::string_view line);
   bool ParseHeader(std::string_view line);
+  void MoveHead(const char* to);
   bool Framing();
   State ParseChunks(std::string_view input);
   State Complete(std::string_view input, std::size_t consumed);

@@ -28,7 +28,9 @@ class Echo : public HttpHandler {
   }
   void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override {
     if (request.target == "/away") {
-      std::jthread([body = std::string(request.body), done = std::move(done)] { done({.body = body}); }).detach();
+      std::jthread([&request, body = std::string(request.body), done = std::move(done)] {
+        done({.body = body + std::string(request.header("X-Name"))});  // its head is there
+      }).detach();
     } else if (request.target == "/join") {
       BatchRound& round = *BatchRound::Current();
       if (round.Find(this) == nullptr) round.Keep(this, std::make_unique<Three>(sizes));
@@ -117,7 +119,7 @@ TEST_F(HttpServerTest, RequestsOfARoundAreJoined) {
       // Of both framings, with plain requests and such that other threads answer in between.
       const std::string n = std::to_string(c * 100 + i), name = "X-Name: n" + n + "\r\n";
       if (i % 7 == 3) bytes += "GET /echo HTTP/1.1\r\n\r\n";
-      if (i % 11 == 5) bytes += "POST /away HTTP/1.1\r\nContent-Length: 4\r\n\r\naway";
+      if (i % 11 == 5) bytes += "POST /away HTTP/1.1\r\n" + name + "Content-Length: 4\r\n\r\naway";
       if (i % 2 == 0)
         bytes += "POST /join HTTP/1.1\r\n" + name + "Content-Length: " + std::to_string(n.size()) + "\r\n\r\n" + n;
       else
@@ -134,7 +136,7 @@ TEST_F(HttpServerTest, RequestsOfARoundAreJoined) {
         EXPECT_EQ(client.ReadReply().body, "GET:");
       }
       if (i % 11 == 5) {
-        EXPECT_EQ(client.ReadReply().body, "away");
+        EXPECT_EQ(client.ReadReply().body, "awayn" + n);
       }
       EXPECT_EQ(client.ReadReply().body, "POST:" + n + "n" + n);
     }

@@ -13,9 +13,9 @@ namespace tenon::serve {
 
 struct RestOptions {
   bool enable_cors = false;
-  std::size_t inflated_limit = 100 << 20;  // bytes of a body sent with gzip; a longer one counts as empty
-  std::chrono::microseconds cheap{250};    // a model whose recent requests took less runs on the I/O thread
-  std::function<bool()> ready = {};        // for the readiness probes; none: always ready
+  std::size_t inflated_limit = 100 << 20;       // bytes of a body sent with gzip; a longer one counts as empty
+  std::chrono::microseconds cheap = kShortRun;  // a model whose recent requests took less runs on the I/O thread
+  std::function<bool()> ready = {};             // for the readiness probes; none: always ready
   /// The report of a model's shadow version (GET /v1/models/M/shadow); none: there is no such path.
   std::function<std::optional<std::string>(std::string_view model)> shadow_report = {};
   bool check_method = false;                // a signature's method name must be that of the call

@@ -159,6 +159,8 @@ Status ServerCore::Open() {
   if (!options_.model_config_file.empty()) {
     TENON_ASSIGN_OR_RETURN(models, ReadModelServerConfig(options_.model_config_file));
   }
+  const std::shared_ptr<RateLimit> rate =  // one for both protocols
+      options_.requests_per_second > 0 ? std::make_shared<RateLimit>(options_.requests_per_second) : nullptr;
   if (options_.rest_port != 0) {
     const int cpus = base::DefaultThreads();
     HttpServerOptions http;
@@ -180,9 +182,7 @@ Status ServerCore::Open() {
     rest.budget = budget_;
     rest.check_method = options_.check_signature_method;
     auto handler = std::make_shared<RestHandler>(std::move(rest), manager_, invoker_);
-    GuardOptions guard{.bearer_tokens = options_.bearer_tokens,
-                       .requests_per_second = options_.requests_per_second,
-                       .compress = options_.compress_replies};
+    GuardOptions guard{.bearer_tokens = options_.bearer_tokens, .rate = rate, .compress = options_.compress_replies};
     if (!options_.access_log.empty()) {
       TENON_ASSIGN_OR_RETURN(guard.access_log, AccessLog::Open(options_.access_log));
     }
@@ -230,7 +230,7 @@ Status ServerCore::Open() {
     TENON_RETURN_IF_ERROR(rest_->Start());
     base::Log(base::LogLevel::kInfo, fmt::format("Exporting HTTP/REST API at:localhost:{} ...", rest_->port()));
   }
-  TENON_ASSIGN_OR_RETURN(grpc_, StartGrpc(options_, manager_, invoker_, budget_, *this));
+  TENON_ASSIGN_OR_RETURN(grpc_, StartGrpc(options_, manager_, invoker_, budget_, rate, *this));
   if (grpc_) {
     grpc_port_ = grpc_->port();
     grpc_->SetServing(true);

@@ -48,7 +48,8 @@ Status CheckGrpcOptions(const ServerOptions& options) {
 
 Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std::shared_ptr<const Manager> manager,
                                               std::shared_ptr<const Invoker> invoker,
-                                              std::shared_ptr<ByteBudget> budget, ModelAdmin& admin) {
+                                              std::shared_ptr<ByteBudget> budget, std::shared_ptr<RateLimit> rate,
+                                              ModelAdmin& admin) {
   if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
   Counter& refused = invoker->metrics().refused.At({"rate"});  // lives as long as the handler's invoker
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
@@ -70,8 +71,8 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
       log->WriteCall(a.peer, a.path, a.code, a.bytes_in, a.bytes_out, a.took);
     };
   }
-  if (options.requests_per_second > 0)
-    grpc.allow = [rate = std::make_shared<RateLimit>(options.requests_per_second), &refused](std::string_view peer) {
+  if (rate)
+    grpc.allow = [rate = std::move(rate), &refused](std::string_view peer) {
       const bool allowed = rate->Allow(peer, RateLimit::Clock::now());
       if (!allowed) refused.Add();
       return allowed;
