@@ -119,5 +119,75 @@ TEST(Bodies, ShapesInsideMayDependOnData) {
   }
 }
 
+// A number that only the run knows, v [1], becomes dims, repeats or limits of an op's attributes; nothing else tells
+// one such number from another. `Sizes` gives a scalar for v and x [100, 100].
+Ex Sizes(Builder& b, std::string_view op, Value v, Value x) {
+  const Dim n = Dim::symbol("n");
+  b.Add("as_dims", {b.Cast(v, DType::kI64)}, {{"symbols", std::vector<std::string>{"n"}}});
+  const Value one = b.Constant(ir::Convert(Ints({1}, {1}), DType::kF32).value());
+  Value made;
+  if (op == "broadcast_to") made = b.Add(op, {one}, {{"dims", Shape({n})}});
+  if (op == "tile") made = b.Add(op, {one}, {{"repeats", Shape({n})}});
+  if (op == "slice") made = b.Add(op, {x}, {{"starts", Shape({n, 0})}, {"limits", Shape({n + Dim(40), 100})}});
+  return Op("reduce_sum", b(made),
+            {{"axes", op == "slice" ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}});
+}
+
+TEST(Bodies, NumbersInAttributesOfTwoRuns) {
+  for (const std::string op : {"broadcast_to", "tile", "slice"}) {
+    Graph g;
+    Builder b(&g);
+    const Value v = b.Input("v", F32({1})), x = b.Input("x", F32({100, 100}));
+    g.set_outputs({Sizes(b, op, v, x)});
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    const auto compiled = Compile(g, {});
+    ASSERT_TRUE(compiled.ok()) << compiled.status().message();
+    for (const std::int64_t n : op == "slice" ? std::vector<std::int64_t>{7, 60, 0, 7}
+                                              : std::vector<std::int64_t>{5000, 5100, 0, 6000, 5000}) {
+      const std::vector<Literal> inputs = {ir::Convert(Ints({1}, {n}), DType::kF32).value(),
+                                           Random({100, 100}, 4, -1, 1)};
+      const auto got = (*compiled)->Run(inputs);
+      const auto want = EvalGraph(g, {inputs.begin(), inputs.end()});
+      ASSERT_TRUE(got.ok() && want.ok()) << (got.ok() ? want.status() : got.status()).message();
+      ExpectClose((*got)[0], (*want)[0].literal(), 1e-4, op + " " + std::to_string(n));
+    }
+  }
+}
+
+TEST(Bodies, NumbersInAttributesOfTwoSteps) {
+  const Type scalar = Type::Tensor(DType::kI64, Shape());
+  const std::vector<Type> types = {scalar, F32({1}), F32({}), F32({100, 100})};
+  for (const std::string op : {"broadcast_to", "tile", "slice"}) {
+    Graph condition, body;
+    for (Graph* graph : {&condition, &body}) {
+      Builder b(graph);
+      const Value i = b.Input("i", types[0]), v = b.Input("v", types[1]), total = b.Input("total", types[2]),
+                  x = b.Input("x", types[3]);
+      const Value four = b.Constant(Literal::scalar(std::int64_t{4})),
+                  one = b.Constant(Literal::scalar(std::int64_t{1}));
+      if (graph == &condition) {
+        graph->set_outputs({b.Add("less", {i, four})});
+      } else {
+        const Ex half = Op("multiply", b(total), b(b.Scalar(0.5, DType::kF32)));
+        const Value more = b.Add("add", {v, b.Scalar(10, DType::kF32)});
+        graph->set_outputs({b.Add("add", {i, one}), more, Op("add", half, Sizes(b, op, v, x))});
+      }
+      ASSERT_TRUE(b.ok()) << b.status().message();
+    }
+    Graph g;
+    Builder b(&g);
+    const Value v = b.Input("v", types[1]), x = b.Input("x", types[3]);
+    const std::vector<Value> out =
+        b.AddAll("while_loop", {b.Constant(Literal::scalar(std::int64_t{0})), v, b.Scalar(0, DType::kF32), x},
+                 {{"carries", std::int64_t{3}},
+                  {"condition", std::make_shared<const Graph>(std::move(condition))},
+                  {"body", std::make_shared<const Graph>(std::move(body))}});
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    g.set_outputs({out[1], out[2]});
+    const std::int64_t first = op == "slice" ? 9 : 6000;
+    Check(g, {ir::Convert(Ints({1}, {first}), DType::kF32).value(), Random({100, 100}, 5, -1, 1)}, {}, 1e-4);
+  }
+}
+
 }  // namespace
 }  // namespace tenon::cpu

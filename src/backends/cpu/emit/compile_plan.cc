@@ -69,10 +69,14 @@ std::vector<compiler::Pass> Passes() {
   };
 }
 
+// Types and attributes: a slice whose place only the run knows may be of a size that is known before.
 bool Plannable(const ir::Graph& graph) {
-  for (const ir::Node& n : graph.nodes())
+  for (const ir::Node& n : graph.nodes()) {
     for (const ir::Output& o : n.outputs)
       if (!o.type.is_static() || o.type.dtype() == DType::kString) return false;
+    for (const auto& [name, attr] : n.attrs)
+      if (const Shape* shape = std::get_if<Shape>(&attr); shape != nullptr && !shape->is_static()) return false;
+  }
   return true;
 }
 

@@ -172,6 +172,11 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
   }
   std::vector<Value> inputs;
   Append(pass.key, id);
+  // What the symbols of its attributes stand for now: they may come from a node that ran before, outside of the
+  // segment.
+  for (const auto& [name, attr] : n.attrs)
+    if (const Shape* shape = std::get_if<Shape>(&attr); shape != nullptr && !shape->is_static())
+      for (const Dim& d : attrs->Dims(name).dims()) Append(pass.key, d.value());
   for (std::size_t i = 0; i < n.inputs.size(); ++i) {
     const Value v = n.inputs[i];
     if (!v.valid()) {
@@ -181,6 +186,9 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
     const auto [it, fresh] = pass.inside.try_emplace(v);
     if (fresh) {
       const Literal& literal = pass.at(v).literal();
+      Append(pass.key, literal.dtype());
+      Append(pass.key, literal.rank());
+      for (const std::int64_t d : literal.dims()) Append(pass.key, d);
       // Small integers are dims and indices: the plan is made for their values.
       const bool baked = known[i].symbolic.has_value() || graph_.node(v).op->name == "constant";
       if (baked) {
@@ -191,7 +199,6 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
         it->second = pass.b->Input("", known[i].type);
         pass.arguments.emplace_back(literal);
       }
-      for (const std::int64_t d : literal.dims()) Append(pass.key, d);
       pass.key += baked ? 'c' : 'i';
     }
     inputs.push_back(it->second);
