@@ -216,8 +216,9 @@ class IntegerStep : public runtime::Step {
 // As many channels as groups: all channels of a position at once where they stand last, else plane by plane.
 class DepthwiseStep : public runtime::Step {
  public:
-  DepthwiseStep(Product p, BufferId x, BufferId y, BufferId z, BufferId scratch, std::string text)
-      : p_(std::move(p)), x_(x), y_(y), z_(z), scratch_(scratch), text_(std::move(text)) {
+  /// `last`: the channels stand last in x and z.
+  DepthwiseStep(Product p, bool last, BufferId x, BufferId y, BufferId z, BufferId scratch, std::string text)
+      : p_(std::move(p)), last_(last), x_(x), y_(y), z_(z), scratch_(scratch), text_(std::move(text)) {
     reads = {x, y};
     writes = {z, scratch};
   }
@@ -226,7 +227,7 @@ class DepthwiseStep : public runtime::Step {
     const auto *x = ctx.get<std::int32_t>(x_), *y = ctx.get<std::int32_t>(y_);
     auto* z = ctx.get<std::int32_t>(z_);
     auto* weights = ctx.get<std::int32_t>(scratch_);  // [tap, channel]
-    if (p_.z_column != 1) {
+    if (!last_) {
       const std::int64_t planes = p_.m / p_.positions * p_.groups;
       const int parts = static_cast<int>(
           std::clamp<std::int64_t>(p_.m * p_.k * p_.groups / 100000, 1, std::min<std::int64_t>(planes, 16)));
@@ -295,6 +296,7 @@ class DepthwiseStep : public runtime::Step {
   }
 
   Product p_;
+  bool last_;
   BufferId x_, y_, z_, scratch_;
   std::string text_;
 };
@@ -421,7 +423,7 @@ Result<std::string> EmitIntegerConv(PlanBuilder& b, std::int32_t id) {
     const BufferId in = b.In(n.inputs[0]), weights = b.In(n.inputs[1]), to = b.Out(out);
     const BufferId scratch = b.Scratch(At(p.k * p.groups) * 4);
     std::string text = Text("depthwise conv", p);
-    b.Add(std::make_unique<DepthwiseStep>(std::move(p), in, weights, to, scratch, std::move(text)));
+    b.Add(std::make_unique<DepthwiseStep>(std::move(p), last, in, weights, to, scratch, std::move(text)));
     return std::string();
   }
   AddStep(b, id, std::move(p), "conv");
