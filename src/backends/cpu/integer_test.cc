@@ -122,5 +122,35 @@ TEST(Integers, Convolutions) {
   }
 }
 
+// One constant whose axes are taken in two orders, and two views of one constant: the last elements stand in one place.
+TEST(Integers, OneConstantTwice) {
+  const Literal w = Draw({6, 6, 40}, -100, 100, 2), x = Draw({50, 6, 6}, -100, 100, 1);
+  {
+    ir::Graph g;
+    ir::Builder b(&g);
+    const ir::Value in = b.Input("x", ir::Type::Of(x)), by = b.Constant(w);
+    g.set_outputs({b.Add("dot_general", {in, by}, {{"lhs_contract", Dims{1, 2}}, {"rhs_contract", Dims{0, 1}}}),
+                   b.Add("dot_general", {in, by}, {{"lhs_contract", Dims{1, 2}}, {"rhs_contract", Dims{1, 0}}})});
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    const std::string plan = Check(g, {x}, {}, 0);
+    EXPECT_EQ(plan.find("ref:"), std::string::npos) << plan;
+  }
+  ir::Graph g;
+  ir::Builder b(&g);
+  const Literal images = Draw({2, 5, 8, 8}, -100, 100, 3), kernel = Draw({7, 5, 2, 3}, -100, 100, 4),
+                rows = Draw({9, 30}, -100, 100, 5);
+  const ir::Value in = b.Input("images", ir::Type::Of(images)), other = b.Input("rows", ir::Type::Of(rows)),
+                  by = b.Constant(kernel);
+  const auto view = [&](const Dims& dims) {
+    return b.Add("reshape", {by}, {{"dims", Shape(std::span<const std::int64_t>(dims))}});
+  };
+  const ir::Attrs layout = {{"layout", std::string("NCHW")}, {"kernel_layout", std::string("OIHW")}};
+  g.set_outputs({b.Add("conv", {in, by}, layout), b.Add("conv", {in, view({7, 5, 3, 2})}, layout),
+                 b.Add("dot_general", {other, view({7, 30})}, {{"lhs_contract", Dims{1}}, {"rhs_contract", Dims{1}}})});
+  ASSERT_TRUE(b.ok()) << b.status().message();
+  const std::string plan = Check(g, {images, rows}, {}, 0);
+  EXPECT_EQ(plan.find("ref:"), std::string::npos) << plan;
+}
+
 }  // namespace
 }  // namespace tenon::cpu

@@ -349,9 +349,10 @@ BufferId ConstantPanels(PlanBuilder& b, Value y, const Product& p) {
         return Buffer();
     return all;
   };
-  std::string key = "panels";
-  for (const std::int64_t v : {p.groups, p.n, p.k, p.y_group.back(), p.y_column.back(), p.y_k.back()})
-    key += " " + std::to_string(v);
+  // All places: other orders of the same axes, and other views of the same memory, may end at the same ones.
+  std::string key = "panels " + std::to_string(p.groups) + " " + std::to_string(p.n) + " " + std::to_string(p.k) + " ";
+  for (const Dims* places : {&p.y_group, &p.y_column, &p.y_k})
+    key.append(reinterpret_cast<const char*>(places->data()), places->size() * sizeof(std::int64_t));
   const Buffer panels = b.packed() != nullptr ? b.packed()->Get(literal->buffer(), key, pack) : pack();
   return panels.size() == 0 ? -1 : b.Constant(panels);
 }
