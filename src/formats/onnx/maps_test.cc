@@ -107,11 +107,63 @@ TEST(Maps, WrongUsesAreRefused) {
   EXPECT_THAT(error(model), HasSubstr("got a map of i64 for a vocabulary of string"));
   model.graph->inputs[0].type = WriteType(ir::Type::Tensor(DType::kF32, Shape({3})));
   EXPECT_THAT(error(model), HasSubstr("got f32[3], expected a map"));
+  // Several maps are not one.
+  for (const char* form : {"DENSE", "SPARSE"}) {
+    model = MapModel(DType::kI64, DType::kF32);
+    model.graph->inputs[0].type = WriteType(ir::Type::Tensor(DType::kF32, Shape({3, 2})));
+    AddNode(model, "ai.onnx.ml", "ZipMap", "x", "z", {IntsAttribute("classlabels_int64s", {5, 3})});
+    AddNode(model, "ai.onnx.ml", "CastMap", "z", "y", {StringAttribute("map_form", form)});
+    EXPECT_THAT(error(model), HasSubstr("got a sequence of maps with values f32[3, 2], expected one map"));
+  }
   model = MapModel(DType::kI64, DType::kF32);
   model.graph->inputs.emplace_back().name = "x.keys";
   model.graph->inputs[1].type = WriteType(ir::Type::Tensor(DType::kF32, Shape({3})));
   AddNode(model, "", "Neg", "x.keys", "y");
   EXPECT_THAT(error(model), HasSubstr("a map takes two names"));
+}
+
+// A number of columns that only the run knows is that of the labels, or the run fails.
+TEST(Maps, OfUnknownWidthAreCheckedByTheRun) {
+  Model model = MapModel(DType::kI64, DType::kF32);
+  model.graph->inputs[0].type = WriteType(ir::Type::Tensor(DType::kF32, Shape({Dim(3), Dim::symbol("k")})));
+  AddNode(model, "ai.onnx.ml", "ZipMap", "x", "y", {IntsAttribute("classlabels_int64s", {5, 3})});
+  const Result<ir::Module> module = Translate(model);
+  ASSERT_TRUE(module.ok()) << module.status().message();
+  EXPECT_THAT(RunOne(*module, {ir::Values({3, 2}, {1, 2, 3, 4, 5, 6})}).dims(), ElementsAre(3, 2));
+  EXPECT_FALSE(ir::RunFunction(*module, module->functions[0], {ir::Values({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})}).ok());
+}
+
+// y = If(true) { op(x) }, x a map from outside.
+Model Captured(const char* domain, const char* op, std::vector<Attribute> attributes) {
+  Model model = MapModel(DType::kString, DType::kF32);
+  Node& node = model.graph->nodes.emplace_back();
+  ValueInfo& flag = model.graph->inputs.emplace_back();
+  flag.name = "flag";
+  flag.type = WriteType(ir::Type::Tensor(DType::kBool, Shape()));
+  node.op_type = "If", node.inputs = {"flag"}, node.outputs = {"y"};
+  for (const char* name : {"then_branch", "else_branch"}) {
+    Model body;
+    Graph& graph = body.graph.emplace();
+    graph.name = name;
+    if (op != nullptr) AddNode(body, domain, op, "x", "inner", attributes);
+    graph.outputs.emplace_back().name = op == nullptr ? "x" : "inner";
+    node.attributes.push_back(GraphAttribute(name, std::move(graph)));
+  }
+  return model;
+}
+
+TEST(Maps, AreCapturedBySubGraphs) {
+  const Model model = Captured("ai.onnx.ml", "DictVectorizer", {Texts("string_vocabulary", {"a", "b"})});
+  const Result<ir::Module> module = Translate(model);
+  ASSERT_TRUE(module.ok()) << module.status().message();
+  const Literal y = RunOne(*module, {Strings({"b", "z"}), ir::Values({2}, {5, 6}), Literal::scalar<bool>(true)});
+  EXPECT_THAT(ir::ToInts(y), ElementsAre(0, 5));
+  const Result<ir::Module> tensor = Translate(Captured("", "Neg", {}));
+  ASSERT_FALSE(tensor.ok());
+  EXPECT_THAT(tensor.status().message(), HasSubstr("input 0 is a map, expected a tensor"));
+  const Result<ir::Module> given = Translate(Captured("", nullptr, {}));
+  ASSERT_FALSE(given.ok());
+  EXPECT_THAT(given.status().message(), HasSubstr("gives a map, \"x\""));
 }
 
 }  // namespace

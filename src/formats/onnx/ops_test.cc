@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "formats/onnx/dims.h"
 #include "formats/onnx/export/exporter.h"
@@ -246,6 +247,10 @@ TEST(Newest, WindowsOfAttention) {
       Default(25, "Attention", {q, Values({1, 1, 4, 1}, {1, 2, 3, 4}), columns(2, 4, 6), all, past_k, columns(0, 2, 6)},
               window(1, 0)),
       seen({{1, 2}, {2, 3}, {3, 4}, {4, 5}}, 6));
+  // A window longer than any sequence is none.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  ExpectNear(Default(25, "Attention", {q, k, v}, window(kMost, 0)), seen({{0}, {0, 1}, {0, 1, 2}, {0, 1, 2, 3}}, keys));
+  ExpectNear(Default(25, "Attention", {q, k, v}, window(0, kMost)), Default(25, "Attention", {q, k, v}, window(0, -1)));
   EXPECT_FALSE(Translate(OneNode("", "Attention", {q, k, v}, window(-2, 0), 1)).ok());
 }
 // Lengths: query i stands at lengths - 2 + i.

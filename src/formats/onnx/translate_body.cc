@@ -32,6 +32,8 @@ Result<Body> Translator::TranslateBody(const Graph& graph, const Scope& scope, s
   for (const ValueInfo& output : graph.outputs) {
     const Lookup found = Find(inner, output.name);
     if (!found.value.valid()) return Status(Code::kCancelled, "a node of the graph failed");
+    if (KeysOf(inner, found.value).valid())
+      return Status(Code::kUnimplemented, fmt::format("the graph \"{}\" gives a map, \"{}\"", graph.name, output.name));
     body.outputs.push_back(found.value);
   }
   return body;

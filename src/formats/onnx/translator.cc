@@ -83,6 +83,7 @@ Value Translator::Import(Frame& frame, Value outer) const {
     frame.captured.push_back(outer);
   }
   frame.from_outer.insert({outer, value});
+  frame.to_outer.insert({value, outer});
   return value;
 }
 
@@ -229,8 +230,14 @@ Status Translator::CallFunction(const Function& function, const Node& node, cons
 }
 
 Value Translator::KeysOf(const Scope& scope, Value v) const {
-  const auto found = scope.frame == outermost_ ? maps_.find(v) : maps_.end();
-  return found == maps_.end() ? Value() : found->second;
+  if (maps_.empty()) return {};
+  for (const Frame* frame = scope.frame; frame != outermost_; frame = frame->outer) {
+    const auto outer = frame->to_outer.find(v);
+    if (outer == frame->to_outer.end()) return {};
+    v = outer->second;
+  }
+  const auto found = maps_.find(v);
+  return found == maps_.end() ? Value() : ImportFrom(*scope.frame, *outermost_, found->second);
 }
 
 Status Translator::TranslateNode(const Node& node, Scope* scope) {
@@ -274,9 +281,10 @@ Status Translator::TranslateNode(const Node& node, Scope* scope) {
   for (std::size_t i = 0; i < node.outputs.size(); ++i)
     if (!node.outputs[i].empty() && (i >= outputs.size() || !outputs[i].valid()))
       return Status(Code::kUnimplemented, fmt::format("output {} is not supported", i));
+  if (!context.output_maps().empty() && scope->frame != outermost_)
+    return Status(Code::kUnimplemented, "maps that a sub-graph makes are not supported");
   Fold(graph, first, &outputs);
-  for (const auto& [i, keys] : context.output_maps())
-    if (scope->frame == outermost_) maps_[outputs[static_cast<std::size_t>(i)]] = keys;
+  for (const auto& [i, keys] : context.output_maps()) maps_[outputs[static_cast<std::size_t>(i)]] = keys;
   SetOutputs(node, outputs, scope);
   return Status();
 }

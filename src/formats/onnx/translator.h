@@ -21,6 +21,7 @@ struct Frame {
   ir::Graph graph;
   std::vector<Value> captured;                                      // values of `outer`
   std::unordered_map<Value, Value, ir::ValueHash> from_outer = {};  // captures and copied constants
+  std::unordered_map<Value, Value, ir::ValueHash> to_outer = {};    // the reverse
 };
 
 /// The names of one ONNX graph or function body. A function's body sees no names but its own.
@@ -62,7 +63,8 @@ class Translator {
   void Fold(ir::Graph& graph, std::int32_t first, std::vector<Value>* values) const;
   /// A state u64[2] for one random operator, a stream of its own, in the frame of `scope`.
   Result<Value> RandomState(const Scope& scope);
-  /// The keys of a map, which its values stand for (ops/ml_map.cc); invalid when `v` is none. Sub-graphs have no maps.
+  /// The keys of a map, which its values stand for (ops/ml_map.cc); invalid when `v` is none. A sub-graph may capture
+  /// maps; it makes none.
   Value KeysOf(const Scope& scope, Value v) const;
   TensorReader& reader() { return reader_; }
   DimReader& dims() { return dims_; }

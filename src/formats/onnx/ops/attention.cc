@@ -29,10 +29,13 @@ Result<Value> Mask(NodeContext& n, const Dim& total) {
 }
 
 // The mask where windows are given: a query stands at p = i + the keys before it and sees those from p - left to
-// p + right; -1: all on that side. q is [.., length, depth], its batch first.
+// p + right; -1, or more than any sequence is long: all on that side. q is [.., length, depth], its batch first.
 Result<Value> Windowed(NodeContext& n, Value mask, const Shape& q, const Dim& total) {
-  const std::int64_t left = n.Int("left_window_size", -1), right = n.Int("right_window_size", -1);
+  constexpr std::int64_t kLongest = std::int64_t{1} << 40;
+  std::int64_t left = n.Int("left_window_size", -1), right = n.Int("right_window_size", -1);
   if (left < -1 || right < -1) return n.Fail(fmt::format("windows of {} and {}, expected -1 or more", left, right));
+  if (left > kLongest) left = -1;
+  if (right > kLongest) right = -1;
   if (left < 0 && right < 0) return mask;
   Ex place = n.Iota(q[-2], DType::kI64);
   if (n.has(4)) place = place + DimValue(n, n.in(4), 2);

@@ -18,6 +18,13 @@ Result<Value> Keys(NodeContext& n) {
                                    n.b.type(n.in(0)).to_string()));
 }
 
+// The values of several maps with the same keys are [N, n]: an operator on one map refuses them.
+Status ExpectOneMap(NodeContext& n) {
+  TENON_ASSIGN_OR_RETURN(const int rank, n.Rank(n.in(0)));
+  if (rank == 1) return {};
+  return n.Fail(fmt::format("got a sequence of maps with values {}, expected one map", n.b.type(n.in(0)).to_string()));
+}
+
 Literal Nothing(DType dtype, const char* text) {
   return dtype == DType::kString ? Literal::from_strings({}, {text}) : ir::FromInts(dtype, {}, {0});
 }
@@ -30,6 +37,7 @@ Value Row(NodeContext& n, Value wanted, Value keys, Value values, const Literal&
 
 Status DictVectorizer(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Value keys, Keys(n));
+  TENON_RETURN_IF_ERROR(ExpectOneMap(n));
   TENON_ASSIGN_OR_RETURN(const Literal vocabulary, ClassLabels(n, "int64_vocabulary", "string_vocabulary"));
   if (n.dtype(keys) != vocabulary.dtype())
     return n.Fail(fmt::format("got a map of {} for a vocabulary of {}", dtype_name(n.dtype(keys)),
@@ -40,6 +48,7 @@ Status DictVectorizer(NodeContext& n) {
 
 Status CastMap(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Value keys, Keys(n));
+  TENON_RETURN_IF_ERROR(ExpectOneMap(n));
   if (n.dtype(keys) != DType::kI64)
     return n.Fail(fmt::format("got a map of {}, expected i64", dtype_name(n.dtype(keys))));
   const std::string to = n.String("cast_to", "TO_FLOAT"), form = n.String("map_form", "DENSE");
@@ -79,8 +88,11 @@ Status ZipMap(NodeContext& n) {
   TENON_ASSIGN_OR_RETURN(const Literal labels, ClassLabels(n, "classlabels_int64s", "classlabels_strings"));
   if (shape.rank() < 1 || shape.rank() > 2 || Dim::equal(shape[-1], labels.size()) == Truth::kNo)
     return n.Fail(fmt::format("{} labels for {}", labels.size(), shape.to_string()));
+  // A number of columns that only the run knows is checked by the reshape.
+  const bool as_is = shape.rank() == 2 && Dim::equal(shape[-1], labels.size()) == Truth::kYes;
+  const Dim rows = shape.rank() == 1 ? Dim(1) : shape[0];
   n.OutMap(0, n.b.Constant(labels),
-           shape.rank() == 1 ? Value(n.Reshape(n.in(0), {1, shape[0]})) : n.Add("identity", {n.in(0)}));
+           as_is ? n.Add("identity", {n.in(0)}) : Value(n.Reshape(n.in(0), {rows, labels.size()})));
   return {};
 }
 
