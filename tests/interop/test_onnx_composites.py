@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper
+from onnx import helper
 
 RNG = np.random.default_rng(5)
 
@@ -32,7 +32,12 @@ case("group", "GroupNormalization", 21, 21, [x, scale, bias], {"num_groups": 3, 
 case("group_of_18", "GroupNormalization", 18, 21, [x, scale[:3], bias[:3]], {"num_groups": 3},
      F.group_norm(t(x), 3, t(np.repeat(scale[:3], 2)), t(np.repeat(bias[:3], 2))))
 case("instance", "InstanceNormalization", 13, 13, [x, scale, bias], {}, F.instance_norm(t(x), weight=t(scale), bias=t(bias)))
+far = [a.astype(np.float64) for a in (x, scale, bias)]
+far[0] += 1e4  # the squares take more digits than f32 has
+case("group_f64", "GroupNormalization", 21, 21, far, {"num_groups": 3}, F.group_norm(t(far[0]), 3, t(far[1]), t(far[2])))
 plane, offset = f32(5, 4), f32(5, 4)
+case("layer_f64", "LayerNormalization", 17, 17, [far[0], plane.astype(np.float64)], {"axis": 2}, F.layer_norm(t(far[0]), (5, 4), t(plane.astype(np.float64))))
+case("rms_f64", "RMSNormalization", 23, 23, [far[0], plane.astype(np.float64)], {"axis": 2}, F.rms_norm(t(far[0]), (5, 4), t(plane.astype(np.float64)), 1e-5))
 case("layer", "LayerNormalization", 17, 17, [x, plane, offset], {"axis": 2}, F.layer_norm(t(x), (5, 4), t(plane), t(offset)))
 case("rms", "RMSNormalization", 23, 23, [x, plane], {"axis": 2, "epsilon": 1e-3}, F.rms_norm(t(x), (5, 4), t(plane), 1e-3))
 
@@ -51,6 +56,7 @@ seen[1] = False
 case("attention", "Attention", 23, 23, [q, k, v], {"scale": 0.25}, sdpa(q, k, v, scale=0.25))
 case("attention_causal", "Attention", 23, 23, [q, k, v], {"is_causal": 1}, sdpa(q, k, v, is_causal=True))
 case("attention_additive", "Attention", 24, 23, [q, k, v, mask], {}, sdpa(q, k, v, attn_mask=t(mask)))
+case("attention_column", "Attention", 23, 23, [q, k, v, mask[..., :1]], {}, sdpa(q, k, v, attn_mask=t(mask[..., :1])))
 case("attention_choice", "Attention", 24, 23, [q, k, v, seen], {}, sdpa(q, k, v, attn_mask=t(seen)))
 case("attention_packed", "Attention", 23, 23, [packed(q), packed(k), packed(v)], {"q_num_heads": 4, "kv_num_heads": 2},
      t(packed(sdpa(q, k, v).numpy())))
@@ -73,6 +79,8 @@ def turned(x, angles, interleaved=False):
 
 x, table, places = f32(2, 3, 4, 8), f32(9, 4), RNG.integers(0, 9, (2, 4))
 case("rotary", "RotaryEmbedding", 23, 23, [x, np.cos(table), np.sin(table), places], {}, turned(x, table[places]))
+# ONNX has no rotary embedding of f64: it is never written by name.
+case("rotary_f64", "RotaryEmbedding", 23, 99, [x.astype(np.float64), np.cos(table).astype(np.float64), np.sin(table).astype(np.float64), places], {}, turned(x, table[places]).double())
 case("rotary_interleaved", "RotaryEmbedding", 23, 23, [x, np.cos(table[places]), np.sin(table[places])], {"interleaved": 1}, turned(x, table[places], True))
 case("rotary_packed", "RotaryEmbedding", 23, 23, [packed(x), np.cos(table[:, :2]), np.sin(table[:, :2]), places], {"num_heads": 3, "rotary_embedding_dim": 4},
      t(packed(turned(x, table[places][..., :2]).numpy())))
@@ -86,7 +94,7 @@ def test_by_name_or_lowered(op, source, since, arrays, attributes, want, opset, 
     given = [n for n in names if n]
     graph = helper.make_graph([helper.make_node(op, names, [f"out{i}" for i in range(len(want))], **attributes)], "one",
                               [helper.make_tensor_value_info(n, k, a.shape) for n, k, a in zip(given, kinds, [a for a in arrays if a is not None])],
-                              [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, w.shape) for i, w in enumerate(want)])
+                              [helper.make_tensor_value_info(f"out{i}", helper.np_dtype_to_tensor_dtype(w.dtype), w.shape) for i, w in enumerate(want)])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", source)], ir_version=10), tmp_path / "in.onnx")
     tenon("convert", tmp_path / "in.onnx", tmp_path / "out.onnx", "--opset", opset)
     model = onnx.load(tmp_path / "out.onnx")
@@ -96,3 +104,34 @@ def test_by_name_or_lowered(op, source, since, arrays, attributes, want, opset, 
     got = session.run(None, dict(zip(given, [a for a in arrays if a is not None])))
     for g, w in zip(got, want):
         np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-5)
+
+
+def test_a_mask_of_one_column_and_unknown_length_serves_all_keys(tenon, tmp_path):
+    """What ONNX's mask does not reach is hidden; ours is repeated."""
+    types = [("q", [2, 4, 3, 8]), ("k", [2, 2, "n", 8]), ("v", [2, 2, "n", 6]), ("m", [2, 1, 3, "c"])]
+    graph = helper.make_graph([helper.make_node("Attention", [n for n, _ in types], ["y"])], "one",
+                              [helper.make_tensor_value_info(n, 1, d) for n, d in types], [helper.make_tensor_value_info("y", 1, [2, 4, 3, 6])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10), tmp_path / "in.onnx")
+    tenon("convert", tmp_path / "in.onnx", tmp_path / "out.onnx", "--opset", 24)
+    model = onnx.load(tmp_path / "out.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [n.op_type for n in model.graph.node].count("Attention") == 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for m in (mask, mask[..., :1]):
+        got = session.run(None, {"q": q, "k": k, "v": v, "m": m})[0]
+        np.testing.assert_allclose(got, sdpa(q, k, v, attn_mask=t(m)).numpy(), rtol=2e-5, atol=2e-5)
+
+
+def test_a_convolution_of_integers_runs_elsewhere(tenon, tmp_path):
+    """Zero points that differ between the channels are not ConvInteger's: the sums are f32's, all exact."""
+    x, w = (RNG.integers(0, 256, dims).astype(np.uint8) for dims in ((1, 1, 5, 5), (3, 1, 3, 3)))
+    zeros = np.array([3, 200, 7], np.uint8)
+    graph = helper.make_graph([helper.make_node("ConvInteger", ["x", "w", "", "z"], ["y"])], "one", [helper.make_tensor_value_info("x", onnx.TensorProto.UINT8, x.shape)],
+                              [helper.make_tensor_value_info("y", onnx.TensorProto.INT32, [1, 3, 3, 3])], [onnx.numpy_helper.from_array(a, n) for n, a in (("w", w), ("z", zeros))])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "in.onnx")
+    tenon("convert", tmp_path / "in.onnx", tmp_path / "out.onnx", "--opset", 21)
+    model = onnx.load(tmp_path / "out.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    got = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    want = F.conv2d(t(x.astype(np.float64)), t(w - zeros.reshape(3, 1, 1, 1).astype(np.float64))).numpy()
+    np.testing.assert_array_equal(got, want)

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 
+#include "formats/onnx/data_type.h"
 #include "formats/onnx/fixture_run.h"
 #include "formats/onnx/parse.h"
 #include "formats/onnx/translate.h"
 #include "formats/onnx/write.h"
 #include "ir/builder.h"
+#include "ir/eval.h"
+#include "ir/numeric.h"
 #include "test_data.h"
 
 namespace tenon::onnx {
@@ -144,6 +147,63 @@ TEST(Export, CompositesAreWrittenByNameWhereTheOpsetHasThem) {
                                        [&](const Node& node) { return node.op_type == row.theirs; });
       EXPECT_EQ(named, opset >= row.since ? 1 : 0);
     }
+}
+
+// Bytes less a zero point are what ConvInteger takes, unless the zero point gives them more channels; what is left is
+// added up as f32 while that is exact.
+TEST(Export, ConvolutionsOfIntegers) {
+  struct Row {
+    std::vector<std::int64_t> zero, kernel;
+    std::string theirs, cast_to;
+  };
+  const Row rows[] = {
+      {{1, 1, 1, 1}, {2, 1, 3, 3}, "ConvInteger", ""},
+      {{1, 3, 1, 1}, {2, 3, 3, 3}, "Conv", "f32"},    // 27 taps
+      {{1, 40, 1, 1}, {2, 40, 3, 3}, "Conv", "f64"},  // 360
+  };
+  for (const Row& row : rows) {
+    ir::Module module;
+    ir::Function& function = module.functions.emplace_back();
+    function.name = "serving_default";
+    ir::Builder b(&function.graph);
+    const auto count = [](const std::vector<std::int64_t>& dims) {
+      std::int64_t n = 1;
+      for (const std::int64_t dim : dims) n *= dim;
+      return n;
+    };
+    const ir::Value x = b.Input("x", ir::Type::Tensor(DType::kU8, Shape({1, 1, 5, 5})));
+    const std::vector<std::int64_t> sevens(static_cast<std::size_t>(count(row.zero)), 7);
+    std::vector<std::int64_t> weights(static_cast<std::size_t>(count(row.kernel)));
+    for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<std::int64_t>(i * 37 % 256);
+    const ir::Value wide =
+        b.Add("subtract", {b.Cast(x, DType::kI32), b.Constant(ir::FromInts(DType::kI32, row.zero, sevens))});
+    const ir::Value kernel = b.Cast(b.Constant(ir::FromInts(DType::kU8, row.kernel, weights)), DType::kI32);
+    function.graph.set_outputs({b.Add("conv", {wide, kernel}, {{"layout", "NCHW"}, {"kernel_layout", "OIHW"}})});
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    function.input_names = {"x"};
+    function.output_names = {"y"};
+    const Result<Model> model = Export(module, {.opset = 21});
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    std::vector<std::int64_t> casts;
+    std::int64_t convolutions = 0;
+    for (const Node& node : model->graph->nodes) {
+      convolutions += node.op_type == row.theirs ? 1 : 0;
+      if (node.op_type == "Cast") casts.push_back(node.attributes[0].ints[0]);
+    }
+    EXPECT_EQ(convolutions, 1);
+    const auto has = [&](DType dtype) { return std::count(casts.begin(), casts.end(), FromDType(dtype)) > 0; };
+    EXPECT_EQ(has(DType::kF32), row.cast_to == "f32");
+    EXPECT_EQ(has(DType::kF64), row.cast_to == "f64");
+    const Result<ir::Module> again = Translate(*model);
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    std::vector<std::int64_t> bytes(25);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::int64_t>(i * 91 % 256);
+    const Literal input = ir::FromInts(DType::kU8, {1, 1, 5, 5}, bytes);
+    const auto before = ir::RunFunction(module, function, {input}),
+               after = ir::RunFunction(*again, again->functions[0], {input});
+    ASSERT_TRUE(before.ok() && after.ok()) << before.status().message() << after.status().message();
+    EXPECT_EQ(ir::ToInts((*before)[0]), ir::ToInts((*after)[0]));
+  }
 }
 
 TEST(Export, RefusesWhatItCannotWrite) {

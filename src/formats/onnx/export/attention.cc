@@ -7,9 +7,25 @@
 namespace tenon::onnx {
 namespace {
 
+// The mask with a column for every key. ONNX takes one column for the first key's (what a mask does not reach is
+// hidden), ours serves all keys. Empty when that number of keys cannot be written.
+std::string WholeMask(OpWriter& w, int mask, int past) {
+  const Dim columns = w.shape(mask)[-1];
+  if (!columns.is_symbolic() && columns.value() != 1) return w.in(mask);
+  if (!w.ranked(1) || w.shape(1).rank() < 2) return {};
+  Dim keys = w.shape(1)[-2];
+  if (w.has(past)) {
+    if (!w.ranked(past) || w.shape(past).rank() < 2) return {};
+    keys = w.shape(past)[-2] + keys;
+  }
+  if (Dim::equal(columns, keys) == Truth::kYes) return w.in(mask);
+  const Result<std::string> dims = w.x.DimVector(Shape({1, keys}));
+  return dims.ok() ? w.Emit("Expand", {w.in(mask), *dims}) : std::string();
+}
+
 Status Attention(OpWriter& w) {
   const ir::Attrs& a = w.attrs();
-  enum : int { kMask = 3, kLengths = 6 };
+  enum : int { kMask = 3, kPast = 4, kLengths = 6 };
   if (w.opset() < (w.has(kLengths) ? 24 : 23) || !w.ranked(0)) return w.Lower();
   // A mask of rank 1 or 0 is none of ONNX's.
   if (w.has(kMask) && (!w.ranked(kMask) || w.shape(kMask).rank() < 2)) return w.Lower();
@@ -24,7 +40,10 @@ Status Attention(OpWriter& w) {
     attributes.push_back(IntAttribute("softmax_precision", FromDType(a.Dtype("softmax_dtype"))));
   for (std::int64_t mode = 1; mode < std::ssize(kAttentionScores); ++mode)
     if (kAttentionScores[mode] == a.String("scores")) attributes.push_back(IntAttribute("qk_matmul_output_mode", mode));
+  const std::string mask = w.has(kMask) ? WholeMask(w, kMask, kPast) : std::string();
+  if (w.has(kMask) && mask.empty()) return w.Lower();
   Names inputs = w.ins(), outputs = {w.out(0)};
+  if (w.has(kMask)) inputs[kMask] = mask;
   if (w.has(kMask) && w.dtype(kMask) != DType::kBool && w.dtype(kMask) != w.dtype(0))
     inputs[kMask] = w.Emit("Cast", {inputs[kMask]}, {IntAttribute("to", FromDType(w.dtype(0)))});
   if (w.has(kLengths) && w.dtype(kLengths) != DType::kI64)
@@ -38,7 +57,7 @@ Status RotaryEmbedding(OpWriter& w) {
   const ir::Attrs& a = w.attrs();
   enum : int { kCos = 1, kPositions = 3 };
   const int table = w.has(kPositions) ? kPositions : kCos;  // the one with a row for each example
-  if (w.opset() < 23 || !w.ranked(0) || !w.ranked(table)) return w.Lower();
+  if (w.opset() < 23 || !w.ranked(0) || !w.ranked(table) || w.dtype(0) == DType::kF64) return w.Lower();
   // ONNX has no row that serves all examples.
   if (w.shape(table)[0] == Dim(1) && w.shape(0)[0] != Dim(1)) return w.Lower();
   std::vector<Attribute> attributes = {IntAttribute("interleaved", a.Bool("interleaved") ? 1 : 0)};

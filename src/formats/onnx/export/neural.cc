@@ -100,6 +100,10 @@ std::optional<Bytes> AsBytes(OpWriter& w, ir::Value v) {
     less = graph.node(v).inputs[1];
   }
   if (graph.node(wide).op->name != "cast") return std::nullopt;
+  // A zero point may have more dims than what it is taken from.
+  if (wide != v &&
+      (!graph.type(v).has_rank() || !graph.type(wide).has_rank() || graph.type(v).shape() != graph.type(wide).shape()))
+    return std::nullopt;
   const ir::Value narrow = graph.node(wide).inputs[0];
   const DType dtype = graph.type(narrow).dtype();
   if (dtype != DType::kU8 && dtype != DType::kI8) return std::nullopt;
@@ -131,14 +135,59 @@ std::optional<Bytes> AsBytes(OpWriter& w, ir::Value v) {
   return out;
 }
 
-// Conv is for floats: of bytes it is ConvInteger, of other i32 numbers a Conv of f64, whose sums are exact.
+struct Range {
+  double low, high;
+};
+// Where the elements of an i32 value lie: of bytes and constants, less others of that kind or not.
+std::optional<Range> RangeOf(const ir::Graph& graph, ir::Value v) {
+  const auto simple = [&](ir::Value x) -> std::optional<Range> {
+    while (graph.node(x).op->name == "reshape") x = graph.node(x).inputs[0];
+    const ir::Node& node = graph.node(x);
+    if (node.op->name == "constant") {
+      Range range = {0, 0};
+      for (const std::int64_t number : ir::ToInts(node.attrs.Lit("value"))) {
+        range.low = std::min(range.low, static_cast<double>(number));
+        range.high = std::max(range.high, static_cast<double>(number));
+      }
+      return range;
+    }
+    if (node.op->name != "cast") return std::nullopt;
+    const DType narrow = graph.type(node.inputs[0]).dtype();
+    if (narrow == DType::kU8) return Range{0, 255};
+    if (narrow == DType::kI8) return Range{-128, 127};
+    return std::nullopt;
+  };
+  if (graph.node(v).op->name != "subtract") return simple(v);
+  const std::optional<Range> from = simple(graph.node(v).inputs[0]), less = simple(graph.node(v).inputs[1]);
+  if (!from || !less) return std::nullopt;
+  return Range{from->low - less->high, from->high - less->low};
+}
+
+// f32 where all sums are exact in it: while no product of bounds and taps exceeds 2^24.
+DataTypeNumber ExactFloat(OpWriter& w) {
+  const ir::Graph& graph = *w.env.graph;
+  if (!w.ranked(1)) return kDouble;
+  double taps = 1;
+  for (int i = 1; i < w.shape(1).rank(); ++i) {
+    if (w.shape(1)[i].is_symbolic()) return kDouble;
+    taps *= static_cast<double>(w.shape(1)[i].value());
+  }
+  const std::optional<Range> x = RangeOf(graph, w.value(0)), kernel = RangeOf(graph, w.value(1));
+  if (!x || !kernel) return kDouble;
+  const auto most = [](const Range& range) { return std::max(-range.low, range.high); };
+  return most(*x) * most(*kernel) * taps <= 0x1p24 ? kFloat : kDouble;
+}
+
+// Conv is for floats: of bytes it is ConvInteger. Other i32 numbers are added up as f32 where that is exact, else as
+// f64: right as long as the sums fit in i32; where ours wrap around, the cast back is undefined in ONNX.
 Status IntegerConv(OpWriter& w, std::vector<Attribute> attributes) {
   const std::optional<Bytes> x = AsBytes(w, w.value(0)), kernel = x ? AsBytes(w, w.value(1)) : std::nullopt;
   if (x && kernel) {
     w.Finish("ConvInteger", {x->bytes, kernel->bytes, x->zero, kernel->zero}, std::move(attributes));
     return {};
   }
-  const auto wide = [&](int i) { return w.Emit("Cast", {w.in(i)}, {IntAttribute("to", kDouble)}); };
+  const DataTypeNumber exact = ExactFloat(w);
+  const auto wide = [&](int i) { return w.Emit("Cast", {w.in(i)}, {IntAttribute("to", exact)}); };
   const std::string sums = w.Emit("Conv", {wide(0), wide(1)}, std::move(attributes));
   w.Finish("Cast", {sums}, {IntAttribute("to", kInt32)});
   return {};
@@ -308,12 +357,19 @@ std::string ScaleFrom(OpWriter& w) {
       ir::FromDoubles(w.dtype(0), std::move(dims), std::vector<double>(static_cast<std::size_t>(count), 1)));
 }
 
+// Statistics are of f32 unless this says f64.
+void AddStashType(OpWriter& w, std::vector<Attribute>* attributes) {
+  if (w.dtype(0) == DType::kF64) attributes->push_back(IntAttribute("stash_type", kDouble));
+}
+
 Status LayerNorm(OpWriter& w) {
   if (w.opset() < 17 || !w.ranked(0)) return w.Lower();
   const std::string scale = ScaleFrom(w);
   if (scale.empty()) return w.Lower();
-  w.Finish("LayerNormalization", {w.in(0), scale, w.in(2)},
-           {IntAttribute("axis", w.attrs().Int("axis")), FloatAttribute("epsilon", w.attrs().Float("epsilon"))});
+  std::vector<Attribute> attributes = {IntAttribute("axis", w.attrs().Int("axis")),
+                                       FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
+  AddStashType(w, &attributes);
+  w.Finish("LayerNormalization", {w.in(0), scale, w.in(2)}, std::move(attributes));
   return {};
 }
 
@@ -333,7 +389,10 @@ Status GroupNorm(OpWriter& w) {
   Names inputs = {turned ? w.x.ChannelsFirst(w.env, w.value(0)) : w.in(0), Channel(w, 1, 1, channels),
                   Channel(w, 2, 0, channels)};
   std::vector<Attribute> attributes = {FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
-  if (!instance) attributes.push_back(IntAttribute("num_groups", groups));
+  if (!instance) {
+    attributes.push_back(IntAttribute("num_groups", groups));
+    AddStashType(w, &attributes);
+  }
   const char* op = instance ? "InstanceNormalization" : "GroupNormalization";
   if (!turned) {
     w.Finish(op, std::move(inputs), std::move(attributes));
@@ -347,8 +406,10 @@ Status RmsNorm(OpWriter& w) {
   if (w.opset() < 23 || !w.ranked(0)) return w.Lower();
   const std::string scale = ScaleFrom(w);
   if (scale.empty()) return w.Lower();
-  w.Finish("RMSNormalization", {w.in(0), scale},
-           {IntAttribute("axis", w.attrs().Int("axis")), FloatAttribute("epsilon", w.attrs().Float("epsilon"))});
+  std::vector<Attribute> attributes = {IntAttribute("axis", w.attrs().Int("axis")),
+                                       FloatAttribute("epsilon", w.attrs().Float("epsilon"))};
+  AddStashType(w, &attributes);
+  w.Finish("RMSNormalization", {w.in(0), scale}, std::move(attributes));
   return {};
 }
 
