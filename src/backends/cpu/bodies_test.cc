@@ -189,5 +189,31 @@ TEST(Bodies, NumbersInAttributesOfTwoSteps) {
   }
 }
 
+// A scan of few numbers around a large product, beside a shape that depends on data: the body counts.
+TEST(Bodies, SmallScansOfHeavyBodiesAreCompiled) {
+  Graph body;
+  {
+    Builder b(&body);
+    const Ex v = b(b.Input("v", F32({1, 128}))), w = b(b.Constant(Random({128, 128}, 6, -0.2, 0.2)));
+    const Ex next = Op("tanh", Op("matmul", v, w));
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    body.set_outputs({next});
+  }
+  Graph g;
+  Builder b(&g);
+  const Value v = b.Input("v", F32({1, 128}));
+  const Value last = b.Add("scan", {v},
+                           {{"carries", std::int64_t{1}},
+                            {"scanned", std::int64_t{0}},
+                            {"length", Shape({9})},
+                            {"reverse", false},
+                            {"body", std::make_shared<const Graph>(std::move(body))}});
+  g.set_outputs({last, b.Add("nonzero", {v})});
+  ASSERT_TRUE(b.ok()) << b.status().message();
+  const std::string plan = Check(g, {Random({1, 128}, 3, -1, 1)}, {}, 1e-4);
+  EXPECT_NE(plan.find("scan"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("gemm"), std::string::npos) << plan;
+}
+
 }  // namespace
 }  // namespace tenon::cpu

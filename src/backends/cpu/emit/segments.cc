@@ -46,6 +46,25 @@ Literal CopyOf(const Literal& literal) {
   return copy;
 }
 
+// Elements that one step of a control op's sub-graphs computes or has as constants, as far as their types tell; it
+// stops at kWorthCompiling.
+std::int64_t WorkInside(const Node& n, int depth = 0) {
+  std::int64_t work = 0;
+  const auto add = [&](const ir::GraphPtr& body) {
+    for (const Node& inner : body->nodes()) {
+      if (work >= kWorthCompiling) return;
+      for (const ir::Output& o : inner.outputs)
+        if (o.type.is_tensor() && Plannable(o.type)) work += o.type.shape().size().value();
+      if (inner.op->Is(ir::kControl) && depth < 8) work += WorkInside(inner, depth + 1);
+    }
+  };
+  for (const auto& [name, attr] : n.attrs) {
+    if (const auto* body = std::get_if<ir::GraphPtr>(&attr)) add(*body);
+    if (const auto* bodies = std::get_if<std::vector<ir::GraphPtr>>(&attr)) std::ranges::for_each(*bodies, add);
+  }
+  return work;
+}
+
 template <class T>
 void Append(std::string& key, const T& value) {
   key.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -169,6 +188,7 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
     for (const ir::Output& o : *outputs) pass.made += o.type.shape().size().value();
     for (const ir::Output& o : *outputs) pass.work += o.type.shape().size().value();
     for (const ir::Output* o : types) pass.work += o == nullptr ? 0 : o->type.shape().size().value();
+    if (n.op->Is(ir::kControl)) pass.work += WorkInside(n);
   }
   std::vector<Value> inputs;
   Append(pass.key, id);
