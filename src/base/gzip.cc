@@ -14,7 +14,8 @@ bool IsGzip(std::span<const std::byte> bytes) {
   return bytes.size() >= 3 && bytes[0] == std::byte{0x1f} && bytes[1] == std::byte{0x8b} && bytes[2] == std::byte{8};
 }
 
-Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view where, std::size_t limit) {
+Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view where, std::size_t limit,
+                           const std::function<Status(std::size_t)>& grow) {
   z_stream z{};
   if (::inflateInit2(&z, MAX_WBITS + 32) != Z_OK)
     return Status(Code::kResourceExhausted, "gzip: no memory for inflate");
@@ -34,6 +35,14 @@ Result<std::string> Gunzip(std::span<const std::byte> bytes, std::string_view wh
     const std::size_t made = chunk.size() - z.avail_out;
     if (made > limit - out.size())
       return finish(Code::kResourceExhausted, "inflates to more than " + std::to_string(limit) + " bytes");
+    if (const std::size_t size = out.size() + made; grow && size > out.capacity()) {
+      const std::size_t room = std::max(size, 2 * out.capacity());
+      if (Status status = grow(out.capacity() + room); !status.ok()) {
+        ::inflateEnd(&z);
+        return status;
+      }
+      out.reserve(room);
+    }
     out.append(chunk, 0, made);
     if (code == Z_STREAM_END) {
       if (!IsGzip(bytes)) break;  // no further member; what else follows is padding

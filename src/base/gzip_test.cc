@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "temporary_folder.h"
 
@@ -50,6 +52,14 @@ TEST(Gzip, ABombIsStopped) {
   const std::string bomb = Gzip(std::string(50000000, '\0'));
   EXPECT_LT(bomb.size(), 60000U);
   EXPECT_EQ(Gunzip(Bytes(bomb), "x", 1000000).status().code(), Code::kResourceExhausted);
+  std::size_t most = 0;
+  const auto grow = [&](std::size_t all) {
+    most = std::max(most, all);
+    return all > 3000000 ? Status(Code::kUnavailable, "full") : Status();
+  };
+  EXPECT_EQ(Gunzip(Bytes(bomb), "x", 100000000, grow).status().code(), Code::kUnavailable) << "as the caller says";
+  EXPECT_GT(most, 3000000U);
+  EXPECT_LT(most, 7000000U) << "asked step by step";
   EXPECT_EQ(Gunzip(Bytes(Gzip(std::string(1000000, 'x'))), "x", 1000000).value().size(), 1000000U);
 }
 

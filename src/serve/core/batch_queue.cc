@@ -20,13 +20,17 @@ Status CheckOutputs(const std::vector<Literal>& outputs, std::int64_t rows) {
   return {};
 }
 
+Status NoMemory(const std::exception& error) {
+  return Status(Code::kResourceExhausted, std::string("batch: no memory for the rows of a request: ") + error.what());
+}
+
 Result<std::vector<Literal>> Cut(const std::vector<Literal>& outputs, std::int64_t from, std::int64_t rows) {
   try {
     std::vector<Literal> own;
     for (const Literal& output : outputs) own.push_back(Rows(output, from, rows));
     return own;
   } catch (const std::exception& error) {
-    return Status(Code::kResourceExhausted, std::string("batch: no memory for the rows of a request: ") + error.what());
+    return NoMemory(error);
   }
 }
 
@@ -49,16 +53,22 @@ struct BatchQueue::Parent {
         error = outputs.status();
       if (--missing > 0) return;
     }
-    if (!error.ok()) return done(error);
-    std::vector<Literal> joined;
-    for (std::size_t i = 0; i < parts[0].size(); ++i) {
-      std::vector<const Literal*> pieces;
-      for (const auto& part : parts) pieces.push_back(&part[i]);
-      Result<Literal> one = JoinRows(pieces, 0, false, "output");
-      if (!one.ok()) return done(one.status());
-      joined.push_back(*std::move(one));
+    done(error.ok() ? Joined() : Outputs(error));
+  }
+  Outputs Joined() const {
+    try {
+      std::vector<Literal> joined;
+      for (std::size_t i = 0; i < parts[0].size(); ++i) {
+        std::vector<const Literal*> pieces;
+        for (const auto& part : parts) pieces.push_back(&part[i]);
+        Result<Literal> one = JoinRows(pieces, 0, false, "output");
+        if (!one.ok()) return one.status();
+        joined.push_back(*std::move(one));
+      }
+      return joined;
+    } catch (const std::exception& thrown) {
+      return NoMemory(thrown);
     }
-    done(std::move(joined));
   }
 };
 
@@ -182,24 +192,31 @@ Status BatchQueue::EnqueueLocked(Task& task) {
                   fmt::format("The batch scheduling queue to which this task was submitted is full; currently {} "
                               "batches enqueued and max_enqueued_batches is {}",
                               waiting, batching_.max_enqueued_batches));
-  CountLocked(task.rows);
   if (!split || (room <= 0 && task.rows <= limit_)) {
+    CountLocked(task.rows);
     AddLocked(std::move(task));
     return {};
   }
   std::vector<std::int64_t> sizes;
   if (room > 0) sizes.push_back(room);
   for (std::int64_t left = rest; left > 0; left -= limit_) sizes.push_back(std::min(left, limit_));
+  // The rows are copied before anything is counted or moved: without memory the request is as it was.
+  std::vector<std::vector<Literal>> inputs;
+  std::int64_t from = 0;
+  for (const std::int64_t rows : sizes) {
+    Outputs piece = Cut(task.inputs, from, rows);
+    if (!piece.ok()) return piece.status();
+    inputs.push_back(*std::move(piece));
+    from += rows;
+  }
   auto parent = std::make_shared<Parent>();
   parent->missing = sizes.size();
   parent->parts.resize(sizes.size());
   parent->done = std::move(task.done);
-  std::int64_t from = 0;
+  CountLocked(task.rows);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    Task piece{.rows = sizes[i], .deadline = task.deadline, .queued = task.queued};
-    for (const Literal& input : task.inputs) piece.inputs.push_back(Rows(input, from, sizes[i]));
+    Task piece{.inputs = std::move(inputs[i]), .rows = sizes[i], .deadline = task.deadline, .queued = task.queued};
     piece.done = [parent, i](Outputs outputs) { parent->Part(i, std::move(outputs)); };
-    from += sizes[i];
     AddLocked(std::move(piece));
   }
   return {};

@@ -288,6 +288,47 @@ TEST(ServerMetricsTest, VersionsThatEndedLongAgoAreForgotten) {
   EXPECT_EQ(metrics.run_seconds.At({"m", "1", "serving_default"}).count(), 1);
 }
 
+TEST(ServerMetricsTest, AScrapeMakesNoCellsForForgottenVersions) {
+  ServerMetrics metrics;
+  std::vector<ServerMetrics::VersionState> all;
+  const auto has = [&](const std::string& line) { return metrics.registry.Text().find(line) != std::string::npos; };
+  for (int v = 1; v <= 70; ++v) {
+    const ServableId id{"m", v};
+    const std::string path = "/m/" + std::to_string(v);
+    metrics.Began(id, path);
+    metrics.model_memory.At({"m", std::to_string(v)}).Set(5);
+    metrics.mlmd_map.At({"m", std::to_string(v)}).Set(1);
+    metrics.warmup_records.At({path}).Add();
+    metrics.warmup_latency.At({path, "OK"}).Observe(1);
+    metrics.Ended(id);
+    all.push_back({id, "END", true});
+  }
+  metrics.States(all);  // lists more than there are cells of
+  EXPECT_FALSE(has("tenon_model_memory_bytes{model=\"m\",version=\"6\"}"));
+  EXPECT_TRUE(has("tenon_model_memory_bytes{model=\"m\",version=\"7\"} 0\n"));
+  EXPECT_FALSE(has(":tensorflow:serving:mlmd_map{model_name=\"m\",version=\"6\"}"));
+  EXPECT_TRUE(has(":tensorflow:serving:mlmd_map{model_name=\"m\",version=\"7\"} 0\n"));
+  EXPECT_FALSE(has("model_path=\"/m/6\"")) << "the warm-up's go too";
+  EXPECT_TRUE(has(":tensorflow:serving:model_warmup_records_read{model_path=\"/m/7\"} 1\n"));
+  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"END\"} 1\n"));
+  metrics.States({{{"m", 6}, "LOADING"}});
+  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"END\"} 0\n"));
+  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"LOADING\"} 1\n"));
+  EXPECT_FALSE(has("tenon_model_state{model=\"m\",version=\"7\"")) << "not listed any more";
+}
+
+TEST(MetricsTest, LongLabelsHaveCellsOfTheirOwn) {
+  Metrics metrics;
+  auto& counter = metrics.AddCounter("c", {"model", "v"});
+  const std::string same(300, 'x');
+  counter.At({same + "a", "1"}).Add(1);
+  counter.At({same + "b", "1"}).Add(2);
+  EXPECT_EQ(counter.At({same + "a", "1"}).value(), 1);
+  counter.Erase({same + "a", "1"});
+  EXPECT_EQ(counter.At({same + "b", "1"}).value(), 2);
+  EXPECT_EQ(counter.At({same + "a", "1"}).value(), 0);
+}
+
 TEST_F(BatchingTest, TimeoutsAndSizesWithoutEndAndTheEndOfAServable) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   gated = false;

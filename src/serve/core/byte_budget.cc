@@ -20,4 +20,12 @@ Status ByteBudget::Refuse() const {
                             used(), limit_));
 }
 
+Status ByteBudget::RefuseForEver() const {
+  if (refused_ != nullptr) refused_->Add();
+  return Status(Code::kResourceExhausted,
+                fmt::format("Request: it takes more memory than the server has for any: {} bytes with the limit of {} "
+                            "(--max_inflight_bytes); send less at a time, or raise the limit",
+                            most(), limit_));
+}
+
 }  // namespace tenon::serve

@@ -1,5 +1,6 @@
 // ByteBudget: how many bytes of requests a server holds at a time, over all its connections.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -12,9 +13,9 @@
 namespace tenon::serve {
 
 /// What holds bytes of requests adds and takes them away; what wants to hold more asks first. The last eighth is kept
-/// for small requests, so that large ones that come slowly do not shut out the others. Asking and adding are two steps:
-/// the sum may go beyond the limit by what the I/O threads ask for at the same moment. Bytes that are counted keep the
-/// budget alive: their holders need but a pointer. Any thread.
+/// for small requests, so that large ones that come slowly do not shut out the others. Where asking and adding are two
+/// steps (Admits), the sum may go beyond the limit by what the I/O threads ask for at the same moment. Bytes that are
+/// counted keep the budget alive: their holders need but a pointer. Any thread.
 class ByteBudget {
  public:
   static constexpr std::size_t kSmall = 64 << 10;  // bytes of a small request
@@ -27,8 +28,19 @@ class ByteBudget {
   /// Whether a request may take `more`; `total` is what it will have in the end, as far as it says.
   bool Admits(std::size_t total, std::size_t more) const {
     if (limit_ <= 0) return true;
-    const std::int64_t top = total <= kSmall ? limit_ : limit_ - limit_ / 8;
-    return used() + static_cast<std::int64_t>(more) <= top;
+    return used() + static_cast<std::int64_t>(more) <= TopFor(total);
+  }
+  /// Adds `more` when a request may take them, in one step.
+  bool TryAdd(std::size_t total, std::size_t more) {
+    Add(more);
+    if (limit_ <= 0 || used() <= TopFor(total)) return true;
+    Remove(more);
+    return false;
+  }
+  /// What the largest request may have that fits when nothing else is there.
+  std::size_t most() const {
+    if (limit_ <= 0) return SIZE_MAX;
+    return static_cast<std::size_t>(std::max(limit_ - limit_ / 8, std::min<std::int64_t>(limit_, kSmall)));
   }
   /// What a large request may still take; at most `most`.
   std::size_t Room(std::size_t most) const;
@@ -36,6 +48,8 @@ class ByteBudget {
   bool easy() const { return limit_ <= 0 || used() < limit_ / 2; }
   /// Counts a request that is refused. kResourceExhausted; the text says what is full.
   Status Refuse() const;
+  /// The same for a request that has more than most(): it would not fit later either.
+  Status RefuseForEver() const;
 
   void Add(std::size_t bytes) { used_.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed); }
   void Remove(std::size_t bytes) { Take(static_cast<std::int64_t>(bytes)); }
@@ -46,6 +60,7 @@ class ByteBudget {
   static constexpr std::int64_t kOwned = std::int64_t{1} << 62;  // counted while the owners hold it
   ByteBudget(std::int64_t limit, Counter* refused) : limit_(limit), refused_(refused) {}
   ~ByteBudget() = default;
+  std::int64_t TopFor(std::size_t total) const { return total <= kSmall ? limit_ : limit_ - limit_ / 8; }
   void Take(std::int64_t bytes) {
     if (used_.fetch_sub(bytes, std::memory_order_acq_rel) == bytes) delete this;
   }
@@ -67,6 +82,13 @@ class HeldBytes {
     if (budget_ != nullptr && bytes > bytes_) budget_->Add(bytes - bytes_);
     if (budget_ != nullptr && bytes < bytes_) budget_->Remove(bytes_ - bytes);
     bytes_ = bytes;
+  }
+  /// Holds `bytes` in all, at least as many as before, when the budget has room for them; else Refuse or RefuseForEver.
+  Status Grow(std::size_t bytes) {
+    if (budget_ != nullptr && bytes > bytes_ && !budget_->TryAdd(bytes, bytes - bytes_))
+      return bytes > budget_->most() ? budget_->RefuseForEver() : budget_->Refuse();
+    bytes_ = std::max(bytes, bytes_);
+    return {};
   }
 
  private:

@@ -31,6 +31,30 @@ TEST(ByteBudget, KeepsAShareForSmallRequests) {
   EXPECT_EQ(budget->used(), 0);
 }
 
+TEST(ByteBudget, HoldersGrowAsFarAsThereIsRoom) {
+  Counter refused;
+  const auto budget = ByteBudget::Make(8 << 20, &refused);
+  EXPECT_EQ(budget->most(), std::size_t{7} << 20);
+  HeldBytes one(budget.get()), two(budget.get());
+  EXPECT_TRUE(one.Grow(4 << 20).ok());
+  EXPECT_TRUE(two.Grow(3 << 20).ok());
+  const Status full = two.Grow((3 << 20) + 1);
+  EXPECT_EQ(full.code(), Code::kResourceExhausted);
+  EXPECT_NE(full.message().find("try again later"), std::string::npos);
+  EXPECT_EQ(budget->used(), 7 << 20) << "nothing was added";
+  const Status never = two.Grow((7 << 20) + 1);
+  EXPECT_EQ(never.message(),
+            "Request: it takes more memory than the server has for any: 7340032 bytes with the limit of 8388608 "
+            "(--max_inflight_bytes); send less at a time, or raise the limit");
+  EXPECT_EQ(refused.value(), 2);
+  one.Set(0);
+  EXPECT_TRUE(two.Grow(7 << 20).ok());
+  EXPECT_TRUE(two.Grow(1).ok()) << "never less";
+  EXPECT_EQ(budget->used(), 7 << 20);
+  EXPECT_EQ(ByteBudget::Make(1000)->most(), 1000U);
+  EXPECT_EQ(ByteBudget::Make(0)->most(), SIZE_MAX);
+}
+
 TEST(ByteBudget, NoLimit) {
   const auto budget = ByteBudget::Make(0);
   budget->Add(std::size_t{1} << 40);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace tenon::serve {
 namespace {
@@ -91,7 +92,11 @@ std::vector<double> ExponentialBounds(double scale, double growth, int count) {
 std::string Metrics::FamilyBase::KeyOf(std::initializer_list<std::string_view> values) {
   std::string key;
   for (const std::string_view value : values) {
-    key += value.substr(0, 256);
+    constexpr std::size_t kMost = 256, kHash = 17;
+    if (value.size() <= kMost)
+      key += value;
+    else
+      key += fmt::format("{}~{:016x}", value.substr(0, kMost - kHash), std::hash<std::string_view>()(value));
     key += '\0';
   }
   return key;

@@ -62,8 +62,10 @@ class Histogram {
 /// scale, scale * growth, …: `count` bounds.
 std::vector<double> ExponentialBounds(double scale, double growth, int count);
 
-/// The metrics of one process part. Families are made once, cells when a label set is seen first; both live as long as
-/// the registry. A family holds at most kMaxCells label sets; values of further ones go to a cell whose every label is
+/// The metrics of one process part. Families are made once and live as long as the registry; cells are made when a
+/// label set is seen first and live until they are erased. A label is kept up to 256 bytes; a longer one ends with a
+/// hash of all its bytes. A family holds at most kMaxCells label sets; values of further ones go to a cell whose every
+/// label is
 /// "_other", so that no client can make it grow. Thread-safe.
 class Metrics {
  public:
@@ -76,9 +78,10 @@ class Metrics {
     virtual ~FamilyBase() = default;
     virtual void Write(std::string& out) const = 0;
     const std::string& name() const { return name_; }
+    /// The values as ForEach shows them: each cut to its length and followed by NUL.
+    static std::string KeyOf(std::initializer_list<std::string_view> values);
 
    protected:
-    static std::string KeyOf(std::initializer_list<std::string_view> values);
     std::string OtherKey() const;
     std::string LabelText(std::string_view key) const;  // a="x",b="y"
     void WriteType(std::string& out) const;
@@ -94,7 +97,7 @@ class Metrics {
         : FamilyBase(std::move(name), kind, std::move(labels)), make_(std::move(make)) {
       if (labels_.empty()) At({});  // a family without labels is there from the start
     }
-    /// One value for each label, in their order. The reference stays valid.
+    /// One value for each label, in their order. The reference stays valid until the cell is erased.
     T& At(std::initializer_list<std::string_view> values) {
       std::string key = KeyOf(values);
       {
@@ -112,11 +115,6 @@ class Metrics {
     void ForEach(Visit visit) const {
       const std::shared_lock lock(mutex_);
       for (const auto& [key, cell] : cells_) visit(std::string_view(key), *cell);
-    }
-    /// Forgets all cells. No reference to them may be in use: for gauges that are set on each scrape.
-    void Clear() {
-      const std::unique_lock lock(mutex_);
-      cells_.clear();
     }
     /// Forgets the cells whose first labels these are. No reference to them may be in use.
     void Erase(std::initializer_list<std::string_view> first) {

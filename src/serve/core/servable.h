@@ -46,6 +46,9 @@ struct Signature {
 using Deadline = std::chrono::steady_clock::time_point;
 inline constexpr Deadline kNoDeadline = Deadline::max();
 
+/// Versions of a model that are remembered after their end.
+inline constexpr std::size_t kMaxEnded = 64;
+
 /// What a servable is made from.
 struct ServableId {
   std::string name = {};

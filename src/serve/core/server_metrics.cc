@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <set>
 #include <string>
 
 namespace tenon::serve {
@@ -184,12 +185,39 @@ void ServerMetrics::Ended(const ServableId& version) {
   epoch_.store(NextEpoch(), std::memory_order_release);
   const std::string number = std::to_string(gone.version);
   for (auto* const family : {&run_seconds, &stage_seconds, &batch_size}) family->Erase({gone.name, number});
-  for (auto* const family : {&queue_length, &model_state, &model_memory, &mlmd_map}) family->Erase({gone.name, number});
+  for (auto* const family : {&queue_length, &model_memory, &mlmd_map}) family->Erase({gone.name, number});
   for (auto* const family : {&kernel_seconds, &shadow_requests}) family->Erase({gone.name, number});
   const auto life = lives_.find(gone);
   load_attempts.Erase({life->second.path});
   load_latency.Erase({life->second.path});
+  warmup_latency.Erase({life->second.path});
+  warmup_records.Erase({life->second.path});
   lives_.erase(life);
+}
+
+void ServerMetrics::States(const std::vector<VersionState>& all) {
+  const std::lock_guard lock(versions_mutex_);  // against Ended: cells may be set, but not come back
+  std::set<std::string> gone;                   // keys of model and version
+  model_state.ForEach([&](std::string_view key, Gauge& gauge) {
+    gauge.Set(0);
+    gone.emplace(key.substr(0, key.find('\0', key.find('\0') + 1) + 1));
+  });
+  for (const VersionState& v : all) {
+    const std::string number = std::to_string(v.version.version);
+    model_state.At({v.version.name, number, v.state}).Set(1);
+    const std::string key = Metrics::FamilyBase::KeyOf({v.version.name, number});
+    gone.erase(key);
+    if (!v.ended || !lives_.contains(v.version)) continue;
+    model_memory.At({v.version.name, number}).Set(0);
+    mlmd_map.ForEach([&](std::string_view cell, Gauge& gauge) {
+      if (cell == key) gauge.Set(0);
+    });
+  }
+  for (const std::string& key : gone) {
+    const std::size_t end = key.find('\0');
+    model_state.Erase(
+        {std::string_view(key).substr(0, end), std::string_view(key).substr(end + 1, key.size() - end - 2)});
+  }
 }
 
 }  // namespace tenon::serve

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "serve/core/metrics.h"
 #include "serve/core/servable.h"
@@ -33,12 +34,19 @@ class ServerMetrics {
 
   const std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
-  /// Versions come and go: the cells of those that ended are kept for the last kMaxEnded of a model. Each Began (before
-  /// anything counts for the version) is followed by an Ended (nothing does any more); a version may begin again, also
-  /// before its old life has ended. `path` is that of its files.
-  static constexpr std::size_t kMaxEnded = 64;
+  /// Versions come and go: the cells of those that ended are kept for the last kMaxEnded of a model to end. Each Began
+  /// (before anything counts for the version) is followed by an Ended (nothing does any more); a version may begin
+  /// again, also before its old life has ended. `path` is that of its files.
   void Began(const ServableId& version, const std::string& path);
   void Ended(const ServableId& version);
+  /// Sets the gauges of the states from all that are listed; those of versions that are not go. Makes no cell for a
+  /// version whose cells are gone. For the scrape alone: not to be called twice at a time.
+  struct VersionState {
+    ServableId version;
+    std::string_view state;
+    bool ended = false;  // it holds no memory and has no mlmd_uuid any more
+  };
+  void States(const std::vector<VersionState>& all);
 
   Metrics registry;
 
@@ -73,7 +81,7 @@ class ServerMetrics {
   Metrics::Family<Gauge>& queue_length;
   Metrics::Family<Gauge>& inflight;
   Metrics::Family<Gauge>& inflight_bytes;
-  Metrics::Family<Gauge>& model_state;
+  Metrics::Family<Gauge>& model_state;  // States alone has references to its cells
   Metrics::Family<Gauge>& model_memory;
   Metrics::Family<Counter>& memory_returned;  // by model, kind: held, resident
   Metrics::Family<Counter>& kernel_seconds;   // inside the compiled plans, by model, version

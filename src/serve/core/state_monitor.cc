@@ -28,8 +28,8 @@ void StateMonitor::Publish(const ServableId& id, PublicState state, Status statu
   if (state == PublicState::kAvailable) model.failed_attempt = {};
   model.versions[id.version] = VersionStatus{id.version, state, std::move(status)};
   if (state == PublicState::kEnd) {
-    auto ended =
-        std::ranges::count_if(model.versions, [](const auto& v) { return v.second.state == PublicState::kEnd; });
+    const auto has_ended = [](const auto& v) { return v.second.state == PublicState::kEnd; };
+    auto ended = static_cast<std::size_t>(std::ranges::count_if(model.versions, has_ended));
     for (auto it = model.versions.end(); ended > kMaxEnded && it != model.versions.begin();) {
       --it;
       if (it->second.state != PublicState::kEnd) continue;

@@ -23,11 +23,10 @@ struct VersionStatus {
   Status status;  // of a failed load, with kEnd
 };
 
-/// Thread-safe. Keeps versions that ended, at most kMaxEnded of a model, so that their status can still be asked for.
+/// Thread-safe. Keeps versions that ended, the kMaxEnded highest of a model, so that their status can still be asked
+/// for.
 class StateMonitor {
  public:
-  static constexpr int kMaxEnded = 64;
-
   void Publish(const ServableId& id, PublicState state, Status status = {});
   /// A failure that belongs to no version: a base path that is missing, no version in it. An ok status clears it.
   void PublishModelError(const std::string& model, Status status);

@@ -69,6 +69,11 @@ bool TaskPool::Submit(std::function<void()> task) {
 void TaskPool::SetLimit(int max_threads) {
   const std::lock_guard lock(state_->mutex);
   state_->limit = std::max(1, max_threads);
+  for (std::size_t taken = static_cast<std::size_t>(state_->idle);
+       !state_->stopping && taken < state_->tasks.size() && state_->running < state_->limit; ++taken) {
+    state_->threads.emplace_back(&State::Run, state_);
+    ++state_->running;
+  }
   state_->work.notify_all();
 }
 

@@ -19,7 +19,8 @@ class TaskPool {
 
   /// False, and the task is dropped, after Stop.
   bool Submit(std::function<void()> task);
-  /// Another limit from now on, at least 1. Threads beyond it end with their task.
+  /// Another limit from now on, at least 1. Threads beyond it end with their task; tasks that wait
+  /// get the threads that a higher one allows.
   void SetLimit(int max_threads);
   /// Tasks that wait for a thread.
   std::size_t Waiting() const;

@@ -38,5 +38,14 @@ TEST(TaskPool, TheLimitMayChange) {
   EXPECT_FALSE(pool.Submit([] {}));
 }
 
+TEST(TaskPool, AHigherLimitServesWhatWaits) {
+  TaskPool pool(1, "test");
+  std::latch all(4);
+  for (int i = 0; i < 3; ++i) pool.Submit([&] { all.arrive_and_wait(); });  // end only side by side
+  pool.SetLimit(3);
+  all.arrive_and_wait();
+  EXPECT_TRUE(pool.Stop());
+}
+
 }  // namespace
 }  // namespace tenon::serve

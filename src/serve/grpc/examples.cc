@@ -219,10 +219,10 @@ GrpcHandler::Outcome GrpcHandler::MultiInference(Call& call) const {
       all->outputs[i] = std::move(outputs);
       if (--all->missing > 0) return;
       std::string reply;
-      Status status = rpc::Guarded([&] { return all->Write(given, tail->invoker->metrics(), reply); });
+      Status status = Guarded([&] { return all->Write(given, tail->invoker->metrics(), reply); });
       tail->End(std::move(status), std::move(reply));
     };
-    const Status begun = rpc::Guarded([&]() -> Status {
+    const Status begun = Guarded([&]() -> Status {
       invoker_->RunAsync(handle, *all->calls[i].signature, ExampleInputs(examples), all->calls[i].wanted, call.deadline,
                          kind, done);
       return {};

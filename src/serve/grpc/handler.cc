@@ -138,7 +138,7 @@ GrpcHandler::Outcome GrpcHandler::Dispatch(Call& call) const {
 std::optional<Status> GrpcHandler::Handle(Method method, std::string_view request,
                                           const std::shared_ptr<const void>& owner, Deadline deadline,
                                           std::string& reply, GrpcLater& later) const {
-  const Outcome outcome = rpc::Guarded([&]() -> Outcome {
+  const Outcome outcome = Guarded([&]() -> Outcome {
     Call call{
         .method = method, .request = request, .owner = owner, .deadline = deadline, .reply = reply, .later = later};
     if (call.begun >= deadline) return Status(Code::kDeadlineExceeded, "Deadline Exceeded");

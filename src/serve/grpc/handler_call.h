@@ -1,11 +1,10 @@
 // One call on its way through GrpcHandler; for the files of its methods.
 #pragma once
-#include <exception>
-#include <new>
 #include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
+#include "serve/core/guarded.h"
 #include "serve/grpc/handler.h"
 
 namespace tenon::serve {
@@ -21,24 +20,6 @@ struct GrpcHandler::Call {
   const Clock::time_point begun = Clock::now();
   std::string model = {};  // as soon as it is known
 };
-
-namespace rpc {
-
-/// What `answer` gives, or the error that it throws.
-template <class Answer>
-auto Guarded(const Answer& answer) -> decltype(answer()) {
-  try {
-    return answer();
-  } catch (const Error& error) {
-    return error.status();
-  } catch (const std::bad_alloc&) {
-    return Status(Code::kResourceExhausted, "Request: no memory to answer it");
-  } catch (const std::exception& error) {
-    return Status(Code::kInternal, std::string("Request: ") + error.what());
-  }
-}
-
-}  // namespace rpc
 
 /// The last steps of a call whose reply comes later. It owns what they need.
 struct GrpcHandler::Tail {
@@ -76,7 +57,7 @@ GrpcHandler::Outcome GrpcHandler::RunThen(Call& call, const ServableHandle& hand
       [tail = std::move(tail), handle, write = std::move(write)](const Result<std::vector<Literal>>& outputs) {
         std::string reply;
         const auto make = [&] { return write(handle, *outputs, reply); };
-        Status status = outputs.ok() ? rpc::Guarded(make) : outputs.status();
+        Status status = outputs.ok() ? Guarded(make) : outputs.status();
         tail->End(std::move(status), std::move(reply));
       });
   return std::nullopt;

@@ -123,15 +123,9 @@ void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   }
 }
 
-/// The message behind the compressed one that has come.
-Status Http2Connection::Inflate(const Stream& stream, std::string& out) const {
-  constexpr std::size_t kMost = std::size_t{1} << 31;
-  const std::size_t most =
-      shared_.max_message < 0 ? kMost : std::min(kMost, static_cast<std::size_t>(shared_.max_message));
-  const ByteBudget* const budget = shared_.options.budget.get();
-  const std::size_t room = budget == nullptr ? most : budget->Room(most);
-  Result<std::string> inflated = Decompress(stream.in.bytes(), stream.encoding, static_cast<std::int64_t>(room));
-  if (!inflated.ok() && room < most && inflated.status().code() == Code::kResourceExhausted) return budget->Refuse();
+/// The message behind the compressed one that has come; `held` counts it while it grows.
+Status Http2Connection::Inflate(const Stream& stream, std::string& out, HeldBytes& held) const {
+  Result<std::string> inflated = Decompress(stream.in.bytes(), stream.encoding, shared_.max_message, &held);
   if (!inflated.ok()) return inflated.status();
   out = *std::move(inflated);
   return {};
@@ -139,11 +133,11 @@ Status Http2Connection::Inflate(const Stream& stream, std::string& out) const {
 
 /// A message of a call that lasts.
 void Http2Connection::Message(Stream& stream) {
-  std::string inflated;
+  Inflated inflated(shared_.options.budget.get());
   std::string_view bytes = stream.in.bytes();
   if (stream.in.compressed()) {
-    if (const Status s = Inflate(stream, inflated); !s.ok()) return Finish(stream, s);
-    bytes = inflated;
+    if (const Status s = Inflate(stream, inflated.bytes, inflated.held); !s.ok()) return Finish(stream, s);
+    bytes = inflated.bytes;
   }
   if (stream.route.kind == Kind::kReflection) {
     Result<std::string> reply = shared_.service.Reflect(bytes);
@@ -179,8 +173,7 @@ void Http2Connection::Run(Stream& stream) {
   std::string_view bytes = stream.in.bytes();
   if (stream.in.compressed()) {
     auto inflated = std::make_shared<Inflated>(shared_.options.budget.get());
-    if (const Status s = Inflate(stream, inflated->bytes); !s.ok()) return Finish(stream, s);
-    inflated->held.Set(inflated->bytes.capacity());
+    if (const Status s = Inflate(stream, inflated->bytes, inflated->held); !s.ok()) return Finish(stream, s);
     bytes = inflated->bytes;
     owner = std::move(inflated);
   }

@@ -156,7 +156,7 @@ void Http2Connection::Tick(Clock::time_point now) {
   if (lingering_) {
     done_ = now - drained_ > kLinger;
   } else if (!settled_) {
-    done_ = draining_ || now - begun_ > kHandshake;
+    done_ = draining_ ? now - drained_ >= kNotice : now - begun_ > kHandshake;
   } else if (unsent() > 0) {
     done_ = now - progress_ > kStall;
   } else if (draining_) {

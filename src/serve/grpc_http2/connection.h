@@ -94,7 +94,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void Message(Stream& stream);
   void Ended(Stream& stream);
   void Run(Stream& stream);
-  Status Inflate(const Stream& stream, std::string& out) const;
+  Status Inflate(const Stream& stream, std::string& out, HeldBytes& held) const;
   void GiveUpHalfSent();
   void UpdateWatch(Stream& stream);
 

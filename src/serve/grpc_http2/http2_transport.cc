@@ -157,7 +157,6 @@ void Http2Transport::Drain(std::chrono::steady_clock::time_point until) {
   if (drained_ || threads_.empty()) return;
   drained_ = true;
   for (const auto& loop : loops_) loop->Drain();
-  for (const http2::Listener& listener : listeners_) ::shutdown(listener.fd, SHUT_RD);  // refuses new clients
   for (const auto& loop : loops_) loop->WaitUntilEmpty(until);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/gzip.h"
 #include "serve/grpc_http2/fake_service.h"
+#include "serve/grpc_http2/loop.h"
 #include "serve/grpc_http2/raw_client.h"
 
 namespace tenon::serve::http2 {
@@ -282,6 +283,38 @@ TEST_F(Http2, ADrainTellsTheClientAndFinishesWhatHasBegun) {
   EXPECT_EQ(client.answers[begun].data, Framed("w"));
   EXPECT_TRUE(client.WaitForEnd());
   drain.join();
+}
+
+TEST_F(Http2, WhoHasConnectedIsServedAtTheEnd) {
+  for (int round = 0; round < 5; ++round) {
+    Open({.io_threads = 2});
+    std::vector<std::unique_ptr<RawClient>> clients;
+    std::vector<std::int32_t> calls;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(std::make_unique<RawClient>(Connect()));
+      calls.push_back(clients.back()->Start(RawClient::Head("/s/Echo"), Framed("e")));
+    }
+    std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      RawClient& client = *clients[i];
+      EXPECT_TRUE(client.Until([&] { return client.answers[calls[i]].closed; })) << i;
+      EXPECT_EQ(client.answers[calls[i]].data, Framed("e"));
+      EXPECT_TRUE(client.WaitForEnd());
+    }
+    drain.join();
+    transport_.reset();
+  }
+}
+
+TEST_F(Http2, ALoopThatIsToEndTakesNoConnection) {
+  Shared shared({}, service_);
+  Loop loop(shared);
+  ASSERT_TRUE(loop.Open().ok());
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT_TRUE(loop.Adopt(::dup(fd), false));
+  loop.Drain();
+  EXPECT_FALSE(loop.Adopt(fd, false));
+  EXPECT_EQ(::close(fd), 0) << "it stays ours";
 }
 
 TEST_F(Http2, WhatIsNoHttp2IsClosed) {

@@ -49,10 +49,12 @@ void Loop::Wake() {
   [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);  // full means: already awake
 }
 
-void Loop::Adopt(int fd, bool secure) {
+bool Loop::Adopt(int fd, bool secure) {
   const std::lock_guard lock(mutex_);
+  if (drain_asked_) return false;
   mail_.adopted.emplace_back(fd, secure);
   Wake();
+  return true;
 }
 
 void Loop::Notify() {
@@ -63,7 +65,7 @@ void Loop::Notify() {
 
 void Loop::Drain() {
   const std::lock_guard lock(mutex_);
-  mail_.drain = true;
+  mail_.drain = drain_asked_ = true;
   empty_ = false;  // until the thread has seen it
   Wake();
 }
@@ -134,10 +136,7 @@ void Loop::AcceptAll(Listener& listener) {
       return;
     }
     Loop& loop = *loops_[next_loop_++ % loops_.size()];
-    if (&loop == this)
-      Add(fd, listener.secure);
-    else
-      loop.Adopt(fd, listener.secure);
+    if (&loop == this || !loop.Adopt(fd, listener.secure)) Add(fd, listener.secure);
   }
 }
 
@@ -174,7 +173,11 @@ void Loop::TakeMail() {
   if (mail.notify) each([&](Http2Connection& connection) { connection.UpdateWatches(now_); });
   if (mail.drain && !draining_) {
     draining_ = true;
-    for (Listener& listener : listeners_) Watch(listener, false);
+    for (Listener& listener : listeners_) {
+      if (listener.watched) AcceptAll(listener);  // who has connected by now is served
+      Watch(listener, false);
+      ::shutdown(listener.fd, SHUT_RD);  // refuses new clients
+    }
     each([&](Http2Connection& connection) { connection.Drain(now_); });
   }
   finished_ = finished_ || mail.finish;

@@ -32,10 +32,12 @@ class Loop : public ConnectionOwner {
   void Run();
 
   // Any thread:
-  void Adopt(int fd, bool secure);
+  /// False, and the descriptor stays the caller's, once Drain was called: the loop may be at its end.
+  bool Adopt(int fd, bool secure);
   /// The serving state has changed.
   void Notify();
-  /// Accepts no more and has the connections end when their calls have.
+  /// Accepts who has connected, then no more (the listeners are shut), and has the connections end when their calls
+  /// have.
   void Drain();
   /// Whether all connections are gone, at the latest at `until`.
   bool WaitUntilEmpty(std::chrono::steady_clock::time_point until);
@@ -86,7 +88,7 @@ class Loop : public ConnectionOwner {
   std::mutex mutex_;  // guards what follows
   std::condition_variable emptied_;
   Mail mail_;
-  bool empty_ = true;
+  bool empty_ = true, drain_asked_ = false;
 };
 
 }  // namespace tenon::serve::http2

@@ -73,6 +73,7 @@ Status MessageReader::ReadHead() {
   for (std::size_t i = 1; i < kMessageHead; ++i) size_ = size_ << 8 | static_cast<unsigned char>(head_[i]);
   if (limit_ >= 0 && size_ > static_cast<std::size_t>(limit_))
     return Status(Code::kResourceExhausted, fmt::format("Received message larger than max ({} vs. {})", size_, limit_));
+  if (budget_ != nullptr && size_ > budget_->most()) return budget_->RefuseForEver();
   return Allocate(std::min(size_, budget_ == nullptr || budget_->easy() ? kTrusted : ByteBudget::kSmall));
 }
 
@@ -111,15 +112,18 @@ Result<bool> MessageReader::Take(std::string_view& in) {
   return complete_;
 }
 
-Result<std::string> Decompress(std::string_view bytes, std::string_view encoding, std::int64_t limit) {
+Result<std::string> Decompress(std::string_view bytes, std::string_view encoding, std::int64_t limit, HeldBytes* held) {
   if (encoding != "gzip" && encoding != "deflate") {
     if (encoding.empty() || encoding == "identity")
       return Status(Code::kInternal, "Request: a compressed message came without grpc-encoding");
     return Status(Code::kUnimplemented,
                   fmt::format("Request: compression algorithm '{}' is not known; gzip and deflate are", encoding));
   }
-  const std::size_t most = limit < 0 ? std::size_t{1} << 31 : static_cast<std::size_t>(limit);
-  Result<std::string> out = base::Gunzip(std::as_bytes(std::span(bytes)), "Request", most);
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  const auto most = static_cast<std::size_t>(limit < 0 ? kMost : std::min(limit, kMost));
+  Result<std::string> out = base::Gunzip(std::as_bytes(std::span(bytes)), "Request", most,
+                                         [&](std::size_t all) { return held == nullptr ? Status() : held->Grow(all); });
+  if (held != nullptr) held->Set(out.ok() ? out->capacity() : 0);
   if (!out.ok() && out.status().code() != Code::kResourceExhausted)
     return Status(Code::kInternal, std::string(out.status().message()));
   return out;

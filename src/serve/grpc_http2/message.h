@@ -49,7 +49,8 @@ class MessageReader {
   void Begin(std::int64_t limit, ByteBudget* budget = nullptr);
 
   /// Takes bytes from the front of `in`, up to the end of the next message. True when it is there: bytes() until the
-  /// next call. kResourceExhausted for a message beyond the limit or the budget, kInternal for a head that is none.
+  /// next call. kResourceExhausted for a message beyond the limit or the budget (from the head on, when it would never
+  /// fit), kInternal for a head that is none.
   Result<bool> Take(std::string_view& in);
 
   std::string_view bytes() const { return {data_.get() + pad_, filled_}; }
@@ -76,7 +77,9 @@ class MessageReader {
 };
 
 /// The message behind a compressed one; `encoding` is the stream's grpc-encoding. kUnimplemented for one that is not
-/// known, kInternal for bytes that it did not make, kResourceExhausted for more than `limit` bytes (below 0: 2 GiB).
-Result<std::string> Decompress(std::string_view bytes, std::string_view encoding, std::int64_t limit);
+/// known, kInternal for bytes that it did not make, kResourceExhausted for more than `limit` bytes (below 0: 2 GiB) or
+/// than `held` (if any) may grow to; it counts the result afterwards.
+Result<std::string> Decompress(std::string_view bytes, std::string_view encoding, std::int64_t limit,
+                               HeldBytes* held = nullptr);
 
 }  // namespace tenon::serve::http2

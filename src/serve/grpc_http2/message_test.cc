@@ -100,6 +100,17 @@ TEST(Message, Compressed) {
   EXPECT_EQ(Decompress("no gzip", "gzip", -1).status().code(), Code::kInternal);
   EXPECT_EQ(Decompress(packed, "snappy", -1).status().code(), Code::kUnimplemented);
   EXPECT_EQ(Decompress(packed, "", -1).status().code(), Code::kInternal);
+  const auto budget = ByteBudget::Make(8 << 20);
+  HeldBytes held(budget.get()), other(budget.get());
+  const std::string bomb = base::Gzip(std::string(1 << 20, 'b'));
+  EXPECT_EQ(Decompress(bomb, "gzip", -1, &held)->size(), std::size_t{1} << 20);
+  EXPECT_GE(budget->used(), 1 << 20);
+  EXPECT_LE(budget->used(), 2 << 20);
+  other.Set(6 << 20);
+  held.Set(0);
+  const Status full = Decompress(bomb, "gzip", -1, &held).status();
+  EXPECT_NE(full.message().find("try again later"), std::string::npos) << full.message();
+  EXPECT_EQ(budget->used(), 6 << 20) << "all is given back";
 }
 
 TEST(MessageReader, CountsWhatItHolds) {
@@ -113,13 +124,17 @@ TEST(MessageReader, CountsWhatItHolds) {
     return reader.Take(in);
   };
   MessageReader one, two;
-  EXPECT_TRUE(take(one, 1 << 30, 10).ok());
+  EXPECT_TRUE(take(one, 7 << 20, 10).ok());
   EXPECT_LT(budget->used(), (1 << 20) + 200) << "claims are not believed";
   EXPECT_TRUE(take(two, 4 << 20, 4 << 20).value());
   EXPECT_GE(budget->used(), 5 << 20);
   MessageReader third;
-  EXPECT_TRUE(take(third, 1 << 30, 10).ok());
+  EXPECT_TRUE(take(third, 7 << 20, 10).ok());
   EXPECT_LT(budget->used(), (5 << 20) + (66 << 10)) << "and even less when much is under way";
+  const Result<bool> never = take(third, 1 << 30, 10);
+  EXPECT_EQ(never.status().code(), Code::kResourceExhausted) << "by its head alone";
+  EXPECT_NE(never.status().message().find("7340032 bytes"), std::string::npos) << never.status().message();
+  EXPECT_EQ(never.status().message().find("again"), std::string::npos);
   const Result<bool> large = take(third, 3 << 20, 3 << 20);
   EXPECT_EQ(large.status().code(), Code::kResourceExhausted);
   EXPECT_NE(large.status().message().find("(--max_inflight_bytes)"), std::string::npos);

@@ -10,6 +10,16 @@
 #include "serve/rest/predict_response.h"
 
 namespace tenon::serve {
+namespace {
+
+/// A body that could never be held is refused as soon as its size is known.
+HttpLimits WithinBudget(const HttpServerOptions& options) {
+  HttpLimits limits = options.limits;
+  if (options.budget) limits.body_bytes = std::min(limits.body_bytes, options.budget->most());
+  return limits;
+}
+
+}  // namespace
 
 HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
     : fd_(fd),
@@ -18,7 +28,7 @@ HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerO
       handler_(handler),
       tls_(options.tls ? options.tls->Accept(fd) : nullptr),
       peer_(PeerOf(fd)),
-      parser_(options.limits),
+      parser_(WithinBudget(options)),
       counted_(options.budget.get()) {
   parser_.SetPeer(peer_);
   if (options.tls && !tls_) done_ = true;
@@ -89,7 +99,7 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       break;
     }
     if (state == HttpParser::State::kError) {
-      Refuse(parser_.error_status());
+      RefuseUnread();
       break;
     }
     deadline_ = now_ + options_.request_timeout;
@@ -143,6 +153,15 @@ void HttpConnection::Process(std::string_view input, bool stored) {
   }
   if (in_.empty() && in_.capacity() > 4096) in_ = {};
   CountInput();
+}
+
+void HttpConnection::RefuseUnread() {
+  const int status = parser_.error_status();
+  if (status != 413 || !options_.budget || options_.limits.body_bytes <= options_.budget->most()) return Refuse(status);
+  Answer({.status = status,
+          .content_type = "application/json",
+          .body = "{\"error\": \"" + options_.budget->RefuseForEver().message() + "\"}"},
+         false, false);
 }
 
 bool HttpConnection::MayKeep(std::size_t bytes) {

@@ -71,6 +71,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Process(std::string_view input, bool stored);
   void Answer(const HttpResponse& response, bool head_only, bool keep_alive);
   void Refuse(int status) { Answer(HttpErrorPage(status), false, false); }
+  /// Answers what the parser does not take.
+  void RefuseUnread();
   /// Whether `bytes` more of a request may be kept; else it is answered with 503.
   bool MayKeep(std::size_t bytes);
   /// Counts what the input holds.

@@ -47,10 +47,12 @@ void HttpServer::Loop::Wake() {
   [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);  // full means: already awake
 }
 
-void HttpServer::Loop::Adopt(int fd) {
+bool HttpServer::Loop::Adopt(int fd) {
   const std::lock_guard lock(mutex_);
+  if (drain_asked_) return false;
   adopted_.push_back(fd);
   Wake();
+  return true;
 }
 
 void HttpServer::Loop::Drain(Clock::time_point until) {
@@ -136,11 +138,8 @@ void HttpServer::Loop::AcceptAll() {
       ::close(fd);
       continue;
     }
-    Loop& loop = draining_ ? *this : *loops_[next_loop_++ % loops_.size()];  // the others may be at their end
-    if (&loop == this)
-      Add(fd);
-    else
-      loop.Adopt(fd);
+    Loop& loop = *loops_[next_loop_++ % loops_.size()];
+    if (&loop == this || !loop.Adopt(fd)) Add(fd);
   }
 }
 

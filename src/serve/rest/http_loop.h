@@ -31,8 +31,8 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Accept(int listener, std::vector<std::shared_ptr<Loop>> loops);
   /// The thread's function; returns when everything is drained, or at the time given to Drain.
   void Run();
-  /// Any thread.
-  void Adopt(int fd);
+  /// Any thread. False, and the descriptor stays the caller's, once Drain was called: the loop may be at its end.
+  bool Adopt(int fd);
   void Drain(std::chrono::steady_clock::time_point until);
 
   void Offload(const std::shared_ptr<HttpConnection>& connection) override;

@@ -8,6 +8,7 @@
 
 #include "serve/core/batch_round.h"
 #include "serve/core/fake_servable.h"
+#include "serve/rest/http_loop.h"
 #include "serve/rest/raw_client.h"
 
 namespace tenon::serve {
@@ -338,6 +339,36 @@ TEST_F(HttpServerTest, StopDrains) {
   EXPECT_EQ(slow.ReadReply().body, "GET:");
   EXPECT_TRUE(slow.Closed());
   stopper.join();
+}
+
+TEST_F(HttpServerTest, ALoopThatIsToEndTakesNoConnection) {
+  const auto shared = std::make_shared<HttpServer::Shared>(HttpServerOptions{}, echo);
+  const auto loop = std::make_shared<HttpServer::Loop>(shared);
+  ASSERT_TRUE(loop->Open().ok());
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  EXPECT_TRUE(loop->Adopt(::dup(fd)));
+  loop->Drain(Clock::now());
+  EXPECT_FALSE(loop->Adopt(fd));
+  EXPECT_EQ(::close(fd), 0) << "it stays ours";
+}
+
+TEST_F(HttpServerTest, WhatNeverFitsIsRefusedByItsSize) {
+  Counter refused;
+  HttpServerOptions options;
+  options.budget = ByteBudget::Make(8 << 20, &refused);
+  Start(options);
+  RawClient large(port()), chunked(port()), fits(port());
+  large.Send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 8000000\r\n\r\n");
+  const auto reply = large.ReadReply();
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_NE(reply.body.find("7340032 bytes with the limit of 8388608 (--max_inflight_bytes)"), std::string::npos);
+  EXPECT_EQ(reply.body.find("again"), std::string::npos);
+  EXPECT_EQ(refused.value(), 1);
+  chunked.Send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7A1200\r\nx");
+  EXPECT_EQ(chunked.ReadReply().status, 413);
+  const std::string body(1 << 20, 'b');
+  fits.Send("POST /echo HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  EXPECT_EQ(fits.ReadReply().body, "POST:" + body);
 }
 
 TEST_F(HttpServerTest, StopIsBounded) {

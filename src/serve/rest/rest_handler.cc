@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <exception>
-
 #include "base/gzip.h"
+#include "serve/core/guarded.h"
 #include "serve/core/inference.h"
 #include "serve/rest/examples_request.h"
 #include "serve/rest/examples_response.h"
@@ -30,16 +29,20 @@ std::string_view ApiName(Route::Verb verb) {
 class Body {
  public:
   explicit Body(const RestOptions& options) : options_(options), held_(options.budget.get()) {}
-  /// Empty when the stream is bad or longer than allowed: its reader says so. kUnavailable without room for it.
+  /// Empty when the stream is bad or longer than allowed: its reader says so. kUnavailable while there is no room for
+  /// it, kInvalidArgument when there will never be.
   Result<std::string_view> Of(const HttpRequest& request) {
     if (request.header("Content-Encoding").find("gzip") == std::string_view::npos) return request.body;
-    const ByteBudget* const budget = options_.budget.get();
-    const std::size_t limit = options_.inflated_limit, room = budget == nullptr ? limit : budget->Room(limit);
-    Result<std::string> bytes = base::Gunzip(std::as_bytes(std::span(request.body)), "Request", room);
-    if (!bytes.ok() && room < limit && bytes.status().code() == Code::kResourceExhausted)
-      return Status(Code::kUnavailable, budget->Refuse().message());
+    Status room;
+    bool ever = true;
+    Result<std::string> bytes =
+        base::Gunzip(std::as_bytes(std::span(request.body)), "Request", options_.inflated_limit, [&](std::size_t all) {
+          ever = !options_.budget || all <= options_.budget->most();
+          return room = held_.Grow(all);
+        });
     if (bytes.ok()) inflated_ = *std::move(bytes);
     held_.Set(inflated_.capacity());
+    if (!room.ok()) return Status(ever ? Code::kUnavailable : Code::kInvalidArgument, room.message());
     return std::string_view(inflated_);
   }
 
@@ -48,20 +51,6 @@ class Body {
   std::string inflated_;
   HeldBytes held_;
 };
-
-/// What `answer` gives, or the error that it throws.
-template <class Answer>
-Result<std::string> Guarded(Answer answer) {
-  try {
-    return answer();
-  } catch (const Error& error) {
-    return error.status();
-  } catch (const std::bad_alloc&) {
-    return Status(Code::kResourceExhausted, "Request: no memory to answer it");
-  } catch (const std::exception& error) {
-    return Status(Code::kInternal, std::string("Request: ") + error.what());
-  }
-}
 
 Status Late() { return Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"); }
 

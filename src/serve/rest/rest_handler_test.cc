@@ -196,6 +196,21 @@ TEST_F(RestHandlerTest, GzipBodies) {
             Error(400, "JSON Parse error: The document is empty"));
   EXPECT_EQ(Text("POST", "/v1/models/m:predict", "damaged", {{"content-encoding", "gzip"}}),
             Error(400, "JSON Parse error: The document is empty"));
+  // What it inflates to counts while it grows.
+  const std::string bomb = Gzip(std::string(1 << 20, ' ') + R"({"instances":[1]})");
+  const auto budget = ByteBudget::Make(8 << 20);
+  handler = std::make_unique<RestHandler>(RestOptions{.budget = budget}, manager);
+  const auto send = [&] { return Text("POST", "/v1/models/m:predict", bomb, {{"Content-Encoding", "gzip"}}); };
+  EXPECT_EQ(send().substr(0, 3), "200");
+  HeldBytes others(budget.get());
+  others.Set(6 << 20);
+  EXPECT_EQ(send().substr(0, 3), "503");
+  EXPECT_EQ(budget->used(), 6 << 20);
+  others.Set(0);
+  handler = std::make_unique<RestHandler>(RestOptions{.budget = ByteBudget::Make(1 << 20)}, manager);
+  const std::string never = send();
+  EXPECT_EQ(never.substr(0, 3), "400");
+  EXPECT_NE(never.find("--max_inflight_bytes"), std::string::npos) << never;
 }
 
 TEST_F(RestHandlerTest, Status) {

@@ -83,12 +83,12 @@ struct Steps {
     const std::chrono::duration<double> took = Clock::now() - begun;
     const Result<std::int64_t> estimate = CreatorLoader(id, path, nullptr).EstimateMemory();
     meter->EndLoad(id, made.ok() ? std::max<std::int64_t>(1, estimate.ok() ? *estimate : 1) : 0);
-    if (!made.ok()) metrics->Ended(id);
     metrics->load_attempts.At({path, made.ok() ? "success" : "fail"}).Add();
     metrics->load_latency.At({path}).Add(took.count() * 1e6);
     metrics->load_seconds.At({id.name}).Observe(took.count());
     metrics->graph_build_calls.At({}).Add();
     metrics->graph_build_time.At({}).Add(took.count() * 1e6);
+    if (!made.ok()) metrics->Ended(id);  // the last of it: nothing may count for the version afterwards
     return made;
   }
 };

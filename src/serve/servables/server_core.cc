@@ -107,22 +107,14 @@ ServerCore::~ServerCore() {
   if (requests_ >= 0) ::close(requests_);
 }
 
-/// Sets the gauges of what is loaded. The cells of versions that are gone stay, at 0.
+/// Sets the gauges of what is there.
 void ServerCore::CollectStates() {
   metrics_->inflight_bytes.At({}).Set(static_cast<double>(budget_->used()));
-  metrics_->model_state.ForEach([](std::string_view, Gauge& gauge) { gauge.Set(0); });
-  std::set<std::string, std::less<>> ended;  // as the registry joins labels
+  std::vector<ServerMetrics::VersionState> all;
   for (const std::string& name : monitor_->Models())
-    for (const VersionStatus& v : monitor_->Versions(name)) {
-      const std::string version = std::to_string(v.version);
-      metrics_->model_state.At({name, version, PublicStateName(v.state)}).Set(1);
-      if (v.state != PublicState::kEnd) continue;
-      metrics_->model_memory.At({name, version}).Set(0);
-      ended.insert(name + '\0' + version + '\0');
-    }
-  metrics_->mlmd_map.ForEach([&](std::string_view key, Gauge& gauge) {
-    if (ended.contains(key)) gauge.Set(0);
-  });
+    for (const VersionStatus& v : monitor_->Versions(name))
+      all.push_back({{name, v.version}, PublicStateName(v.state), v.state == PublicState::kEnd});
+  metrics_->States(all);
 }
 
 Status ServerCore::Check() const {
