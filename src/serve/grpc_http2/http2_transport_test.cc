@@ -286,24 +286,28 @@ TEST_F(Http2, ADrainTellsTheClientAndFinishesWhatHasBegun) {
 }
 
 TEST_F(Http2, WhoHasConnectedIsServedAtTheEnd) {
-  for (int round = 0; round < 5; ++round) {
-    Open({.io_threads = 2});
-    std::vector<std::unique_ptr<RawClient>> clients;
-    std::vector<std::int32_t> calls;
-    for (int i = 0; i < 20; ++i) {
-      clients.push_back(std::make_unique<RawClient>(Connect()));
-      calls.push_back(clients.back()->Start(RawClient::Head("/s/Echo"), Framed("e")));
-    }
-    std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
-    for (std::size_t i = 0; i < clients.size(); ++i) {
-      RawClient& client = *clients[i];
-      EXPECT_TRUE(client.Until([&] { return client.answers[calls[i]].closed; })) << i;
-      EXPECT_EQ(client.answers[calls[i]].data, Framed("e"));
-      EXPECT_TRUE(client.WaitForEnd());
-    }
-    drain.join();
-    transport_.reset();
+  Open();
+  service_.work_is_cheap = true;
+  RawClient holder(Connect());
+  const std::int32_t held = holder.Start(RawClient::Head("/s/Work"), Framed("w"));
+  service_.WaitForWork(1);  // the I/O thread is busy: it sees the clients and the drain at the same moment
+  std::vector<std::unique_ptr<RawClient>> clients;
+  std::vector<std::int32_t> calls;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<RawClient>(Connect()));
+    calls.push_back(clients.back()->Start(RawClient::Head("/s/Echo"), Framed("e")));
   }
+  std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
+  std::this_thread::sleep_for(milliseconds(50));
+  service_.Go();
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    RawClient& client = *clients[i];
+    EXPECT_TRUE(client.Until([&] { return client.answers[calls[i]].closed; })) << i;
+    EXPECT_EQ(client.answers[calls[i]].data, Framed("e"));
+    EXPECT_TRUE(client.WaitForEnd());
+  }
+  EXPECT_TRUE(holder.Until([&] { return holder.answers[held].closed; }));
+  drain.join();
 }
 
 TEST_F(Http2, ALoopThatIsToEndTakesNoConnection) {
