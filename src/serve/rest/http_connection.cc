@@ -62,7 +62,7 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
   const std::size_t old = in_.size();
   if (direct) {
     const std::size_t more = std::min<std::size_t>(std::max<std::size_t>(old, 16 << 10), 1 << 20);
-    if (!lingering_ && !MayKeep(more)) return AfterProgress();
+    if (!lingering_ && !MakeRoom(old + more)) return AfterProgress();
     in_.resize(old + more);
   }
   char* const to = direct ? in_.data() + old : scratch.data();
@@ -158,10 +158,21 @@ void HttpConnection::Process(std::string_view input, bool stored) {
 void HttpConnection::RefuseUnread() {
   const int status = parser_.error_status();
   if (status != 413 || !options_.budget || options_.limits.body_bytes <= options_.budget->most()) return Refuse(status);
-  Answer({.status = status,
-          .content_type = "application/json",
-          .body = "{\"error\": \"" + options_.budget->RefuseForEver().message() + "\"}"},
-         false, false);
+  HttpResponse response{.status = status, .content_type = "application/json"};
+  WriteErrorResponse(options_.budget->RefuseForEver().message(), response.body);
+  Answer(response, false, false);
+}
+
+bool HttpConnection::MakeRoom(std::size_t size) {
+  if (size <= in_.capacity()) return true;
+  const std::size_t room = std::max(size, std::min(2 * in_.size(), parser_.expected()));
+  if (!MayKeep(room - in_.capacity())) return false;
+  std::string larger;  // as large as was asked for: a string that grows takes twice what it had
+  larger.reserve(room);
+  larger = in_;
+  in_.swap(larger);
+  CountInput();
+  return true;
 }
 
 bool HttpConnection::MayKeep(std::size_t bytes) {

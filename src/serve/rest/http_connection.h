@@ -75,6 +75,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void RefuseUnread();
   /// Whether `bytes` more of a request may be kept; else it is answered with 503.
   bool MayKeep(std::size_t bytes);
+  /// Room for an input of `size` bytes, if they may be kept.
+  bool MakeRoom(std::size_t size);
   /// Counts what the input holds.
   void CountInput() {
     const std::size_t bytes = in_.capacity() + parser_.held();
