@@ -134,7 +134,7 @@ TEST(Maps, OfUnknownWidthAreCheckedByTheRun) {
 }
 
 // y = If(true) { op(x) }, x a map from outside.
-Model Captured(const char* domain, const char* op, std::vector<Attribute> attributes) {
+Model Captured(const char* domain, const char* op, const std::vector<Attribute>& attributes) {
   Model model = MapModel(DType::kString, DType::kF32);
   Node& node = model.graph->nodes.emplace_back();
   ValueInfo& flag = model.graph->inputs.emplace_back();
