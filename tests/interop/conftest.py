@@ -10,6 +10,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
+def pytest_configure():
+    """TENON_REQUIRE_DATA=1: tests that would skip without their data do not even begin."""
+    folder = pathlib.Path(os.environ.get("TENON_TEST_DATA", "/nowhere"))
+    missing = [name for name in ("fixtures/onnx", "fixtures/savedmodel", "data") if not (folder / name).is_dir()]
+    if os.environ.get("TENON_REQUIRE_DATA") == "1" and missing:
+        raise pytest.UsageError(f"TENON_REQUIRE_DATA=1, but {folder} has no {', '.join(missing)}")
+
+
 @pytest.fixture(scope="session")
 def build():
     return pathlib.Path(os.environ.get("TENON_BUILD", ROOT / "build"))

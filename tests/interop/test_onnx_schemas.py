@@ -11,13 +11,16 @@ PLAIN = {"FLOAT": 1.0, "INT": 1, "STRING": "a", "FLOATS": [1.0], "INTS": [1], "S
 UNKNOWN = re.compile(r"has no attribute|inputs, expected|no such operator|the operator .*is not supported|attribute \".*\" is a |not known|came with|input \d+ is left out")
 # Their inputs are checked when they are translated, by the number of tensors that they update.
 LISTS = ("Adagrad", "Adam", "Momentum")
-CASES = [("", v) for v in range(1, 29)] + [("ai.onnx.ml", v) for v in range(1, 6)] + [("ai.onnx.preview.training", 1)]
+VERSIONS = [("", v) for v in range(1, 29)] + [("ai.onnx.ml", v) for v in range(1, 6)] + [("ai.onnx.preview.training", 1)]
 
 
 def newest(domain, version):
     """The schemas that came with this version."""
     found = [s for s in defs.get_all_schemas_with_history() if s.domain == domain and s.since_version == version]
     return [s for s in found if not s.deprecated and s.name not in LISTS]
+
+
+CASES = [case for case in VERSIONS if newest(*case)]  # not every version has brought an operator
 
 
 def nodes(schema):
@@ -36,8 +39,6 @@ def nodes(schema):
 @pytest.mark.parametrize("domain,version", CASES)
 def test_each_operator_and_attribute_is_known(domain, version, tenon, tmp_path):
     made = [node for schema in newest(domain, version) for node in nodes(schema)]
-    if not made:
-        pytest.skip("nothing came with it")
     graph = helper.make_graph(made, "all", [helper.make_tensor_value_info(i, 1, [1]) for n in made for i in n.input],
                               [helper.make_tensor_value_info(n.output[0], 1, None) for n in made])
     imports = {"": 18, domain: version}

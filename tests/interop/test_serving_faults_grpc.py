@@ -298,7 +298,9 @@ def test_reloads_with_errors_change_nothing(build, tmp_path):
             assert failure(server.models.HandleReloadConfigRequest, reload)[0] == code, fields
             assert failure(server.predict.Predict, request("other"))[0] == "NOT_FOUND"  # nor the good half of it
         for broken in ("improperly formatted", text.replace("base_path", "base_pat"), text.replace(str(base), "relative"), text[:-3], "\0" * 100):
-            file.write_text(broken)
+            whole = tmp_path / "broken.txt"  # moved there whole: a poll that reads half of it would read no models
+            whole.write_text(broken)
+            whole.rename(file)
             time.sleep(1.2)
             assert states(server, "m") == {1: (AVAILABLE, "")}
         file.unlink()
