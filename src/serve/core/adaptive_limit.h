@@ -10,8 +10,8 @@ namespace tenon::serve {
 
 /// The largest power of two at which a row costs at least a tenth less than at half the size. A size is tried kTries
 /// times before it is judged, by the least that a row took: more than that is the machine's (a cold cache, a plan made
-/// for the size, other work). That is forgotten after every kForget batches: the machine may have changed. Not
-/// thread-safe.
+/// for the size, other work). That, and how long batches of several rows take, is forgotten after every kForget
+/// batches: the machine may have changed, and a size that once looked slow is not tried by itself. Not thread-safe.
 class AdaptiveLimit {
  public:
   static constexpr int kTries = 8, kForget = 1000;
@@ -22,8 +22,13 @@ class AdaptiveLimit {
   /// Rows to join; 1 until something is known.
   std::int64_t limit() const { return limit_; }
   /// The largest power of two up to limit() whose batches take at most `time`, by the slowest of the recent ones
-  /// (RunCost); 0: not even one row, or nothing is known.
+  /// (RunCost; the first of a size, which may include its plan, counts as at most four times that of half). 0: not even
+  /// one row, or nothing is known.
   std::int64_t LimitWithin(std::chrono::nanoseconds time) const;
+
+  /// `rows` rounded up to a size that batches are padded to: 1 to 8, then four sizes in each power of two, so that the
+  /// model sees few shapes (each has a plan) and computes at most a quarter more.
+  static std::int64_t Padded(std::int64_t rows);
 
  private:
   struct Size {

@@ -64,5 +64,44 @@ TEST(AdaptiveLimitTest, WithinATime) {
   EXPECT_EQ(limit.LimitWithin(microseconds(150)), 8);
 }
 
+TEST(AdaptiveLimitTest, TheFirstBatchOfASizeWithItsPlanDoesNotKeepTheSizeOut) {
+  AdaptiveLimit limit(64);
+  const auto batch = [](std::int64_t rows) { return microseconds(4 + rows); };
+  bool planned[65] = {};
+  for (int i = 0; i < 3 * AdaptiveLimit::kForget - 1; ++i) {  // as on an I/O thread: no more rows than fit
+    const std::int64_t rows = std::max<std::int64_t>(limit.LimitWithin(microseconds(250)), 1);
+    limit.Learn(rows, planned[rows] ? batch(rows) : microseconds(5000));
+    planned[rows] = true;
+  }
+  EXPECT_EQ(limit.LimitWithin(microseconds(250)), 32);  // a row costs 1.125 us at 32, 1.06 at 64
+}
+
+TEST(AdaptiveLimitTest, ASizeThatIsTooSlowIsTriedAgainOnceInAWhile) {
+  AdaptiveLimit limit(8);
+  int tried = 0;
+  const int batches = 5 * AdaptiveLimit::kForget;
+  for (int i = 0; i < batches; ++i) {
+    const std::int64_t rows = std::max<std::int64_t>(limit.LimitWithin(microseconds(250)), 1);
+    tried += rows == 8;
+    limit.Learn(rows, microseconds(rows == 8 ? 400 : 60 + 10 * rows));
+  }
+  EXPECT_GE(tried, 3);
+  EXPECT_LE(tried, 5 * 2);
+}
+
+TEST(AdaptiveLimitTest, PaddedSizes) {
+  std::int64_t sizes = 0, last = 0;
+  for (std::int64_t rows = 1; rows <= 64; ++rows) {
+    const std::int64_t padded = AdaptiveLimit::Padded(rows);
+    EXPECT_GE(padded, rows);
+    EXPECT_LE(padded, rows <= 8 ? rows : rows + rows / 4);
+    EXPECT_EQ(AdaptiveLimit::Padded(padded), padded);
+    sizes += padded != last;
+    last = padded;
+  }
+  EXPECT_EQ(sizes, 20);
+  EXPECT_EQ(AdaptiveLimit::Padded(65), 80);
+}
+
 }  // namespace
 }  // namespace tenon::serve

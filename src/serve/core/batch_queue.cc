@@ -288,11 +288,17 @@ BatchQueue::Outputs BatchQueue::RunSafely(const std::vector<Task>& tasks, std::i
   }
 }
 
+std::int64_t BatchQueue::Padding(std::size_t tasks, std::int64_t rows) const {
+  const auto allowed = std::ranges::lower_bound(batching_.allowed_batch_sizes, rows);
+  if (rows > 0 && allowed != batching_.allowed_batch_sizes.end()) return *allowed - rows;
+  if (!batching_.adaptive || tasks < 2) return 0;
+  return std::clamp<std::int64_t>(AdaptiveLimit::Padded(rows), rows, std::max(rows, RunLimit())) - rows;
+}
+
 /// The outputs of all tasks one after the other, maybe with rows of padding behind them.
 BatchQueue::Outputs BatchQueue::RunRows(const std::vector<Task>& tasks, std::int64_t rows) {
   if (alone_) return inner_->Run(signature_, tasks[0].inputs, wanted_, tasks[0].deadline);
-  const auto allowed = std::ranges::lower_bound(batching_.allowed_batch_sizes, rows);
-  const std::int64_t padding = rows == 0 || allowed == batching_.allowed_batch_sizes.end() ? 0 : *allowed - rows;
+  const std::int64_t padding = Padding(tasks.size(), rows);
   std::vector<Literal> inputs;
   if (tasks.size() == 1 && padding == 0) {
     inputs = tasks[0].inputs;

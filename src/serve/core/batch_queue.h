@@ -49,6 +49,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   struct Kept;
 
   std::int64_t RunLimit() const;
+  std::int64_t Padding(std::size_t tasks, std::int64_t rows) const;
   void CountLocked(std::int64_t rows);
   void KeepFor(BatchRound& round, Task task, std::int64_t limit);
   Status EnqueueLocked(Task& task);

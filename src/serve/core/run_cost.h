@@ -21,6 +21,8 @@ class RunCost {
     const std::int64_t seen = old < 0 ? took.count() : std::min<std::int64_t>(took.count(), 2 * decayed + kStep);
     slowest_.store(std::max(seen, decayed), std::memory_order_relaxed);
   }
+  /// As if nothing had run.
+  void Forget() { slowest_.store(-1, std::memory_order_relaxed); }
   /// Below zero while nothing has run yet.
   std::chrono::nanoseconds estimate() const {
     return std::chrono::nanoseconds(slowest_.load(std::memory_order_relaxed));
