@@ -164,7 +164,10 @@ void BatchQueue::KeepFor(BatchRound& round, Task task, std::int64_t limit) {
     round.Take(this)->Run();
     kept = nullptr;
   }
-  if (kept == nullptr) kept = static_cast<Kept*>(round.Keep(this, std::make_unique<Kept>(shared_from_this())));
+  if (kept == nullptr) {
+    kept = static_cast<Kept*>(round.Keep(this, std::make_unique<Kept>(shared_from_this())));
+    kept->batch.tasks.reserve(static_cast<std::size_t>(std::min<std::int64_t>(limit, 64)));
+  }
   kept->batch.rows += task.rows;
   kept->batch.tasks.push_back(std::move(task));
   if (kept->batch.rows >= limit) round.Take(this)->Run();
@@ -236,6 +239,7 @@ void BatchQueue::AddLocked(Task task) {
 void BatchQueue::RunBatch(Batch batch) {
   const Clock::time_point now = Clock::now();
   std::vector<Task> tasks;
+  tasks.reserve(batch.tasks.size());
   std::int64_t rows = 0;
   for (Task& task : batch.tasks) {
     const auto waited = now - task.queued;

@@ -49,12 +49,13 @@ void Invoker::RunAsync(const ServableHandle& handle, const Signature& signature,
                        std::span<const int> wanted, Deadline deadline, const CallKind& call,
                        Servable::Done done) const {
   Watch watch = Begin(handle, signature, inputs);
-  handle->RunAsync(signature, std::move(inputs), wanted, deadline,
-                   [this, watch = std::move(watch), handle, &signature, call, done = std::move(done),
-                    positions = std::vector<int>(wanted.begin(), wanted.end())](Result<std::vector<Literal>> outputs) {
-                     End(watch, handle, signature, positions, call, outputs);
-                     done(std::move(outputs));
-                   });
+  handle->RunAsync(
+      signature, std::move(inputs), wanted, deadline,
+      [this, watch = std::move(watch), handle, &signature, call, done = std::move(done),
+       positions = std::vector<int>(wanted.begin(), wanted.end())](Result<std::vector<Literal>> outputs) mutable {
+        End(watch, handle, signature, positions, call, outputs);
+        done(std::move(outputs));
+      });
 }
 
 }  // namespace tenon::serve

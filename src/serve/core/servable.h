@@ -2,7 +2,6 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/unique_function.h"
 #include "tenon/types.h"
 
 namespace tenon::serve {
@@ -75,11 +75,10 @@ class Servable {
 
   /// Run without a thread that waits: `done` gets the result, on this thread before the call returns or on another one
   /// later. The servable stays alive until then by its caller's handle. The default calls Run.
-  using Done = std::function<void(Result<std::vector<Literal>>)>;
+  using Done = base::UniqueFunction<void(Result<std::vector<Literal>>)>;
   virtual void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
                         Deadline deadline, Done done) {
-    const Done finish = std::move(done);
-    finish(Run(signature, std::move(inputs), wanted, deadline));
+    done(Run(signature, std::move(inputs), wanted, deadline));
   }
   /// Whether RunAsync may return before it is done.
   virtual bool waits() const { return false; }

@@ -165,7 +165,7 @@ HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
   return response;
 }
 
-void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
+void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
   const auto begun = std::chrono::steady_clock::now();
   inflight_.Add(1);
   if (std::optional<HttpResponse> refused = Refused(request)) {
@@ -174,7 +174,7 @@ void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, std::func
   }
   inner_->HandleAsync(
       request, deadline,
-      [this, &request, bytes_in = request.body.size(), begun, done = std::move(done)](HttpResponse response) {
+      [this, &request, bytes_in = request.body.size(), begun, done = std::move(done)](HttpResponse response) mutable {
         Finish(request, bytes_in, begun, response);
         done(std::move(response));
       });

@@ -70,7 +70,7 @@ class Guard : public HttpHandler {
         inflight_(metrics_->inflight.At({})) {}
   Effort EffortOf(const HttpRequest& request) const override { return inner_->EffortOf(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
-  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
+  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override;
 
  private:
   std::optional<HttpResponse> Refused(const HttpRequest& request);

@@ -193,11 +193,11 @@ void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool k
   AppendHttpResponse(response, head_only, !closing_, out_);
 }
 
-void HttpConnection::Work(std::function<void(Reply)> done) {
+void HttpConnection::Work(base::UniqueFunction<void(Reply)> done) {
   const HttpRequest& request = parser_.request();
   const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
   handler_.HandleAsync(request, deadline_,
-                       [this, head_only, keep_alive, done = std::move(done)](const HttpResponse& response) {
+                       [this, head_only, keep_alive, done = std::move(done)](const HttpResponse& response) mutable {
                          Reply reply{.last = !keep_alive || owner_.ending()};
                          AppendHttpResponse(response, head_only, !reply.last, reply.bytes);
                          done(std::move(reply));

@@ -1,10 +1,10 @@
 // HttpConnection: one client, seen by the I/O thread that owns it.
 #pragma once
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/unique_function.h"
 #include "serve/rest/http_server.h"
 
 namespace tenon::serve {
@@ -58,7 +58,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     bool last = false;
   };
   /// Handles the current request; `done` gets the reply, now or later, on any thread.
-  void Work(std::function<void(Reply)> done);
+  void Work(base::UniqueFunction<void(Reply)> done);
   /// Back on the loop's thread with what Work returned.
   void Finished(Reply reply, Clock::time_point now);
   /// The same while Join is being called.

@@ -1,11 +1,11 @@
 // Replies of the HTTP front, and who makes them.
 #pragma once
-#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/unique_function.h"
 #include "serve/core/servable.h"
 #include "serve/rest/http_parser.h"
 
@@ -13,7 +13,7 @@ namespace tenon::serve {
 
 struct HttpResponse {
   int status = 200;
-  std::string content_type = {};  // none when empty
+  std::string_view content_type = {};  // a text that stays; none when empty
   std::string body = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
@@ -34,9 +34,9 @@ class HttpHandler {
   virtual HttpResponse Handle(const HttpRequest& request, Deadline deadline) = 0;
   /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
   /// valid until then, but for its body, which ends with the call where it joins. The default calls Handle.
-  virtual void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
-    const std::function<void(HttpResponse)> finish = std::move(done);
-    finish(Handle(request, deadline));
+  using Done = base::UniqueFunction<void(HttpResponse)>;
+  virtual void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
+    done(Handle(request, deadline));
   }
 };
 

@@ -27,9 +27,9 @@ class Echo : public HttpHandler {
     if (request.target == "/join" || request.target == "/away") return Effort::kJoins;
     return request.target == "/slow" ? Effort::kLong : Effort::kShort;
   }
-  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override {
+  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override {
     if (request.target == "/away") {
-      std::jthread([&request, body = std::string(request.body), done = std::move(done)] {
+      std::jthread([&request, body = std::string(request.body), done = std::move(done)]() mutable {
         done({.body = body + std::string(request.header("X-Name"))});  // its head is there
       }).detach();
     } else if (request.target == "/join") {
@@ -37,7 +37,7 @@ class Echo : public HttpHandler {
       if (round.Find(this) == nullptr) round.Keep(this, std::make_unique<Three>(sizes));
       auto& three = static_cast<Three&>(*round.Find(this));
       // After the call the head is there still, the body is not.
-      three.done.push_back([&request, body = std::string(request.body), done = std::move(done)] {
+      three.done.emplace_back([&request, body = std::string(request.body), done = std::move(done)]() mutable {
         done({.body = std::string(request.method) + ":" + body + std::string(request.header("X-Name"))});
       });
       if (three.done.size() == 3) round.Take(this)->Run();
@@ -49,10 +49,10 @@ class Echo : public HttpHandler {
     explicit Three(std::map<std::size_t, int>& s) : sizes(s) {}
     void Run() override {
       ++sizes[done.size()];
-      for (const auto& one : done) one();
+      for (auto& one : done) one();
     }
     std::map<std::size_t, int>& sizes;
-    std::vector<std::function<void()>> done;
+    std::vector<base::UniqueFunction<void()>> done;
   };
   std::map<std::size_t, int> sizes;  // of the batches
   HttpResponse Handle(const HttpRequest& request, Deadline) override {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "serve/core/tf_names.h"
@@ -121,9 +122,13 @@ Status WriteRows(const Signature& signature, std::span<const Literal> outputs, s
     batch = rows;
   }
   PrettyWriter to(out);
-  std::vector<ElementWriter> elements;
-  for (std::size_t i = 0; i < outputs.size(); ++i) elements.emplace_back(to, signature.outputs[i], outputs[i]);
-  std::vector<std::size_t> at(outputs.size(), 0);
+  struct Column {
+    ElementWriter elements;
+    std::size_t at = 0;
+  };
+  std::vector<Column> columns;
+  columns.reserve(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) columns.push_back({{to, signature.outputs[i], outputs[i]}});
   to.StartObject();
   to.Key("predictions");
   to.StartArray();
@@ -133,7 +138,7 @@ Status WriteRows(const Signature& signature, std::span<const Literal> outputs, s
     to.set_single_line(true);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (named) to.Key(signature.outputs[i].alias);
-      if (Status s = WriteValue(to, elements[i], outputs[i].dims(), 1, at[i]); !s.ok()) return s;
+      if (Status s = WriteValue(to, columns[i].elements, outputs[i].dims(), 1, columns[i].at); !s.ok()) return s;
     }
     to.set_single_line(false);
     if (named) to.EndObject();
@@ -168,6 +173,9 @@ Status WritePredictResponse(const Signature& signature, std::span<const Literal>
   if (outputs.size() != signature.outputs.size())
     return Status(Code::kInternal, fmt::format("signature {}: got {} outputs, expected {}", signature.name,
                                                outputs.size(), signature.outputs.size()));
+  std::size_t elements = 0;
+  for (const Literal& output : outputs) elements += static_cast<std::size_t>(output.size());
+  out.reserve(128 + std::min<std::size_t>(40 * elements, 4096));
   return form == PredictForm::kRow ? WriteRows(signature, outputs, out) : WriteColumns(signature, outputs, out);
 }
 

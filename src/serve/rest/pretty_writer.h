@@ -11,7 +11,7 @@ namespace tenon::serve {
 /// bracket on a line of its own. The caller keeps starts and ends, keys and values in order.
 class PrettyWriter {
  public:
-  explicit PrettyWriter(std::string& out) : out_(out) {}
+  explicit PrettyWriter(std::string& out) : out_(out) { levels_.reserve(8); }
   void set_single_line(bool on) { single_line_ = on; }
 
   void StartObject() { Start(false, '{'); }

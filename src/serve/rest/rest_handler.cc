@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/gzip.h"
+#include "base/status_macros.h"
 #include "serve/core/guarded.h"
 #include "serve/core/inference.h"
 #include "serve/rest/examples_request.h"
@@ -182,10 +185,10 @@ HttpResponse RestHandler::Shell() const {
   return response;
 }
 
-HttpResponse RestHandler::Reply(const Result<std::string>& body) const {
+HttpResponse RestHandler::Reply(Result<std::string> body) const {
   HttpResponse response = Shell();
   if (body.ok()) {
-    response.body = *body;
+    response.body = *std::move(body);
     return response;
   }
   response.status = HttpStatus(body.status().code());
@@ -193,65 +196,72 @@ HttpResponse RestHandler::Reply(const Result<std::string>& body) const {
   return response;
 }
 
-void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) {
+/// Counts a call and sends its reply.
+struct RestHandler::Finish {
+  void operator()(Result<std::string> body) {
+    handler.invoker_->metrics().Request(model, api, "REST", body.status().code(), Clock::now() - begun);
+    done(handler.Reply(std::move(body)));
+  }
+  const RestHandler& handler;
+  Clock::time_point begun;
+  std::string model;
+  std::string_view api;
+  Done done;
+};
+
+void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
   const Clock::time_point begun = Clock::now();
   const Result<Route> route = request.method == "POST" ? ParseRoute(request.method, request.target)
                                                        : Result<Route>(Status(Code::kNotFound, ""));
   const bool runs = route.ok() && (route->verb == Route::Verb::kPredict || route->verb == Route::Verb::kClassify ||
                                    route->verb == Route::Verb::kRegress);
-  const Result<ServableHandle> handle = runs ? Find(*route) : Result<ServableHandle>(Late());
+  if (!runs) return done(Handle(request, deadline));
+  const Result<ServableHandle> handle = Find(*route);
   if (!handle.ok() || !(*handle)->waits()) return done(Handle(request, deadline));
-  const auto finish = [this, begun, model = route->model, api = ApiName(route->verb),
-                       done = std::move(done)](const Result<std::string>& body) {
-    invoker_->metrics().Request(model, api, "REST", body.status().code(), Clock::now() - begun);
-    done(Reply(body));
-  };
-  if (route->verb != Route::Verb::kPredict) return ExamplesAsync(*route, *handle, request, deadline, finish);
-  Result<PredictRequest> read = Late();
-  const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
+  Finish finish{*this, begun, route->model, ApiName(route->verb), std::move(done)};
+  if (route->verb != Route::Verb::kPredict) return ExamplesAsync(*route, *handle, request, deadline, std::move(finish));
+  std::optional<PredictRequest> read;
+  const Status status = Guarded([&]() -> Status {
     Body body(options_);
-    const Result<std::string_view> text = body.Of(request);
-    if (!text.ok()) return text.status();
-    read = ReadPredictRequest(*text, {}, &**handle);
-    if (read.ok() && options_.check_method)
-      if (Status method = CheckPredictMethod(*read->signature); !method.ok()) return method;
-    return std::string();
+    TENON_ASSIGN_OR_RETURN(const std::string_view text, body.Of(request));
+    TENON_ASSIGN_OR_RETURN(read, ReadPredictRequest(text, {}, &**handle));
+    return options_.check_method ? CheckPredictMethod(*read->signature) : Status();
   });
-  if (!ok.ok() || !read.ok()) return finish(ok.ok() ? read.status() : ok.status());
+  if (!status.ok()) return finish(status);
   const Clock::time_point was_read = Clock::now();
   invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, deadline, {"predict", "REST"},
-                     [this, finish, begun, was_read, deadline, signature = read->signature, form = read->form,
-                      handle = *handle](const Result<std::vector<Literal>>& outputs) {
+                     [finish = std::move(finish), was_read, deadline, signature = read->signature, form = read->form,
+                      handle = *handle](const Result<std::vector<Literal>>& outputs) mutable {
                        const Clock::time_point ran = Clock::now();
-                       const Result<std::string> reply =
+                       Result<std::string> reply =
                            Guarded([&] { return WritePredict(outputs, *signature, form, deadline); });
                        if (reply.ok())
-                         invoker_->metrics().Stages(handle.id(), was_read - begun, ran - was_read, Clock::now() - ran);
-                       finish(reply);
+                         finish.handler.invoker_->metrics().Stages(handle.id(), was_read - finish.begun, ran - was_read,
+                                                                   Clock::now() - ran);
+                       finish(std::move(reply));
                      });
 }
 
 void RestHandler::ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request,
-                                Deadline deadline,
-                                const std::function<void(const Result<std::string>&)>& finish) const {
+                                Deadline deadline, Finish finish) const {
   const bool classify = route.verb == Route::Verb::kClassify;
-  Result<ExamplesRequest> read = Late();
-  Result<ExamplesCall> call = Late();
-  const Result<std::string> ok = Guarded([&]() -> Result<std::string> {
+  std::optional<ExamplesRequest> read;
+  std::optional<ExamplesCall> call;
+  const Status status = Guarded([&]() -> Status {
     Body body(options_);
-    const Result<std::string_view> text = body.Of(request);
-    if (!text.ok()) return text.status();
-    read = ReadExamplesRequest(*text, ApiName(route.verb));
-    if (!read.ok()) return read.status();
+    TENON_ASSIGN_OR_RETURN(const std::string_view text, body.Of(request));
+    TENON_ASSIGN_OR_RETURN(read, ReadExamplesRequest(text, ApiName(route.verb)));
     const std::size_t count = read->examples.size();
-    call = classify ? PrepareClassify(*handle, read->signature_name, count, options_.check_method)
-                    : PrepareRegress(*handle, read->signature_name, count, options_.check_method);
-    return call.ok() ? Result<std::string>(std::string()) : call.status();
+    TENON_ASSIGN_OR_RETURN(call, classify
+                                     ? PrepareClassify(*handle, read->signature_name, count, options_.check_method)
+                                     : PrepareRegress(*handle, read->signature_name, count, options_.check_method));
+    return {};
   });
-  if (!ok.ok()) return finish(ok);
+  if (!status.ok()) return finish(status);
   invoker_->RunAsync(handle, *call->signature, ExampleInputs(std::move(read->examples)), call->wanted, deadline,
                      {ApiName(route.verb), "REST"},
-                     [finish, classify, deadline, call = *call, handle](const Result<std::vector<Literal>>& outputs) {
+                     [finish = std::move(finish), classify, deadline, call = *call,
+                      handle](const Result<std::vector<Literal>>& outputs) mutable {
                        finish(Guarded([&]() -> Result<std::string> {
                          if (!outputs.ok()) return outputs.status();
                          if (Clock::now() > deadline) return Late();

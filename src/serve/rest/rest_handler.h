@@ -40,18 +40,19 @@ class RestHandler : public HttpHandler {
   Effort EffortOf(const HttpRequest& request) const override;
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
   /// Waits without a thread for servables that batch.
-  void HandleAsync(const HttpRequest& request, Deadline deadline, std::function<void(HttpResponse)> done) override;
+  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override;
 
  private:
+  struct Finish;
   /// The body of a reply, or why there is none.
   Result<std::string> Answer(const HttpRequest& request, Deadline deadline) const;
   Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Examples(const Route& route, std::string_view body, Deadline deadline) const;
   void ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request, Deadline deadline,
-                     const std::function<void(const Result<std::string>&)>& finish) const;
+                     Finish finish) const;
   HttpResponse Shell() const;
-  HttpResponse Reply(const Result<std::string>& body) const;
+  HttpResponse Reply(Result<std::string> body) const;
   Result<std::string> ModelStatus(const Route& route) const;
   HttpResponse MetricsPage() const;
   Result<std::string> Metadata(const Route& route) const;
