@@ -25,6 +25,8 @@ struct Shape3 {
   }
 };
 
+constexpr std::int64_t kSmallMacs = 2048;  // up to here a call costs more than the work
+
 enum class Method { kSmall, kRow, kColumn, kSgemm };
 
 class GemmStep : public runtime::Step {
@@ -140,8 +142,10 @@ Result<std::string> EmitMatmulPrimitive(PlanBuilder& b, std::int32_t id) {
   if (b.dtype(n.inputs[0]) != DType::kF32) return std::string("not f32");
   if (InputAt(n, 2).valid() || InputAt(n, 4).valid() || n.attrs.Float("alpha") != 1)
     return std::string("c, factor or alpha given");
-  if (s.batch * s.macs() == 0 || s.m < 2 || s.n < 2 || s.macs() < 8192) return std::string("too small or thin");
   const bool constant = b.ConstantOf(n.inputs[1]) != nullptr && s.batch == 1 && b.MayPack();
+  // The first sgemm of a process makes the library's kernels, which takes it 30 ms; what a server runs needs none.
+  const std::int64_t least = constant ? kSmallMacs + 1 : 8192;
+  if (s.batch * s.macs() == 0 || s.m < 2 || s.n < 2 || s.macs() < least) return std::string("too small or thin");
   if (!constant && s.n >= 16 && !(s.batch > 1 && s.macs() < 262144)) return std::string("sgemm is as fast");
   return onednn::Guard([&]() -> Result<std::string> {
     using onednn::Desc;
@@ -192,7 +196,7 @@ Result<std::string> EmitGemm(PlanBuilder& b, std::int32_t id) {
   const Shape3 s = ShapeOf(b, n);
   Method method = Method::kSgemm;
   if (!c.valid()) {
-    if (s.macs() <= 2048) method = Method::kSmall;
+    if (s.macs() <= kSmallMacs) method = Method::kSmall;
     if (s.m == 1 && s.macs() > 256) method = Method::kRow;
     if (s.n == 1 && s.m > 1 && s.macs() > 256) method = Method::kColumn;
   }
