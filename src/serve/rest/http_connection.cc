@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
+#include "base/log.h"
 #include "serve/rest/peer.h"
 #include "serve/rest/predict_response.h"
 
@@ -17,6 +19,10 @@ HttpLimits WithinBudget(const HttpServerOptions& options) {
   HttpLimits limits = options.limits;
   if (options.budget) limits.body_bytes = std::min(limits.body_bytes, options.budget->most());
   return limits;
+}
+
+void LogFailure(const std::exception& error) {
+  base::Log(base::LogLevel::kWarning, std::string("HTTP server: a request could not be answered: ") + error.what());
 }
 
 }  // namespace
@@ -131,7 +137,7 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       continue;
     }
     const HttpRequest& request = parser_.request();
-    Answer(handler_.Handle(request, deadline_), request.method == "HEAD", request.keep_alive);
+    Answer(HandleSafely(request), request.method == "HEAD", request.keep_alive);
     used += parser_.consumed();
     parser_.Next();
     begun_ = now_;
@@ -193,15 +199,52 @@ void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool k
   AppendHttpResponse(response, head_only, !closing_, out_);
 }
 
+HttpResponse HttpConnection::HandleSafely(const HttpRequest& request) {
+  try {
+    return handler_.Handle(request, deadline_);
+  } catch (const std::exception& error) {
+    LogFailure(error);
+    return HttpErrorPage(500);
+  }
+}
+
+/// Makes the reply of one request. Dropped without having been called it answers with 500, so that no client waits for
+/// ever for what a handler could not finish.
+class HttpConnection::Answering {
+ public:
+  Answering(HttpConnection& connection, base::UniqueFunction<void(Reply)> done)
+      : connection_(connection),
+        head_only_(connection.parser_.request().method == "HEAD"),
+        keep_alive_(connection.parser_.request().keep_alive),
+        done_(std::move(done)) {}
+  Answering(Answering&&) = default;
+  ~Answering() {
+    try {
+      if (done_) (*this)(HttpErrorPage(500));
+    } catch (const std::exception& error) {
+      LogFailure(error);
+    }
+  }
+  void operator()(const HttpResponse& response) {
+    Reply reply{.last = !keep_alive_ || connection_.owner_.ending()};
+    AppendHttpResponse(response, head_only_, !reply.last, reply.bytes);
+    base::UniqueFunction<void(Reply)> done = std::move(done_);
+    done(std::move(reply));
+  }
+
+ private:
+  HttpConnection& connection_;  // stays until it has its reply
+  bool head_only_, keep_alive_;
+  base::UniqueFunction<void(Reply)> done_;
+};
+
 void HttpConnection::Work(base::UniqueFunction<void(Reply)> done) {
-  const HttpRequest& request = parser_.request();
-  const bool head_only = request.method == "HEAD", keep_alive = request.keep_alive;
-  handler_.HandleAsync(request, deadline_,
-                       [this, head_only, keep_alive, done = std::move(done)](const HttpResponse& response) mutable {
-                         Reply reply{.last = !keep_alive || owner_.ending()};
-                         AppendHttpResponse(response, head_only, !reply.last, reply.bytes);
-                         done(std::move(reply));
-                       });
+  Answering answering(*this, std::move(done));
+  try {
+    handler_.HandleAsync(parser_.request(), deadline_, std::move(answering));
+  } catch (const std::exception& error) {
+    LogFailure(error);
+  }
 }
 
 void HttpConnection::Joined(Reply reply) {

@@ -57,7 +57,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     std::string bytes = {};
     bool last = false;
   };
-  /// Handles the current request; `done` gets the reply, now or later, on any thread.
+  /// Handles the current request; `done` gets the reply, now or later, on any thread. When the handler throws or drops
+  /// what it is to call, the reply is 500.
   void Work(base::UniqueFunction<void(Reply)> done);
   /// Back on the loop's thread with what Work returned.
   void Finished(Reply reply, Clock::time_point now);
@@ -69,6 +70,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// Handles the requests in `input`; returns how many of its bytes are done with. `stored`: it is in_ (from in_at_
   /// on).
   void Process(std::string_view input, bool stored);
+  class Answering;
+  HttpResponse HandleSafely(const HttpRequest& request);
   void Answer(const HttpResponse& response, bool head_only, bool keep_alive);
   void Refuse(int status) { Answer(HttpErrorPage(status), false, false); }
   /// Answers what the parser does not take.

@@ -20,14 +20,16 @@ using testing::RawClient;
 using Clock = std::chrono::steady_clock;
 
 /// /echo gives the body back, on the I/O thread; /slow does so on a worker once the gate is open; /join does so for
-/// three requests at a time or when the round ends, /away on a thread of its own.
+/// three requests at a time or when the round ends, /away on a thread of its own. /throw…, /drop…: no answer is made,
+/// on the I/O thread, on a worker (…slow), or where requests join (…join).
 class Echo : public HttpHandler {
  public:
   Effort EffortOf(const HttpRequest& request) const override {
-    if (request.target == "/join" || request.target == "/away") return Effort::kJoins;
-    return request.target == "/slow" ? Effort::kLong : Effort::kShort;
+    if (request.target.ends_with("join") || request.target == "/away") return Effort::kJoins;
+    return request.target.ends_with("slow") ? Effort::kLong : Effort::kShort;
   }
   void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override {
+    if (request.target.starts_with("/drop")) return;
     if (request.target == "/away") {
       std::jthread([&request, body = std::string(request.body), done = std::move(done)]() mutable {
         done({.body = body + std::string(request.header("X-Name"))});  // its head is there
@@ -56,6 +58,7 @@ class Echo : public HttpHandler {
   };
   std::map<std::size_t, int> sizes;  // of the batches
   HttpResponse Handle(const HttpRequest& request, Deadline) override {
+    if (request.target.starts_with("/throw")) throw std::bad_alloc();
     if (request.target == "/slow") {
       ++waiting;
       gate.wait();
@@ -145,6 +148,17 @@ TEST_F(HttpServerTest, RequestsOfARoundAreJoined) {
   server->Stop(Clock::now() + std::chrono::seconds(5));
   EXPECT_EQ(echo->sizes[1] + 2 * echo->sizes[2] + 3 * echo->sizes[3], kClients * kEach);
   EXPECT_GT(echo->sizes[2] + echo->sizes[3], 0);
+}
+
+TEST_F(HttpServerTest, WhatAHandlerDoesNotAnswerIs500) {
+  Start();
+  RawClient client(port());
+  for (const char* target : {"/throw", "/throwslow", "/throwjoin", "/dropslow", "/dropjoin"}) {
+    client.Send("POST " + std::string(target) + " HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    EXPECT_EQ(client.ReadReply().status, 500) << target;
+    client.Send("POST /join HTTP/1.1\r\nContent-Length: 1\r\n\r\ny");
+    EXPECT_EQ(client.ReadReply().body, "POST:y") << "after " << target;
+  }
 }
 
 TEST_F(HttpServerTest, ClientsThatLeaveInARound) {
