@@ -7,8 +7,8 @@
 namespace tenon::onnx {
 
 std::span<const std::span<const ExportRow>> ExportFamilies() {
-  static const std::array kAll = {kExportElementwise, kExportShape,  kExportIndex, kExportReduce,   kExportNeural,
-                                  kExportControl,     kExportVision, kExportData,  kExportAttention};
+  static const std::array kAll = {kExportElementwise, kExportShape,   kExportIndex,  kExportReduce, kExportWindow,
+                                  kExportNorm,        kExportControl, kExportVision, kExportData,   kExportAttention};
   return kAll;
 }
 

@@ -4,7 +4,7 @@
 
 namespace tenon::onnx {
 
-extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportNeural,
-    kExportControl, kExportVision, kExportData, kExportAttention;
+extern const std::span<const ExportRow> kExportElementwise, kExportShape, kExportIndex, kExportReduce, kExportWindow,
+    kExportNorm, kExportControl, kExportVision, kExportData, kExportAttention;
 
 }  // namespace tenon::onnx
