@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <list>
 #include <optional>
 #include <unordered_map>
 
 #include "backends/cpu/emit/bodies.h"
 #include "backends/cpu/emit/compile_plan.h"
-#include "backends/cpu/emit/packing.h"
 #include "base/status_macros.h"
 #include "ir/builder.h"
 #include "ir/infer.h"
@@ -24,11 +24,7 @@ using ir::Value;
 
 namespace {
 
-// Compiled segments are kept up to this many, and this many elements (but for the few used last).
-constexpr std::size_t kMostCompiled = 1024, kFewCompiled = 8;
 constexpr std::size_t kMostAligned = std::size_t{256} << 20;
-constexpr std::int64_t kMostPackings = 512;
-constexpr std::int64_t kMostKept = std::int64_t{64} << 20;
 // Elements that a segment must read and compute before compiling it can pay; below, the reference runs it.
 constexpr std::int64_t kWorthCompiling = 4096;
 // Elements that a run without pieces may touch before the next one looks for pieces again.
@@ -114,11 +110,9 @@ struct SegmentInterpreter::Pass {
 
 SegmentInterpreter::SegmentInterpreter(Graph graph, const runtime::CompileOptions& options,
                                        std::shared_ptr<Packing> packing)
-    : graph_(std::move(graph)),
-      options_(options),
-      packing_(packing != nullptr ? std::move(packing) : std::make_shared<Packing>()) {
+    : graph_(std::move(graph)), options_(options), compiled_(std::move(packing)) {
   options_.donations.clear();
-  bodies_ = std::make_unique<const Bodies>(options_, packing_);
+  bodies_ = std::make_unique<const Bodies>(options_, compiled_.packing());
   invalid_ = InlineCalls(graph_);
   if (invalid_.ok()) invalid_ = FoldOnce(graph_);
   AlignConstants();
@@ -229,27 +223,6 @@ bool SegmentInterpreter::Grow(Pass& pass, std::int32_t id) const {
   return true;
 }
 
-Result<std::shared_ptr<const runtime::CompiledFunction>> SegmentInterpreter::Find(const Pass& pass) const {
-  const std::size_t hash = std::hash<std::string>()(pass.key);
-  const std::lock_guard lock(mutex_);
-  for (auto it = compiled_.begin(); it != compiled_.end(); ++it) {
-    if (it->hash != hash || it->key != pass.key) continue;
-    compiled_.splice(compiled_.begin(), compiled_, it);
-    return it->function;
-  }
-  // Weights that compiling makes anew (scaled ones) are laid out each time: now and then the collection starts afresh.
-  if (++compiles_ % kMostPackings == 0) packing_ = std::make_shared<Packing>();
-  TENON_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::CompiledFunction> made,
-                         CompilePiece(pass.segment, options_, packing_));
-  compiled_.push_front({pass.key, hash, made, pass.made});
-  kept_ += pass.made;
-  while (compiled_.size() > kMostCompiled || (kept_ > kMostKept && compiled_.size() > kFewCompiled)) {
-    kept_ -= compiled_.back().elements;
-    compiled_.pop_back();
-  }
-  return made;
-}
-
 Status SegmentInterpreter::RunSegment(Pass& pass) const {
   TENON_RETURN_IF_ERROR(pass.b->status());
   std::vector<bool> member(At(graph_.size()), false);
@@ -272,7 +245,10 @@ Status SegmentInterpreter::RunSegment(Pass& pass) const {
   std::vector<Datum> got;
   if (pass.work >= kWorthCompiling) {
     pass.compiled = true;
-    TENON_ASSIGN_OR_RETURN(const auto function, Find(pass));
+    TENON_ASSIGN_OR_RETURN(const SegmentCache::Function function,
+                           compiled_.Get(pass.key, pass.made, [&](const std::shared_ptr<Packing>& packing) {
+                             return CompilePiece(pass.segment, options_, packing);
+                           }));
     std::vector<Literal> in;
     for (const Datum& d : pass.arguments) in.push_back(d.literal());
     TENON_ASSIGN_OR_RETURN(std::vector<Literal> out, function->Run(std::move(in)));
@@ -409,7 +385,6 @@ Status SegmentInterpreter::Run(std::span<Literal> inputs, std::span<Literal> out
 }
 
 std::string SegmentInterpreter::Explain() const {
-  const std::lock_guard lock(mutex_);
   std::string out = "in segments (shapes depend on data), between them:\n";
   for (std::int32_t id = 0; id < graph_.size(); ++id) {
     const Node& n = graph_.node(id);
@@ -418,8 +393,7 @@ std::string SegmentInterpreter::Explain() const {
     if (single && n.op->name != "input")
       out += (n.op->Is(ir::kControl) ? "  in segments:" : "  ref:") + std::string(n.op->name) + "\n";
   }
-  for (const Compiled& c : compiled_) out += c.function->Explain();
-  return out;
+  return out + compiled_.Explain();
 }
 
 }  // namespace tenon::cpu

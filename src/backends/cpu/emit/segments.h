@@ -3,13 +3,13 @@
 // compiled like any other; the nodes between the pieces run on the reference evaluation. Where no piece of a run was
 // worth compiling, later runs with the same input dims do not look for pieces any more.
 #pragma once
-#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "backends/cpu/emit/segment_cache.h"
 #include "ir/eval.h"
 #include "ir/graph.h"
 #include "runtime/planned.h"
@@ -17,7 +17,6 @@
 namespace tenon::cpu {
 
 class Bodies;
-struct Packing;
 
 class SegmentInterpreter : public runtime::Interpreter {
  public:
@@ -32,29 +31,19 @@ class SegmentInterpreter : public runtime::Interpreter {
 
  private:
   struct Pass;  // one run
-  struct Compiled {
-    std::string key;
-    std::size_t hash = 0;  // of the key
-    std::shared_ptr<const runtime::CompiledFunction> function;
-    std::int64_t elements = 0;  // that it computes: its memory follows them
-  };
   void AlignConstants();
   bool Grow(Pass& pass, std::int32_t id) const;
   Status RunSegment(Pass& pass) const;
   Status RunSingly(Pass& pass, bool* progress) const;
   Status RunAll(Pass& pass) const;
-  Result<std::shared_ptr<const runtime::CompiledFunction>> Find(const Pass& pass) const;
 
   ir::Graph graph_;
   Status invalid_;  // what was wrong with the graph
   runtime::CompileOptions options_;
-  mutable std::shared_ptr<Packing> packing_;
+  mutable SegmentCache compiled_;
   std::unique_ptr<const Bodies> bodies_;
   std::vector<std::vector<std::int32_t>> readers_;  // by node
   mutable std::mutex mutex_;
-  mutable std::int64_t compiles_ = 0;
-  mutable std::int64_t kept_ = 0;                        // elements of all that is in compiled_
-  mutable std::list<Compiled> compiled_;                 // most recently used first
   mutable std::unordered_map<std::string, bool> light_;  // by input dims: no piece is worth compiling
 };
 
