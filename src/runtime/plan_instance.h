@@ -19,6 +19,7 @@ class PlanInstance {
 
  private:
   std::shared_ptr<const Plan> plan_;
+  std::byte* arena_ = nullptr;
   std::vector<std::byte*> buffers_;
   std::vector<std::unique_ptr<StepState>> states_;
 };

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/poison.h"
 #include "tenon/types.h"
 #include "tensor/block_cache.h"
 #include "tensor/sole_owner.h"
@@ -29,6 +30,7 @@ Buffer Buffer::allocate(std::size_t bytes, bool zero) {
   auto* const p = static_cast<std::byte*>(memory);
   if (huge) ::madvise(p, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: may be refused
   if (zero) std::memset(p, 0, rounded);
+  base::Poison(p + bytes, rounded - bytes);
   b.data_ = std::shared_ptr<std::byte>(p, [rounded](std::byte* q) { FreeBlock(q, rounded); });
   b.size_ = bytes;
   b.owned_ = true;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/poison.h"
 #include "tenon/types.h"
 
 namespace tenon {
@@ -186,6 +187,16 @@ TEST(Literal, FromTakesListsAndSpans) {
   const Literal shorts = Literal::from<std::int16_t>({1, 2}, values);
   EXPECT_THAT(shorts.data<std::int16_t>(), ElementsAre(-5, 7));
 }
+
+#if defined(TENON_POISON)
+TEST(BufferDeathTest, EndsAtItsLastByte) {
+  const Buffer buffer = Buffer::allocate(70, true);
+  const volatile std::byte* const data = buffer.data();
+  const auto read = [data](std::size_t at) { return std::to_integer<int>(data[at]); };
+  EXPECT_EQ(read(69), 0);
+  EXPECT_DEATH(read(70), "use-after-poison");
+}
+#endif
 
 }  // namespace
 }  // namespace tenon
