@@ -54,6 +54,11 @@ TEST(ArrayOps, ShapeChainsFold) {
   const Value tail = b.Add("slice", {shape}, {{"starts", Shape({1})}, {"limits", Shape({3})}});
   EXPECT_EQ(b.shape(b.Add("broadcast_to", {b.Scalar(0, DType::kF32), b.Add("concat", {constant({2}), tail})})),
             Shape({2, 3, 4}));
+  // One element, and a step after which no number is left.
+  const Value one =
+      b.Add("slice", {shape}, {{"starts", Shape({1})}, {"limits", Shape({2})}, {"strides", Longs{INT64_MAX}}});
+  ASSERT_EQ(g.output(one).symbolic->size(), 1U);
+  EXPECT_EQ(g.output(one).symbolic->at(0), Dim(3));
   const std::vector<Value> parts = b.AddAll("split", {shape}, {{"sizes", Shape({1, 2})}});
   EXPECT_EQ(b.shape(b.Add("reshape", {x, b.Add("concat", {parts[1], parts[0]})})), Shape({3, 4, n}));
   const Value back = b.Add("reverse", {shape}, {{"axes", Longs{0}}});

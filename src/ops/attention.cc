@@ -149,7 +149,9 @@ Status EvalAttention(EvalContext& ctx) {
         show("capped");
         for (std::int64_t j = 0; j < total; ++j) {
           const double m = mask.empty() ? 0 : mask[Size(at_mask[Size(row * total + j)])];
-          const std::int64_t last = i + (lengths.empty() ? past : lengths[Size(b)] - q.length);
+          // A length below 0 hides as 0 does.
+          const std::int64_t last =
+              i + (lengths.empty() ? past : std::max<std::int64_t>(lengths[Size(b)], 0) - q.length);
           const bool hidden = (causal && j > last) || (choice && m == 0) || (!lengths.empty() && j >= lengths[Size(b)]);
           line[Size(j)] = hidden ? -kInf : line[Size(j)] + (choice ? 0 : m);
         }

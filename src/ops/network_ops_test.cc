@@ -64,5 +64,17 @@ TEST(NetworkOps, Numbers) {
   EXPECT_TRUE(identical(training[2], Values({1}, {1})));
 }
 
+// Lengths come with the data: below 0 no key is seen, however far.
+TEST(NetworkOps, AttentionOfLengthsBelowZero) {
+  const Literal x = Values({2, 1, 2, 1}, {1, 2, 3, 4});
+  const auto y = [&](std::int64_t length) {
+    return Eval("attention", {x, x, x, std::nullopt, std::nullopt, std::nullopt, Ints({2}, {length, 2})},
+                {{"causal", true}})[0];
+  };
+  EXPECT_TRUE(identical(y(INT64_MIN), y(0)));
+  EXPECT_EQ(y(INT64_MIN).at(0), 0);
+  EXPECT_EQ(y(INT64_MIN).at(2), 3);
+}
+
 }  // namespace
 }  // namespace tenon::ir::ops

@@ -37,10 +37,13 @@ Status InferSlice(InferContext& ctx) {
   ctx.Set(0, ctx.dtype(0), Shape(std::move(dims)));
   if (known) {
     std::vector<Dim> elements;
-    for (std::int64_t k = starts[0].value();
-         k < limits[0].value() && k < static_cast<std::int64_t>(ctx.value(0)->size());
-         k += strides.empty() ? 1 : strides[0])
+    const std::int64_t stride = strides.empty() ? 1 : strides[0],
+                       limit = std::min(limits[0].value(), static_cast<std::int64_t>(ctx.value(0)->size()));
+    for (std::int64_t k = starts[0].value(); k < limit;) {
       elements.push_back((*ctx.value(0))[static_cast<std::size_t>(k)]);
+      if (stride >= limit - k) break;  // k + stride need not be a number
+      k += stride;
+    }
     ctx.SetValue(0, std::move(elements));
   }
   return {};

@@ -134,6 +134,7 @@ Dim Dim::floor_div(const Dim& a, const Dim& b) {
 
 Dim Dim::ceil_div(const Dim& a, const Dim& b) {
   if (!b.is_symbolic() && b.n_ < 0) return ceil_div(Dim(-1) * a, Dim(-1) * b);
+  if (!a.is_symbolic() && !b.is_symbolic() && b.n_ > 0) return a.n_ / b.n_ + (a.n_ % b.n_ > 0 ? 1 : 0);
   if (!b.is_symbolic()) return floor_div(a + Dim(b.n_ == 0 ? 0 : b.n_ - 1), b);
   const Dim exact = floor_div(a, b);
   const std::vector<Term> terms = DimExpr::terms_of(exact);

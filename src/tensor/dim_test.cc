@@ -80,6 +80,8 @@ TEST(Dim, NumbersDivideAsInPython) {
   EXPECT_EQ(Dim::ceil_div(7, 2).value(), 4);
   EXPECT_EQ(Dim::ceil_div(-7, 2).value(), -3);
   EXPECT_EQ(Dim::ceil_div(7, -2).value(), -3);
+  EXPECT_EQ(Dim::ceil_div(2, INT64_MAX).value(), 1);
+  EXPECT_EQ(Dim::ceil_div(INT64_MAX, INT64_MAX - 1).value(), 2);
   EXPECT_EQ(Dim::mod(-7, 3).value(), 2);
   EXPECT_EQ(Dim::mod(7, -3).value(), -2);
   EXPECT_EQ(Dim::mod(kMin, -1).value(), 0);

@@ -219,5 +219,20 @@ TEST(CpuFunction, MagnitudesAtTheEnds) {
             Literal::from<std::int64_t>({20}, std::vector<std::int64_t>(20, INT64_MIN))});
 }
 
+// As the reference converts them: to the nearest number of the dtype, to true.
+TEST(CpuFunction, OneHotOfValuesThatDoNotFit) {
+  for (const DType dtype : {DType::kI8, DType::kU8, DType::kI64, DType::kBool, DType::kF32}) {
+    ir::Graph g;
+    Builder b(&g);
+    const Value x = b.Input("x", Type::Tensor(DType::kI64, Shape({20})));
+    g.set_outputs({b.Add("one_hot", {x},
+                         {{"depth", std::int64_t{3}}, {"dtype", dtype}, {"on_value", 1e30}, {"off_value", -0.5}})});
+    ASSERT_TRUE(b.ok()) << b.status().message();
+    const std::string plan = Check(g, {RandomOf(DType::kI64, {20}, 1, -1, 4)}, {}, 0);
+    EXPECT_NE(plan.find("one_hot"), std::string::npos) << plan;
+    EXPECT_EQ(plan.find("ref:"), std::string::npos) << plan;
+  }
+}
+
 }  // namespace
 }  // namespace tenon::cpu

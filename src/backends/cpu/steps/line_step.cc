@@ -1,10 +1,12 @@
 // Steps along one axis: argmax, argmin, top_k, cumsum, cumprod, one_hot; and iota. The data is outer x count x inner.
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <numeric>
 #include <string_view>
 
 #include "backends/cpu/steps/steps.h"
+#include "ir/numeric.h"
 
 namespace tenon::cpu {
 namespace {
@@ -208,7 +210,8 @@ Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t id) {
   if (!Visit(index, [](auto) {}) || (!Visit(dtype, [](auto) {}) && dtype != DType::kBool))
     return std::string("these dtypes");
   const Around a = SplitAt(b.dims(out), n.attrs.Int("axis"));
-  const double on = n.attrs.Float("on_value"), off = n.attrs.Float("off_value");
+  const Literal on = ir::ScalarLiteral(n.attrs.Float("on_value"), dtype),
+                off = ir::ScalarLiteral(n.attrs.Float("off_value"), dtype);
   const BufferId in = b.In(x);
   b.KeepApart(out);
   const BufferId to = b.Out(out);
@@ -217,7 +220,9 @@ Result<std::string> EmitOneHot(PlanBuilder& b, std::int32_t id) {
                                      Visit(dtype == DType::kBool ? DType::kU8 : dtype, [&](auto zero) {
                                        using T = decltype(zero);
                                        T* y = ctx.get<T>(to);
-                                       const T high = static_cast<T>(on), low = static_cast<T>(off);
+                                       T high, low;
+                                       std::memcpy(&high, on.raw().data(), sizeof high);
+                                       std::memcpy(&low, off.raw().data(), sizeof low);
                                        std::fill(y, y + a.outer * a.count * a.inner, low);
                                        Visit(index, [&](auto first) {
                                          using I = decltype(first);
