@@ -1,6 +1,8 @@
 // Operators with wrong attributes or inputs: each is refused with a message, none crashes or hangs.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "formats/onnx/data_type.h"
 #include "formats/onnx/translate.h"
 
@@ -10,6 +12,7 @@ namespace {
 struct Input {
   DataTypeNumber type = kFloat;
   std::vector<std::int64_t> dims;
+  std::optional<Literal> value = {};  // it stands in the file
 };
 Attribute Int(std::string name, std::int64_t value) {
   Attribute a;
@@ -52,13 +55,21 @@ Status TranslateOne(const Case& c) {
   node.domain = c.domain;
   node.attributes = c.attributes;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    node.inputs.push_back("x" + std::to_string(i));
+    if (c.inputs[i].value) {
+      Tensor& tensor = graph.initializers.emplace_back();
+      tensor.name = node.inputs.back();
+      tensor.data_type = c.inputs[i].type;
+      tensor.dims = c.inputs[i].value->dims();
+      tensor.value = c.inputs[i].value;
+      continue;
+    }
     ValueInfo info;
-    info.name = "x" + std::to_string(i);
+    info.name = node.inputs.back();
     info.type.kind = TypeKind::kTensor;
     info.type.elem_type = c.inputs[i].type;
     info.type.shape.emplace();
     for (const std::int64_t d : c.inputs[i].dims) info.type.shape->emplace_back().value = d;
-    node.inputs.push_back(info.name);
     graph.inputs.push_back(std::move(info));
   }
   node.outputs = {"y"};
@@ -67,6 +78,18 @@ Status TranslateOne(const Case& c) {
   out.name = "y";
   graph.outputs.push_back(std::move(out));
   return Translate(model).status();
+}
+
+void Check(const std::vector<Case>& cases) {
+  for (const Case& c : cases) {
+    const Status status = TranslateOne(c);
+    if (c.message.empty()) {
+      EXPECT_EQ(status.message(), "") << c.op;
+      continue;
+    }
+    EXPECT_FALSE(status.ok()) << c.op << ": expected " << c.message;
+    EXPECT_NE(status.message().find(c.message), std::string::npos) << c.op << ": " << status.message();
+  }
 }
 
 TEST(Operators, RefuseWhatIsWrong) {
@@ -116,15 +139,36 @@ TEST(Operators, RefuseWhatIsWrong) {
       {"QLinearConcat", {vector, vector, vector, vector, vector, vector}, {}, "three for each part", "com.microsoft"},
       {"DFT", {{kFloat, {1, 6, 1}}}, {Int("inverse", 1), Int("onesided", 1)}, "complex"},
   };
-  for (const Case& c : cases) {
-    const Status status = TranslateOne(c);
-    if (c.message.empty()) {
-      EXPECT_EQ(status.message(), "") << c.op;
-      continue;
-    }
-    EXPECT_FALSE(status.ok()) << c.op << ": expected " << c.message;
-    EXPECT_NE(status.message().find(c.message), std::string::npos) << c.op << ": " << status.message();
-  }
+  Check(cases);
+}
+
+// Numbers in the file that no integer, or no time, has room for.
+TEST(Operators, NumbersAtTheEnds) {
+  constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
+  const auto floats = [](std::vector<float> v) {
+    return Input{kFloat, {}, Literal::from<float>({static_cast<std::int64_t>(v.size())}, v)};
+  };
+  const auto longs = [](std::vector<std::int64_t> v) {
+    return Input{kInt64, {}, Literal::from<std::int64_t>({static_cast<std::int64_t>(v.size())}, v)};
+  };
+  const auto number = [](std::int64_t v) { return Input{kInt64, {}, Literal::scalar(v)}; };
+  const Input image{kFloat, {1, 1, 10, 10}}, indices{kInt64, {2}};
+  const std::vector<Attribute> crop = {Int("antialias", 1), Text("mode", "linear"),
+                                       Text("coordinate_transformation_mode", "tf_crop_and_resize")};
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  Check({
+      {"OneHot", {indices, floats({nan}), floats({0, 1})}, {}, ""},
+      {"OneHot", {indices, floats({-1e30F}), floats({0, 1})}, {}, "one_hot_c2"},
+      {"Range", {number(0), number(10), number(kLowest)}, {}, "9223372036854775808"},
+      {"Resize",
+       {image, floats({0, 0, 0, 0, 1, 1, 1e9F, 1e9F}), floats({1, 1, 1e-9F, 1e-9F})},
+       crop,
+       "antialiasing of a scale this small"},
+      {"Resize",
+       {image, floats({0, 0, nan, nan, 1, 1, 1, 1}), floats({}), longs({1, 1, 5, 5})},
+       crop,
+       "a region at nan"},
+  });
 }
 
 }  // namespace

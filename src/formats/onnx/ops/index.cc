@@ -139,7 +139,7 @@ Status OneHot(NodeContext& n) {
   if (const std::optional<Literal> known = n.Const(1); known && known->size() == 1) {
     const Value hot = n.Add(
         "one_hot", {indices},
-        {{"depth", static_cast<std::int64_t>(known->at(0))}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
+        {{"depth", ir::ToInts(*known)[0]}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
     on = Op("greater", n.ex(hot), n.Scalar(0, DType::kI32));
   } else {
     TENON_ASSIGN_OR_RETURN(const Dim count, DimOf(n, n.b.Cast(n.in(1), DType::kI64), "depth"));
@@ -212,7 +212,7 @@ Status Range(NodeContext& n) {
     const Dim step = (*delta)[0];
     if (!step.is_symbolic()) {
       const Dim span = step.value() > 0 ? (*limit)[0] - (*start)[0] : (*start)[0] - (*limit)[0];
-      const Dim steps = Dim::ceil_div(span, std::abs(step.value()));
+      const Dim steps = Dim::ceil_div(span, step.value() > 0 ? step : Dim(-1) * step);
       count = steps.is_symbolic() ? ((*start)[0] == Dim(0) && step.value() > 0 ? steps : Dim::max(steps, 0))
                                   : Dim(std::max<std::int64_t>(steps.value(), 0));
     }

@@ -155,9 +155,11 @@ Result<Ex> Antialiased(NodeContext& n, Ex x, Ex at, const AxisPlan& p, const Opt
   const double shrink = std::min(*p.static_scale, 1.0), reach = (o.mode == "cubic" ? 2 : 1) / shrink;
   const std::optional<Literal> places = n.FoldNow(at);
   if (!places) return AntialiasedRunTime(n, x, at, p, o, rank);
+  if (!(reach * static_cast<double>(out) <= 0x1p26)) return n.Unsupported("antialiasing of a scale this small");
   std::vector<double> matrix(static_cast<std::size_t>(in * out), 0.0);
   for (std::int64_t i = 0; i < out; ++i) {
     const double centre = places->at(i);
+    if (!(std::abs(centre) <= 1e15)) return n.Fail(fmt::format("a region at {:g}", centre));
     double total = 0;
     std::vector<std::pair<std::int64_t, double>> taps;
     for (auto k = static_cast<std::int64_t>(std::floor(centre - reach)); static_cast<double>(k) <= centre + reach;

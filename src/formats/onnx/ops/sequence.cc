@@ -24,8 +24,8 @@ std::optional<std::vector<Value>> Items(NodeContext& n, Value sequence, int dept
   std::int64_t at = insert ? size : size - 1;
   if (place < node.inputs.size() && node.inputs[place].valid()) {
     const std::optional<Literal> index = n.Const(node.inputs[place]);
-    if (!index) return std::nullopt;
-    at = static_cast<std::int64_t>(index->at(0));
+    if (!index || index->size() != 1) return std::nullopt;
+    at = ir::ToInts(*index)[0];
     if (at < 0) at += size;
   }
   if (at < 0 || at > size || (erase && at == size)) return std::nullopt;
@@ -50,8 +50,8 @@ Value IndexOf(NodeContext& n, int i) { return n.has(i) ? n.b.Cast(n.in(i), DType
 Status At(NodeContext& n) {
   const std::optional<std::vector<Value>> items = Items(n, n.in(0));
   const std::optional<Literal> index = n.Const(1);
-  if (items && index) {
-    const auto size = static_cast<std::int64_t>(items->size()), i = static_cast<std::int64_t>(index->at(0));
+  if (items && index && index->size() == 1) {
+    const std::int64_t size = static_cast<std::int64_t>(items->size()), i = ir::ToInts(*index)[0];
     if (i < -size || i >= size) return n.Fail(fmt::format("position {} in a sequence of {}", i, size));
     n.Out(0, (*items)[static_cast<std::size_t>(i < 0 ? i + size : i)]);
     return {};

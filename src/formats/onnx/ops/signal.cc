@@ -253,7 +253,7 @@ Status Stft(NodeContext& n) {
   Dim frames;
   if (const std::optional<Literal> step = n.Const(1)) {
     if (step->size() != 1 || !(step->at(0) >= 1)) return n.Fail("frame_step is below 1");
-    frames = Dim::floor_div(shape[1] - length, static_cast<std::int64_t>(step->at(0))) + 1;
+    frames = Dim::floor_div(shape[1] - length, ir::ToInts(*step)[0]) + 1;
   } else {
     const Ex room = DimValue(n, n.in(0), 1) - static_cast<double>(length);
     TENON_ASSIGN_OR_RETURN(frames, DimOf(n, Op("floor_divide", room, ScalarOf(n, n.in(1))) + 1.0, "the frames"));
