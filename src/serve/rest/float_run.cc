@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 
 namespace tenon::serve {
 namespace {
@@ -100,104 +101,137 @@ __attribute__((target("sse4.1"))) const char* Run(const char* p, const char* end
   return p;
 }
 
-// Four numbers at a time. The commas of a piece of text are listed first; of each number the digits without the point
-// then take a quarter of a vector, at its end.
+// Eight numbers at a time. The commas of a piece of text are listed first; where one space, or none, follows all of
+// them, the numbers' places and sizes follow from the list. Of each number the digits without the point then take a
+// quarter of a vector, at its end.
 
 constexpr std::size_t kPiece = 2048;  // bytes of text
-constexpr std::size_t kQuad = 4;
+constexpr std::size_t kGroup = 8;
 
-/// At [n]: from "d.ddd" of n bytes to its n - 1 digits at the end, behind zeros.
-struct Orders {
-  alignas(16) std::int8_t of[17][16];
+/// Offsets of commas in a piece; in front of them a place for the one before, that the first number follows.
+struct CommaList {
+  std::uint16_t all[kPiece + 128];
+  std::size_t count;
+  unsigned gap;  // spaces behind each comma and one; 0: they differ
 };
-constexpr Orders kOrders = [] {
-  Orders orders{};
-  for (int n = 0; n <= 16; ++n)
-    for (int i = 0; i < 16; ++i) {
-      const int digit = i - (17 - n);
-      orders.of[n][i] = static_cast<std::int8_t>(digit < 0 ? -128 : digit == 0 ? 0 : digit + 1);
-    }
-  return orders;
-}();
 
-/// Writes the offsets of the commas in [p, p + size), size a multiple of 64; returns their number. Writes up to 8 more.
-__attribute__((target("avx512f,avx512bw,bmi,bmi2,popcnt"))) inline std::size_t ListCommas(const char* p,
-                                                                                          std::size_t size,
-                                                                                          std::uint32_t* to) {
-  std::uint32_t* const first = to;
+/// Lists the commas in [p, p + size), size a multiple of 64. `compress`: the processor has vpcompressb.
+template <bool compress>
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt"))) inline void ListCommas(
+    const char* p, std::size_t size, CommaList& list) {
+  alignas(64) static constexpr auto kIota = [] {
+    std::array<std::uint8_t, 64> iota{};
+    for (std::size_t i = 0; i < 64; ++i) iota[i] = static_cast<std::uint8_t>(i);
+    return iota;
+  }();
+  std::uint16_t* to = list.all + 1;
+  std::uint64_t spaces = 0, unlike = 0, carry = 0;
   for (std::size_t at = 0; at < size; at += 64) {
-    std::uint64_t commas = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(p + at), _mm512_set1_epi8(','));
-    std::uint32_t* const next = to + __builtin_popcountll(commas);
-    do {
-      for (int i = 0; i < 8; ++i) {  // more than there are: the rest is overwritten
-        *to++ = static_cast<std::uint32_t>(at) + static_cast<std::uint32_t>(__builtin_ctzll(commas | 1ULL << 63));
-        commas &= commas - 1;
-      }
-    } while (to < next);
+    const __m512i block = _mm512_loadu_si512(p + at);
+    std::uint64_t commas = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(','));
+    const std::uint64_t blanks = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
+    spaces |= blanks;
+    unlike |= blanks ^ (commas << 1 | carry);
+    carry = commas >> 63;
+    std::uint16_t* const next = to + __builtin_popcountll(commas);
+    if constexpr (compress) {
+      const __m512i from = _mm512_set1_epi16(static_cast<std::int16_t>(at));
+      const __m512i places = _mm512_maskz_compress_epi8(commas, _mm512_load_si512(kIota.data()));
+      _mm512_storeu_si512(to, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(places)), from));
+      if (next - to > 32)
+        _mm512_storeu_si512(to + 32,
+                            _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(places, 1)), from));
+    } else {
+      do {
+        for (int i = 0; i < 8; ++i) {  // more than there are: the rest is overwritten
+          *to++ = static_cast<std::uint16_t>(at + static_cast<std::size_t>(__builtin_ctzll(commas | 1ULL << 63)));
+          commas &= commas - 1;
+        }
+      } while (to < next);
+    }
     to = next;
   }
-  return static_cast<std::size_t>(to - first);
+  list.count = static_cast<std::size_t>(to - list.all) - 1;
+  list.gap = spaces == 0 ? 1 : unlike == 0 ? 2 : 0;
+  list.all[0] = static_cast<std::uint16_t>(-list.gap);
 }
 
-/// Four numbers, each in front of its comma, the first at p; false when one of them is of another form.
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2"))) inline bool Four(const char* p, const char* base,
-                                                                                        const std::uint32_t* commas,
-                                                                                        float* out) {
-  const char* text[kQuad];
-  unsigned size[kQuad];
-  unsigned minus = 0, bad = 0;
-#pragma GCC unroll 4
-  for (unsigned i = 0; i < kQuad; ++i) {
-    const char* const comma = base + commas[i];
-    const unsigned sign = *p == '-' ? 1 : 0;
-    minus |= sign << i;
-    text[i] = p + sign;
-    size[i] = static_cast<unsigned>(comma - text[i]);
-    bad |= size[i] - 3 > 13 ? 1 : 0;
-    p = comma + 1;
-    p += *p == ' ';
-  }
-  if (bad != 0) return false;
-  const auto load = [](const void* at) __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) {
-    return _mm_loadu_si128(static_cast<const __m128i*>(at));
+/// One bit for each of the four numbers of a vector, from one for each byte of it.
+constexpr std::uint64_t kFirsts = 0x0001000100010001;
+
+/// The eight numbers in front of the commas at[1] to at[8] of a list with that gap; false when one of them is of
+/// another form. Numbers of even places are in one vector, the others in a second one.
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2"))) inline bool Eight(const char* base,
+                                                                                         const std::uint16_t* at,
+                                                                                         unsigned gap, float* out) {
+  const __m128i sizes = _mm_sub_epi16(_mm_sub_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 1)),
+                                                    _mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                                      _mm_set1_epi16(static_cast<std::int16_t>(gap)));
+  if (_mm_cmpgt_epu16_mask(_mm_sub_epi16(sizes, _mm_set1_epi16(3)), _mm_set1_epi16(13)) != 0) return false;
+  const __m512i all_sizes = _mm512_broadcast_i32x4(sizes);
+  const auto text = [&](int i) __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) {
+    const char* const from = base + static_cast<std::uint16_t>(at[i] + gap);
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   };
-  __m512i v = _mm512_castsi128_si512(load(text[0])), order = _mm512_castsi128_si512(load(kOrders.of[size[0]]));
-  v = _mm512_inserti32x4(v, load(text[1]), 1);
-  v = _mm512_inserti32x4(v, load(text[2]), 2);
-  v = _mm512_inserti32x4(v, load(text[3]), 3);
-  order = _mm512_inserti32x4(order, load(kOrders.of[size[1]]), 1);
-  order = _mm512_inserti32x4(order, load(kOrders.of[size[2]]), 2);
-  order = _mm512_inserti32x4(order, load(kOrders.of[size[3]]), 3);
-  constexpr std::uint64_t kSecond = 0x0002000200020002;
-  const std::uint64_t points = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('.'));
-  const __m512i digits = _mm512_shuffle_epi8(_mm512_sub_epi8(v, _mm512_set1_epi8('0')), order);
-  const std::uint64_t others = _mm512_cmpgt_epu8_mask(digits, _mm512_set1_epi8(9));
-  if ((points & kSecond) != kSecond || others != 0) return false;
-  __m512i sum = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(10 | 1 << 8));
-  sum = _mm512_madd_epi16(sum, _mm512_set1_epi32(100 | 1 << 16));
-  sum = _mm512_packus_epi32(sum, sum);
+  const __m512i one = _mm512_set1_epi8(1);
+  // In a quarter of n bytes "d.ddd" the digits go to its end: byte i takes the digit i + n - 17, which the point moves.
+  const __m512i ahead = _mm512_sub_epi8(
+      _mm512_broadcast_i32x4(_mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)), _mm512_set1_epi8(17));
+  std::uint64_t signs[2];
+  __m512i pairs[2];
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    __m512i v = _mm512_castsi128_si512(text(half));
+    v = _mm512_inserti32x4(v, text(half + 2), 1);
+    v = _mm512_inserti32x4(v, text(half + 4), 2);
+    v = _mm512_inserti32x4(v, text(half + 6), 3);
+    // The size of each number in all bytes of its quarter; 16-bit sizes are below 256.
+    const __m512i mine =
+        _mm512_add_epi8(_mm512_set_epi64(0x0c0c0c0c0c0c0c0c, 0x0c0c0c0c0c0c0c0c, 0x0808080808080808, 0x0808080808080808,
+                                         0x0404040404040404, 0x0404040404040404, 0, 0),
+                        _mm512_set1_epi8(static_cast<char>(2 * half)));
+    __m512i size = _mm512_shuffle_epi8(all_sizes, mine);
+    const std::uint64_t minus =
+        _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(v, _mm512_setzero_si512()), _mm512_set1_epi8('-'));
+    size = _mm512_mask_sub_epi8(size, minus, size, one);
+    __m512i order = _mm512_add_epi8(ahead, size);
+    const std::uint64_t behind = _mm512_cmpgt_epi8_mask(order, _mm512_setzero_si512());  // the point
+    order = _mm512_mask_add_epi8(order, behind, order, one);
+    order = _mm512_mask_add_epi8(order, minus & _mm512_cmpge_epi8_mask(order, _mm512_setzero_si512()), order, one);
+    const std::uint64_t points = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('.'));
+    const __m512i digits = _mm512_shuffle_epi8(_mm512_sub_epi8(v, _mm512_set1_epi8('0')), order);
+    const std::uint64_t others = _mm512_cmpgt_epu8_mask(digits, _mm512_set1_epi8(9));
+    const std::uint64_t small = _mm512_cmplt_epi8_mask(size, _mm512_set1_epi8(3));
+    const std::uint64_t pointed = (points >> 1 & ~minus) | (points >> 2 & minus);
+    if ((pointed & kFirsts) != kFirsts || (others | small) != 0) return false;
+    signs[half] = minus;
+    const __m512i sum = _mm512_maddubs_epi16(digits, _mm512_set1_epi16(10 | 1 << 8));
+    pairs[half] = _mm512_madd_epi16(sum, _mm512_set1_epi32(100 | 1 << 16));
+  }
+  __m512i sum = _mm512_packus_epi32(pairs[0], pairs[1]);
   sum = _mm512_madd_epi16(sum, _mm512_set1_epi32(10'000 | 1 << 16));
-  // Each 64 bits: eight digits in front, eight behind.
+  // Each 64 bits, a number: eight digits in front, eight behind.
   sum = _mm512_add_epi64(_mm512_mul_epu32(sum, _mm512_set1_epi64(100'000'000)), _mm512_srli_epi64(sum, 32));
-  const __m256i mantissas =
-      _mm512_castsi512_si256(_mm512_permutexvar_epi64(_mm512_set_epi64(0, 0, 0, 0, 6, 4, 2, 0), sum));
-  const __m256d scales =
-      _mm256_set_pd(kTenth[size[3] - 2], kTenth[size[2] - 2], kTenth[size[1] - 2], kTenth[size[0] - 2]);
-  const __m256d values = _mm256_mul_pd(_mm256_cvtepi64_pd(mantissas), scales);
+  const auto minus = static_cast<__mmask8>(_pdep_u64(_pext_u64(signs[0], kFirsts), 0x55) |
+                                           _pdep_u64(_pext_u64(signs[1], kFirsts), 0xaa));
+  __m512i fraction = _mm512_sub_epi64(_mm512_cvtepu16_epi64(sizes), _mm512_set1_epi64(2));  // digits of it
+  fraction = _mm512_mask_sub_epi64(fraction, minus, fraction, _mm512_set1_epi64(1));
+  const __m512d scales = _mm512_permutex2var_pd(_mm512_loadu_pd(kTenth), fraction, _mm512_loadu_pd(kTenth + 8));
+  const __m512d values = _mm512_mul_pd(_mm512_cvtepi64_pd(sum), scales);
   // As NearFloatTie.
-  const __m256i tail = _mm256_sub_epi64(_mm256_and_si256(_mm256_castpd_si256(values), _mm256_set1_epi64x(0x1fffffff)),
-                                        _mm256_set1_epi64x(0x0ffffff0));
-  if (_mm256_cmple_epu64_mask(tail, _mm256_set1_epi64x(0x20)) != 0) return false;
-  __m128 floats = _mm256_cvtpd_ps(values);
-  floats = _mm_mask_xor_ps(floats, static_cast<__mmask8>(minus), floats, _mm_set1_ps(-0.0F));
-  _mm_storeu_ps(out, floats);
+  const __m512i tail = _mm512_sub_epi64(_mm512_and_si512(_mm512_castpd_si512(values), _mm512_set1_epi64(0x1fffffff)),
+                                        _mm512_set1_epi64(0x0ffffff0));
+  if (_mm512_cmple_epu64_mask(tail, _mm512_set1_epi64(0x20)) != 0) return false;
+  __m256 floats = _mm512_cvtpd_ps(values);
+  floats = _mm256_mask_xor_ps(floats, minus, floats, _mm256_set1_ps(-0.0F));
+  _mm256_storeu_ps(out, floats);
   return true;
 }
 
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt"))) const char* RunWide(const char* p,
-                                                                                                  const char* end,
-                                                                                                  float*& next) {
-  std::uint32_t commas[kPiece + 8];
+template <bool compress>
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,bmi,bmi2,popcnt"))) const char* RunWide(
+    const char* p, const char* end, float*& next) {
+  CommaList list;
   float* to = next;
   const auto one = [&](const char* comma) __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) {
     if (!One(p, comma, *to)) return false;
@@ -210,19 +244,20 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt"))) co
   while (good && end - p >= 64 + kFloatReach) {
     const char* const base = p;
     const auto size = std::min(static_cast<std::size_t>(end - p - kFloatReach) & ~std::size_t{63}, kPiece);
-    const std::size_t count = ListCommas(base, size, commas);
-    if (count == 0) break;
+    ListCommas<compress>(base, size, list);
+    if (list.count == 0) break;
+    const std::uint16_t* const commas = list.all + 1;
     std::size_t i = 0;
-    for (; good && i + kQuad <= count; i += kQuad) {
-      if (Four(p, base, commas + i, to)) {
-        to += kQuad;
-        p = base + commas[i + kQuad - 1] + 1;
+    for (; good && list.gap != 0 && i + kGroup <= list.count; i += kGroup) {
+      if (Eight(base, commas + i - 1, list.gap, to)) {
+        to += kGroup;
+        p = base + commas[i + kGroup - 1] + 1;
         p += *p == ' ';
       } else {
-        for (std::size_t k = 0; good && k < kQuad; ++k) good = one(base + commas[i + k]);
+        for (std::size_t k = 0; good && k < kGroup; ++k) good = one(base + commas[i + k]);
       }
     }
-    for (; good && i < count; ++i) good = one(base + commas[i]);
+    for (; good && i < list.count; ++i) good = one(base + commas[i]);
   }
   next = to;
   return p;
@@ -233,11 +268,13 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,popcnt"))) co
 int FloatRunLevel() {
   const bool wide = __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
                     __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("bmi2") != 0;
-  return wide ? 2 : __builtin_cpu_supports("sse4.1") ? 1 : 0;
+  if (wide) return __builtin_cpu_supports("avx512vbmi2") != 0 ? 3 : 2;
+  return __builtin_cpu_supports("sse4.1") != 0 ? 1 : 0;
 }
 
 const char* ScanFloatRunAt(int level, const char* p, const char* end, float*& next) {
-  return level == 2 ? RunWide(p, end, next) : level == 1 ? Run(p, end, next) : p;
+  if (level >= 2) return level == 3 ? RunWide<true>(p, end, next) : RunWide<false>(p, end, next);
+  return level == 1 ? Run(p, end, next) : p;
 }
 
 const char* ScanFloatRun(const char* p, const char* end, float*& next) {

@@ -9,7 +9,7 @@ namespace tenon::serve {
 /// on processors that it does not know.
 const char* ScanFloatRun(const char* p, const char* end, float*& next);
 
-/// What the processor has for it: 0 nothing, 1 SSE 4.1, 2 AVX-512.
+/// What the processor has for it: 0 nothing, 1 SSE 4.1, 2 AVX-512 (BW, DQ, VL), 3 that with VBMI2.
 int FloatRunLevel();
 /// ScanFloatRun by a level of at most FloatRunLevel(): for tests.
 const char* ScanFloatRunAt(int level, const char* p, const char* end, float*& next);

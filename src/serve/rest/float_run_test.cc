@@ -24,12 +24,14 @@ bool Expected(const std::string& text, float& out) {
   return true;
 }
 
-/// Reads the text behind `before` numbers and in front of so many that the end is far; true when it was taken.
-bool Taken(int level, const std::string& text, float& out, std::size_t before = 0) {
+/// Reads the text behind `before` numbers and in front of so many that the end is far; true when it was taken. `comma`
+/// stands behind it, ", " or "," behind the others.
+bool Taken(int level, const std::string& text, float& out, std::size_t before = 0, const char* comma = ",",
+           bool spaced = true) {
   std::string all;
-  for (std::size_t i = 0; i < before; ++i) all += "-1.25, ";
-  all += text + ",";
-  while (all.size() < 400) all += "0.5, ";
+  for (std::size_t i = 0; i < before; ++i) all += spaced ? "-1.25, " : "-1.25,";
+  all += text + comma;
+  while (all.size() < 400) all += spaced ? "0.5, " : "0.5,";
   std::vector<float> values(all.size());
   float* next = values.data();
   ScanFloatRunAt(level, all.data(), all.data() + all.size(), next);
@@ -39,12 +41,14 @@ bool Taken(int level, const std::string& text, float& out, std::size_t before = 
 }
 
 void Check(const std::string& text, std::size_t before = 0) {
-  for (int level = 1; level <= FloatRunLevel(); ++level) {
-    float got = 0, expected = 0;
-    if (!Taken(level, text, got, before)) continue;  // left to others
-    ASSERT_TRUE(Expected(text, expected)) << text << " is no number";
-    EXPECT_EQ(std::bit_cast<std::uint32_t>(got), std::bit_cast<std::uint32_t>(expected)) << text << " level " << level;
-  }
+  for (int level = 1; level <= FloatRunLevel(); ++level)
+    for (int form = 0; form < 3; ++form) {  // spaces everywhere, everywhere but here, nowhere
+      float got = 0, expected = 0;
+      if (!Taken(level, text, got, before, form == 0 ? ", " : ",", form != 2)) continue;  // left to others
+      ASSERT_TRUE(Expected(text, expected)) << text << " is no number";
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(got), std::bit_cast<std::uint32_t>(expected))
+          << text << " level " << level << " form " << form;
+    }
 }
 
 TEST(FloatRun, TakesPlainNumbersAndNothingElse) {
@@ -107,21 +111,23 @@ TEST(FloatRun, StopsInFrontOfWhatItDoesNotTake) {
 }
 
 TEST(FloatRun, LongTextsAreTakenUpToTheirEnd) {
-  std::string all;
-  std::vector<float> expected;
-  std::mt19937 random(9);
-  for (int i = 0; i < 20'000; ++i) {
-    const std::string text = (random() % 2 ? "-0." : "1.") + std::to_string(random() % 100'000'000);
-    expected.push_back(std::stof(text));
-    all += text + (random() % 2 ? "," : ", ");
-  }
-  for (int level = 1; level <= FloatRunLevel(); ++level) {
-    std::vector<float> values(expected.size());
-    float *const first = values.data(), *next = first;
-    const char* const at = ScanFloatRunAt(level, all.data(), all.data() + all.size(), next);
-    EXPECT_LE(all.data() + all.size() - at, 200);
-    values.resize(static_cast<std::size_t>(next - first));
-    EXPECT_EQ(values, std::vector<float>(expected.begin(), expected.begin() + (next - first)));
+  for (int form = 0; form < 3; ++form) {  // commas with and without spaces, all with, all without
+    std::string all;
+    std::vector<float> expected;
+    std::mt19937 random(9);
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string text = (random() % 2 ? "-0." : "1.") + std::to_string(random() % 100'000'000);
+      expected.push_back(std::stof(text));
+      all += text + (form == 1 || (form == 0 && random() % 2) ? ", " : ",");
+    }
+    for (int level = 1; level <= FloatRunLevel(); ++level) {
+      std::vector<float> values(expected.size());
+      float *const first = values.data(), *next = first;
+      const char* const at = ScanFloatRunAt(level, all.data(), all.data() + all.size(), next);
+      EXPECT_LE(all.data() + all.size() - at, 200);
+      values.resize(static_cast<std::size_t>(next - first));
+      EXPECT_EQ(values, std::vector<float>(expected.begin(), expected.begin() + (next - first))) << form;
+    }
   }
 }
 
