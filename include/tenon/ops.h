@@ -18,7 +18,9 @@
 #include "tenon/ops/conv.h"  // IWYU pragma: export
 #include "tenon/ops/cross_entropy.h"  // IWYU pragma: export
 #include "tenon/ops/cumulative.h"  // IWYU pragma: export
+#include "tenon/ops/decomposition.h"  // IWYU pragma: export
 #include "tenon/ops/detection.h"  // IWYU pragma: export
+#include "tenon/ops/detection_combined.h"  // IWYU pragma: export
 #include "tenon/ops/dot.h"  // IWYU pragma: export
 #include "tenon/ops/elementwise.h"  // IWYU pragma: export
 #include "tenon/ops/filling.h"  // IWYU pragma: export
@@ -46,8 +48,13 @@
 #include "tenon/ops/shape.h"  // IWYU pragma: export
 #include "tenon/ops/slicing.h"  // IWYU pragma: export
 #include "tenon/ops/softmax.h"  // IWYU pragma: export
+#include "tenon/ops/stateless.h"  // IWYU pragma: export
 #include "tenon/ops/text.h"  // IWYU pragma: export
+#include "tenon/ops/text_bytes.h"  // IWYU pragma: export
+#include "tenon/ops/text_edit.h"  // IWYU pragma: export
+#include "tenon/ops/text_hash.h"  // IWYU pragma: export
 #include "tenon/ops/text_number.h"  // IWYU pragma: export
+#include "tenon/ops/text_rows.h"  // IWYU pragma: export
 #include "tenon/ops/tree.h"  // IWYU pragma: export
 #include "tenon/ops/trigonometric.h"  // IWYU pragma: export
 #include "tenon/ops/unfold.h"  // IWYU pragma: export

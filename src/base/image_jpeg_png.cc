@@ -78,12 +78,15 @@ void PngFails(png_structp png, png_const_charp message) {
 }
 void PngWarns(png_structp, png_const_charp) {}
 
-bool PngHeader(png_structp png, png_infop info) {
+bool PngHeader(png_structp png, png_infop info, int* channels) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_user_limits(png, 1 << 20, 1 << 20);
   png_set_chunk_malloc_max(png, 8 << 20);
   png_set_chunk_cache_max(png, 128);
   png_read_info(png, info);
+  const unsigned color = png_get_color_type(png, info);
+  const bool clear = (color & PNG_COLOR_MASK_ALPHA) != 0 || png_get_valid(png, info, PNG_INFO_tRNS) != 0;
+  *channels = ((color & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1) + (clear ? 1 : 0);
   png_set_expand(png);
   png_set_strip_16(png);
   png_set_strip_alpha(png);
@@ -119,6 +122,7 @@ Result<Image> DecodeJpeg(std::span<const std::uint8_t> file) {
     jpeg_destroy_decompress(&info);
     return image;
   }
+  image->channels = info.num_components == 1 ? 1 : 3;
   std::vector<std::uint8_t> line(static_cast<std::size_t>(image->width) * 4);
   if (!JpegPixels(&info, &errors, image->rgb.data(), line.data())) return broken();
   jpeg_destroy_decompress(&info);
@@ -139,9 +143,11 @@ Result<Image> DecodePng(std::span<const std::uint8_t> file) {
   };
   if (info == nullptr) return finish(Status(Code::kResourceExhausted, "PNG: no memory for the reader"));
   png_set_read_fn(png, &source, PngRead);
-  if (!PngHeader(png, info)) return broken();
+  int channels = 3;
+  if (!PngHeader(png, info, &channels)) return broken();
   Result<Image> image = NewImage("PNG", png_get_image_width(png, info), png_get_image_height(png, info), file.size());
   if (!image.ok()) return finish(std::move(image));
+  image->channels = channels;
   std::vector<png_bytep> rows;
   for (std::int64_t y = 0; y < image->height; ++y) rows.push_back(image->rgb.data() + y * image->width * 3);
   if (!PngPixels(png, rows.data())) return broken();

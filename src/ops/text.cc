@@ -1,12 +1,10 @@
 // Ops on strings: UTF-8 texts of any length, one an element.
-#include <locale.h>
 #include <re2/re2.h>
-#include <wctype.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "ops/array_util.h"
+#include "ops/text_util.h"
 
 namespace tenon::ir::ops {
 namespace {
@@ -41,50 +39,15 @@ Status InferSplit(InferContext& ctx) {
   return {};
 }
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-// Without a delimiter: the words between runs of white space; the rest keeps its inner white space.
-std::vector<std::string> Words(const std::string& text, std::size_t most) {
-  std::vector<std::string> out;
-  std::size_t at = 0;
-  for (;;) {
-    while (at < text.size() && IsSpace(text[at])) ++at;
-    if (at == text.size()) return out;
-    std::size_t end = at;
-    if (out.size() == most) {
-      end = text.size();
-      while (IsSpace(text[end - 1])) --end;
-      out.push_back(text.substr(at, end - at));
-      return out;
-    }
-    while (end < text.size() && !IsSpace(text[end])) ++end;
-    out.push_back(text.substr(at, end - at));
-    at = end;
-  }
-}
-std::vector<std::string> Parts(const std::string& text, const std::string& delimiter, std::size_t most) {
-  std::vector<std::string> out;
-  std::size_t at = 0;
-  while (out.size() < most) {
-    const std::size_t end = text.find(delimiter, at);
-    if (end == std::string::npos) break;
-    out.push_back(text.substr(at, end - at));
-    at = end + delimiter.size();
-  }
-  out.push_back(text.substr(at));
-  return out;
-}
-
 Status EvalSplit(EvalContext& ctx) {
   const Literal& x = ctx.in(0);
   const std::string& delimiter = ctx.attrs().String("delimiter");
   const std::int64_t limit = ctx.attrs().Int("max_splits");
-  const std::size_t most = limit < 0 ? std::numeric_limits<std::size_t>::max() : Size(limit);
   std::vector<std::vector<std::string>> rows;
   std::vector<std::int64_t> counts;
   std::size_t width = 0;
   for (const std::string& text : x.strings()) {
-    rows.push_back(delimiter.empty() ? Words(text, most) : Parts(text, delimiter, most));
+    rows.push_back(SplitText(text, delimiter, limit));
     counts.push_back(static_cast<std::int64_t>(rows.back().size()));
     width = std::max(width, rows.back().size());
   }
@@ -122,46 +85,32 @@ Status EvalMatch(EvalContext& ctx) {
   return {};
 }
 
-// ---- case and stop words ----
-
-// Code points changed one by one, by Unicode's simple mappings; bytes that are no UTF-8 stay.
-std::string ChangeCase(const std::string& text, bool upper) {
-  static const locale_t kLocale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const std::size_t length = byte < 0x80 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 0;
-    std::uint32_t point = length <= 1 ? byte : byte & (0xffU >> (length + 1));
-    bool valid = length > 0 && at + length <= text.size();
-    for (std::size_t k = 1; valid && k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[at + k]);
-      valid = (next & 0xc0U) == 0x80U;
-      point = point << 6 | (next & 0x3fU);
-    }
-    if (!valid) {
-      out += text[at++];
-      continue;
-    }
-    at += length;
-    std::uint32_t changed = point;
-    if (point < 0x80) {
-      const bool letter = upper ? point >= 'a' && point <= 'z' : point >= 'A' && point <= 'Z';
-      if (letter) changed = point ^ 0x20U;
-    } else if (kLocale != nullptr) {
-      changed = static_cast<std::uint32_t>(upper ? towupper_l(point, kLocale) : towlower_l(point, kLocale));
-    }
-    if (changed < 0x80) {
-      out += static_cast<char>(changed);
-    } else {
-      const int extra = changed >= 0x10000 ? 3 : changed >= 0x800 ? 2 : 1;
-      constexpr unsigned kFirst[] = {0, 0xc0, 0xe0, 0xf0};
-      out += static_cast<char>(kFirst[extra] | changed >> (6 * extra));
-      for (int k = extra; k-- > 0;) out += static_cast<char>(0x80U | (changed >> (6 * k) & 0x3fU));
-    }
-  }
-  return out;
+// c1: the pattern can be read. c2: the rewriting names groups that the pattern has.
+Status InferReplace(InferContext& ctx) {
+  const RE2 pattern(ctx.attrs().String("pattern"), RegexOptions());
+  if (!pattern.ok()) return ctx.Fail(1, "got pattern \"" + ctx.attrs().String("pattern") + "\": " + pattern.error());
+  std::string problem;
+  if (!pattern.CheckRewriteString(ctx.attrs().String("rewrite"), &problem))
+    return ctx.Fail(2, "got rewrite \"" + ctx.attrs().String("rewrite") + "\": " + problem);
+  ctx.Set(0, ctx.type(0));
+  return {};
 }
+Status EvalReplace(EvalContext& ctx) {
+  const RE2 pattern(ctx.attrs().String("pattern"), RegexOptions());
+  const std::string& rewrite = ctx.attrs().String("rewrite");
+  const bool all = ctx.attrs().Bool("all");
+  std::vector<std::string> out = ctx.in(0).strings();
+  for (std::string& text : out) {
+    if (all)
+      RE2::GlobalReplace(&text, pattern, rewrite);
+    else
+      RE2::Replace(&text, pattern, rewrite);
+  }
+  ctx.Set(0, Literal::from_strings(ctx.in(0).dims(), std::move(out)));
+  return {};
+}
+
+// ---- case and stop words ----
 
 // c1: x is [n] or [1, n]. c2: the change of case is one of three.
 Status InferNormalize(InferContext& ctx) {
@@ -230,6 +179,19 @@ std::vector<Sample> MatchSamples() {
           {.name = "scalar", .inputs = {Texts({}, {"aab"})}, .attrs = {{"pattern", std::string("a*")}}},
           {.name = "unclosed", .inputs = {Texts({}, {"a"})}, .attrs = {{"pattern", std::string("(a")}}, .error = "c1"}};
 }
+std::vector<Sample> ReplaceSamples() {
+  const auto attrs = [](const char* pattern, const char* rewrite, bool all = true) {
+    return Attrs{{"pattern", std::string(pattern)}, {"rewrite", std::string(rewrite)}, {"all", all}};
+  };
+  const Literal x = Texts({3}, {"Hello, world!", "", "a-b-c"});
+  return {{.name = "all", .inputs = {x}, .attrs = attrs("[^a-z ]", "_")},
+          {.name = "first", .inputs = {x}, .attrs = attrs("[a-z]", "<\\0>", false)},
+          {.name = "groups", .inputs = {x}, .attrs = attrs("([a-z])-([a-z])", "\\2+\\1")},
+          {.name = "scalar", .inputs = {Texts({}, {"aab"})}, .attrs = attrs("a", "")},
+          {.name = "empty", .inputs = {Texts({0, 2}, {})}, .attrs = attrs("a", "b")},
+          {.name = "unclosed", .inputs = {x}, .attrs = attrs("(a", "b"), .error = "c1"},
+          {.name = "no_group", .inputs = {x}, .attrs = attrs("a", "\\1"), .error = "c2"}};
+}
 std::vector<Sample> NormalizeSamples() {
   const Literal days = Texts({4}, {"monday", "Tuesday", "wednesday", "thursday"});
   return {
@@ -280,6 +242,18 @@ constinit const OpDef kOps[] = {
      .eval = EvalMatch,
      .samples = MatchSamples,
      .names = {.onnx = "RegexFullMatch"}},
+    {.name = "regex_replace",
+     .summary =
+         "Every match of a regular expression in RE2's syntax (or the first of a text) rewritten; \\0 to \\9 stand "
+         "for the match and its groups.",
+     .inputs = {kTextIn},
+     .outputs = {kTextOut},
+     .attrs = {StringAttr("pattern", "", "the expression"), StringAttr("rewrite", "", "what replaces a match"),
+               BoolAttr("all", true, "false: only the first match of a text")},
+     .traits = kExact,
+     .infer = InferReplace,
+     .eval = EvalReplace,
+     .samples = ReplaceSamples},
     {.name = "string_normalize",
      .summary = "Texts without the stop words, then in another case; one empty text when nothing is left.",
      .inputs = {kTextIn},

@@ -1,8 +1,10 @@
 // Numbers as texts and back.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 #include "ops/array_util.h"
 
@@ -141,6 +143,48 @@ Status EvalFromText(EvalContext& ctx) {
   return {};
 }
 
+// c1: a style that there is. c2: a fill that there is. c3: width and precision below 1000.
+Status InferFormat(InferContext& ctx) {
+  const std::string &style = ctx.attrs().String("style"), &fill = ctx.attrs().String("fill");
+  if (style != "plain" && style != "scientific" && style != "shortest")
+    return ctx.Fail(1, "got style \"" + style + "\", expected plain, scientific or shortest");
+  if (fill.size() > 1 || std::string(" 0+-").find(fill) == std::string::npos)
+    return ctx.Fail(2, "got fill \"" + fill + "\", expected nothing, a blank, 0, + or -");
+  for (const char* name : {"width", "precision"})
+    if (const std::int64_t n = ctx.attrs().Int(name); n < -1 || n > 1000)
+      return ctx.Fail(3, "got " + std::string(name) + " " + std::to_string(n) + ", expected -1 (none) to 1000");
+  ctx.Set(0, ctx.ranked(0) ? Type::Tensor(DType::kString, ctx.shape(0)) : Type::TensorOfUnknownRank(DType::kString));
+  return {};
+}
+Status EvalFormat(EvalContext& ctx) {
+  const Literal& x = ctx.in(0);
+  const std::string& style = ctx.attrs().String("style");
+  const std::int64_t width = ctx.attrs().Int("width"), precision = ctx.attrs().Int("precision");
+  std::string format = "%" + ctx.attrs().String("fill");
+  if (width >= 0) format += std::to_string(width);
+  if (precision >= 0) format += "." + std::to_string(precision);
+  std::vector<std::string> out;
+  // Room for the largest double in plain digits, and what width and precision add.
+  std::vector<char> text(2048);
+  const auto print = [&](auto value) {
+    const int n = std::snprintf(text.data(), text.size(), format.c_str(), value);
+    out.emplace_back(text.data(), Size(std::clamp(n, 0, static_cast<int>(text.size()) - 1)));
+  };
+  if (x.dtype() == DType::kBool) {
+    for (const std::int64_t v : ToInts(x)) out.emplace_back(v != 0 ? "true" : "false");
+  } else if (is_float(x.dtype())) {
+    format += style == "plain" ? 'f' : style == "scientific" ? 'e' : 'g';
+    for (const double v : ToDoubles(x)) print(v);
+  } else {
+    const bool is_signed = x.dtype() != DType::kU64;
+    format += is_signed ? "lld" : "llu";
+    for (const std::int64_t v : ToInts(x))
+      is_signed ? print(static_cast<long long>(v)) : print(static_cast<unsigned long long>(v));
+  }
+  ctx.Set(0, Literal::from_strings(x.dims(), std::move(out)));
+  return {};
+}
+
 Literal Texts(std::vector<std::int64_t> dims, std::vector<std::string> texts) {
   return Literal::from_strings(std::move(dims), std::move(texts));
 }
@@ -159,6 +203,25 @@ std::vector<Sample> FromTextSamples() {
           {.name = "bools", .inputs = {Texts({3}, {"True", "0", "1.5"})}, .attrs = {{"dtype", DType::kBool}}},
           {.name = "complex", .inputs = {Texts({1}, {"1"})}, .attrs = {{"dtype", DType::kC64}}, .error = "c1"}};
 }
+std::vector<Sample> FormatSamples() {
+  const auto attrs = [](const char* style, std::int64_t precision, std::int64_t width = -1, const char* fill = "") {
+    return Attrs{
+        {"style", std::string(style)}, {"precision", precision}, {"width", width}, {"fill", std::string(fill)}};
+  };
+  const Literal x = Values({6}, {0, 1, -2.5, 0.1, 1e-5, 123456.75}), whole = Ints({3}, {0, -7, 9223372036854775807});
+  return {{.name = "plain", .inputs = {x}, .attrs = attrs("plain", -1), .only_f32 = true},
+          {.name = "rounded", .inputs = {x}, .attrs = attrs("plain", 1), .only_f32 = true},
+          {.name = "scientific", .inputs = {x}, .attrs = attrs("scientific", 3), .only_f32 = true},
+          {.name = "shortest", .inputs = {x}, .attrs = attrs("shortest", -1), .only_f32 = true},
+          {.name = "wide", .inputs = {x}, .attrs = attrs("plain", 2, 9, "0"), .only_f32 = true},
+          {.name = "left", .inputs = {whole}, .attrs = attrs("plain", -1, 5, "-")},
+          {.name = "integers", .inputs = {whole}, .attrs = attrs("plain", -1)},
+          {.name = "bools", .inputs = {Bools({2}, {true, false})}, .attrs = attrs("plain", -1)},
+          {.name = "empty", .inputs = {Ints({0}, {})}, .attrs = attrs("plain", -1)},
+          {.name = "style", .inputs = {x}, .attrs = attrs("hex", -1), .error = "c1"},
+          {.name = "fill", .inputs = {x}, .attrs = attrs("plain", -1, 4, "%s"), .error = "c2"},
+          {.name = "width", .inputs = {x}, .attrs = attrs("plain", -1, 100000), .error = "c3"}};
+}
 
 constexpr Port kTextIn = {.name = "x", .dtypes = kText};
 constexpr Port kTextOut = {.name = "y", .type = "S", .dtypes = kText};
@@ -172,6 +235,19 @@ constinit const OpDef kOps[] = {
      .infer = InferToText,
      .eval = EvalToText,
      .samples = ToTextSamples},
+    {.name = "format_number",
+     .summary = "Every number as a text of a given form, as C's printf writes it; bools as true and false.",
+     .inputs = {{.name = "x", .dtypes = kRealSet | kBoolSet, .flags = kNotDifferentiable}},
+     .outputs = {kTextOut},
+     .attrs = {StringAttr("style", "plain", "of floats: plain (1.500000), scientific (1.5e+00) or shortest"),
+               IntAttr("precision", -1, "digits behind the point (of shortest: digits); -1: 6"),
+               IntAttr("width", -1, "the least number of characters; -1: any"),
+               StringAttr("fill", "",
+                          "blanks in front; 0: zeros; -: blanks behind; + or a blank before positive ones")},
+     .traits = kExact,
+     .infer = InferFormat,
+     .eval = EvalFormat,
+     .samples = FormatSamples},
     {.name = "parse_number",
      .summary = "Every text as a number: plain or scientific, NaN and INF in any case, white space around it; an "
                 "integer from a text with a fraction is truncated. Anything else is an error of the run.",

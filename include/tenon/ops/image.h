@@ -5,7 +5,7 @@
 namespace tenon {
 
 struct DecodeImageOptions {
-  /// rgb, bgr or gray
+  /// rgb, bgr, gray, or file: as many as the file holds (1 or 3)
   std::string channels = "rgb";
 };
 /// The pixels [height, width, channels] of an image file: JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or PNM.

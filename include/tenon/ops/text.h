@@ -31,6 +31,19 @@ struct RegexFullMatchOptions {
 /// x: string.
 TENON_API Tensor regex_full_match(const Tensor& x, const RegexFullMatchOptions& options = {});
 
+struct RegexReplaceOptions {
+  /// the expression
+  std::string pattern = "";
+  /// what replaces a match
+  std::string rewrite = "";
+  /// false: only the first match of a text
+  bool all = true;
+};
+/// Every match of a regular expression in RE2's syntax (or the first of a text) rewritten; \0 to \9 stand for the match
+/// and its groups.
+/// x: string.
+TENON_API Tensor regex_replace(const Tensor& x, const RegexReplaceOptions& options = {});
+
 struct StringNormalizeOptions {
   /// none, lower or upper: Unicode's simple mappings
   std::string change_case = "none";

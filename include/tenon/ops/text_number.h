@@ -9,6 +9,20 @@ namespace tenon {
 /// f8e5m2fnuz, i4, u4, f4e2m1, f8e8m0, i2, u2.
 TENON_API Tensor to_string(const Tensor& x);
 
+struct FormatNumberOptions {
+  /// of floats: plain (1.500000), scientific (1.5e+00) or shortest
+  std::string style = "plain";
+  /// digits behind the point (of shortest: digits); -1: 6
+  std::int64_t precision = -1;
+  /// the least number of characters; -1: any
+  std::int64_t width = -1;
+  /// blanks in front; 0: zeros; -: blanks behind; + or a blank before positive ones
+  std::string fill = "";
+};
+/// Every number as a text of a given form, as C's printf writes it; bools as true and false.
+/// x: real numbers or bools.
+TENON_API Tensor format_number(const Tensor& x, const FormatNumberOptions& options = {});
+
 struct ParseNumberOptions {
   /// of the result
   DType dtype = DType::kF32;

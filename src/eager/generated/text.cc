@@ -30,6 +30,15 @@ Tensor regex_full_match(const Tensor& x, const RegexFullMatchOptions& options) {
   return eager::Call(def, inputs, attrs)[0];
 }
 
+Tensor regex_replace(const Tensor& x, const RegexReplaceOptions& options) {
+  static const ir::OpDef& def = ir::GetOp("regex_replace");
+  const ir::Attrs attrs = {{"pattern", options.pattern},
+                           {"rewrite", options.rewrite},
+                           {"all", options.all}};
+  const Tensor inputs[] = {x};
+  return eager::Call(def, inputs, attrs)[0];
+}
+
 Tensor string_normalize(const Tensor& x, const StringNormalizeOptions& options) {
   static const ir::OpDef& def = ir::GetOp("string_normalize");
   const ir::Attrs attrs = {{"change_case", options.change_case},

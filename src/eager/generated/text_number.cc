@@ -11,6 +11,16 @@ Tensor to_string(const Tensor& x) {
   return eager::Call(def, inputs, {})[0];
 }
 
+Tensor format_number(const Tensor& x, const FormatNumberOptions& options) {
+  static const ir::OpDef& def = ir::GetOp("format_number");
+  const ir::Attrs attrs = {{"style", options.style},
+                           {"precision", options.precision},
+                           {"width", options.width},
+                           {"fill", options.fill}};
+  const Tensor inputs[] = {x};
+  return eager::Call(def, inputs, attrs)[0];
+}
+
 Tensor parse_number(const Tensor& x, const ParseNumberOptions& options) {
   static const ir::OpDef& def = ir::GetOp("parse_number");
   const ir::Attrs attrs = {{"dtype", options.dtype}};

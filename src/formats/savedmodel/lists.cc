@@ -1,5 +1,7 @@
 #include "formats/savedmodel/lists.h"
 
+#include <string>
+
 namespace tenon::savedmodel {
 
 Slot ListSlot(ir::Value items) {
@@ -21,7 +23,9 @@ Slot Materialize(ir::Builder& b, const Slot& list, const Shape& item) {
   std::vector<Dim> dims = item.dims();
   dims.insert(dims.begin(), list.pending->count);
   const DType dtype = list.pending->dtype;
-  const ir::Value zero = dtype == DType::kBool ? b.Constant(Literal::scalar(false)) : b.Scalar(0, dtype);
+  const ir::Value zero = dtype == DType::kBool     ? b.Constant(Literal::scalar(false))
+                         : dtype == DType::kString ? b.Constant(Literal::scalar(std::string()))
+                                                   : b.Scalar(0, dtype);
   return ListSlot(b.Add("broadcast_to", {zero}, {{"dims", Shape(std::move(dims))}}));
 }
 

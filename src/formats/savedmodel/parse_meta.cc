@@ -2,7 +2,7 @@
 // MetaGraphDef: meta_info_def 1 {tags 4, tensorflow_version 5, tensorflow_git_version 6}, graph_def 2, saver_def 3,
 //   collection_def 4 (map), signature_def 5 (map), asset_file_def 6, object_graph_def 7
 // SaverDef: filename_tensor_name 1, save_tensor_name 2, restore_op_name 3, max_to_keep 4, sharded 5, version 7
-// CollectionDef: node_list 1 {value 1}, bytes_list 2 {value 1}
+// CollectionDef: node_list 1 {value 1}, bytes_list 2 {value 1}, any_list 5 {value 1 {type_url 1, value 2}}
 // SignatureDef: inputs 1 (map), outputs 2 (map), method_name 3, defaults 4 (map)
 // TensorInfo: name 1, dtype 2, tensor_shape 3, coo_sparse 4, composite_tensor 5
 // AssetFileDef: tensor_info 1, filename 2
@@ -55,10 +55,19 @@ Status ParseSaver(std::string_view bytes, const Place& place, SaverDef* saver) {
 Status ParseCollection(std::string_view bytes, const Place& place, CollectionDef* collection) {
   Reader reader(bytes, place);
   while (reader.Next()) {
-    if (reader.number() != 1 && reader.number() != 2) continue;
+    if (reader.number() != 1 && reader.number() != 2 && reader.number() != 5) continue;
     Reader list(reader.bytes(), place);
-    while (list.Next())
-      if (list.number() == 1) list.Append(reader.number() == 1 ? &collection->nodes : &collection->bytes);
+    while (list.Next()) {
+      if (list.number() != 1) continue;
+      if (reader.number() != 5) {
+        list.Append(reader.number() == 1 ? &collection->nodes : &collection->bytes);
+        continue;
+      }
+      Reader any(list.bytes(), place);
+      while (any.Next())
+        if (any.number() == 2) any.Append(&collection->bytes);
+      TENON_RETURN_IF_ERROR(any.status());
+    }
     TENON_RETURN_IF_ERROR(list.status());
   }
   return reader.status();
@@ -167,7 +176,13 @@ Status ParseMeta(std::string_view bytes, const Place& place, MetaGraph* graph) {
         break;
     }
   }
-  return reader.status();
+  TENON_RETURN_IF_ERROR(reader.status());
+  // Exporters of TF1 list the assets in a collection only.
+  if (const auto it = graph->collections.find("saved_model_assets");
+      graph->assets.empty() && it != graph->collections.end())
+    for (const std::string& asset : it->second.bytes)
+      TENON_RETURN_IF_ERROR(ParseAsset(asset, Place("saved_model_assets", asset), &graph->assets.emplace_back()));
+  return {};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "formats/savedmodel/fixture_calls.h"
+#include "formats/savedmodel/fixture_names.h"
 #include "formats/savedmodel/parse.h"
 #include "formats/savedmodel/savedmodel.h"
 #include "test_data.h"
@@ -25,47 +26,9 @@ TEST_P(Fixture, GivesTheRecordedNumbers) {
   EXPECT_EQ(RunCalls(*module, calls, coarse ? 4e-3 : 1e-5), "");
 }
 
-/// Fixtures whose ops are not all read yet: refused with their names, never a wrong number. One that loads belongs
-/// above.
-class OpenFixture : public testing::TestWithParam<const char*> {};
-
-TEST_P(OpenFixture, IsRefusedByName) {
-  TENON_TEST_DATA_OR_SKIP(folder, std::string("fixtures/savedmodel/") + GetParam());
-  const bool graph = base::FileExists(folder + "/graph.pb");
-  const Result<ir::Module> module = graph ? LoadGraphDef(folder + "/graph.pb") : LoadSavedModel(folder);
-  ASSERT_FALSE(module.ok());
-  EXPECT_EQ(module.status().code(), Code::kUnimplemented);
-  EXPECT_NE(module.status().message().find("(node"), std::string::npos) << module.status().message();
-}
-
 const auto kName = [](const auto& test) { return std::string(test.param); };
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Fixture,
-    testing::Values("graphdef_control_flow_v1", "graphdef_functions", "graphdef_keras_cnn", "graphdef_keras_lstm",
-                    "graphdef_mlp", "keras2_cnn", "keras2_lstm", "keras_attention", "keras_bfloat16",
-                    "keras_bidirectional", "keras_cnn", "keras_conv1d", "keras_conv2d_options", "keras_conv3d",
-                    "keras_conv_lstm", "keras_conv_transpose", "keras_einsum_dense", "keras_embedding",
-                    "keras_export_archive", "keras_float16", "keras_float64", "keras_group_query_attention",
-                    "keras_gru", "keras_lstm", "keras_lstm_options", "keras_masking", "keras_merging",
-                    "keras_mixed_bfloat16", "keras_mixed_float16", "keras_mlp", "keras_multi_head_attention",
-                    "keras_multi_in_out", "keras_nested", "keras_normalization", "keras_normalization_adapted",
-                    "keras_ops_graph", "keras_pooling", "keras_quantized_int8", "keras_resnet",
-                    "keras_separable_depthwise", "keras_static_batch", "keras_tf_save_trained", "keras_transformer",
-                    "keras_unet", "module_control_flow", "module_counter", "module_dtypes", "module_minimal",
-                    "module_multi_signature", "module_nested_calls", "module_parse_example", "module_tensor_list",
-                    "module_train_step", "tf1_classify_regress", "tf1_control_flow_v1", "tf1_training_graph",
-                    "tf1_two_meta_graphs"),
-    kName);
-INSTANTIATE_TEST_SUITE_P(All, OpenFixture,
-                         testing::Values("graphdef_fake_quant", "keras_category_encoding", "keras_discretization",
-                                         "keras_hashing_strings", "keras_image_resize", "keras_integer_lookup",
-                                         "keras_spectrogram", "keras_string_lookup", "keras_text_vectorization",
-                                         "module_array_ops", "module_detection", "module_image_bytes", "module_linalg",
-                                         "module_lookup_table", "module_ragged", "module_stateless_random",
-                                         "module_strings", "tf1_cnn", "tf1_partitioned", "tf1_reference_variables",
-                                         "tf1_resource_variables", "tf1_table_asset"),
-                         kName);
+INSTANTIATE_TEST_SUITE_P(All, Fixture, testing::ValuesIn(kReadFixtures), kName);
 
 TEST(TranslateTest, TagsChooseTheMetaGraph) {
   TENON_TEST_DATA_OR_SKIP(folder, "fixtures/savedmodel/tf1_two_meta_graphs");

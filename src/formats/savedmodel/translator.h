@@ -84,6 +84,8 @@ class Translator {
                                    const BranchFn& no);
   /// The cell of a VarHandleOp, VariableV2 or table node of the main graph or a function.
   int CellOf(const NodeDef& node, Cell::Kind kind);
+  /// The cell of the state u64[2] that stateful random ops draw from and move on.
+  int RandomCell();
   Cell& cell(int id) { return cells_[static_cast<std::size_t>(id)]; }
   /// The present value of a variable; invalid (and a status) when it has none.
   Result<ir::Value> Read(int cell);
@@ -135,7 +137,8 @@ class Translator {
   std::vector<Problem> problems_;
   std::set<std::string> reported_;  // op and node of each problem
   std::set<std::string> paths_;     // of variables
-  std::int64_t translated_ = 0;     // nodes, to bound what calls of calls expand to
+  int random_cell_ = -1;
+  std::int64_t translated_ = 0;  // nodes, to bound what calls of calls expand to
   std::size_t splat_budget_ = std::size_t{1} << 30;
   int depth_ = 0;
 };

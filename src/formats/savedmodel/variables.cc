@@ -65,6 +65,17 @@ int Translator::CellOf(const NodeDef& node, Cell::Kind kind) {
   return id;
 }
 
+int Translator::RandomCell() {
+  if (random_cell_ >= 0) return random_cell_;
+  Cell made;
+  made.name = "random/state";
+  while (!paths_.insert(made.name).second) made.name += "_";
+  made.variable = std::make_shared<ir::VariableCell>(made.name, Literal(DType::kU64, {2}), /*trainable=*/false);
+  random_cell_ = static_cast<int>(cells_.size());
+  cells_.push_back(std::move(made));
+  return random_cell_;
+}
+
 Result<ir::Value> Translator::Read(int id) {
   Building* here = building_;
   const auto known = here->current.find(id);

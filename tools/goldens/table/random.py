@@ -82,3 +82,49 @@ def random_bernoulli(ins, attrs):
 def dropout(ins, attrs):
     keep = 1 - attrs["rate"]
     return np.where(kept(ins[1], ins[0].shape, keep), ins[0] / keep, 0)
+
+
+@golden("stateless_key")
+def stateless_key(ins, attrs):
+    """TensorFlow's own op."""
+    import tensorflow as tf
+
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=ins[0])
+    return [key.numpy(), counter.numpy()]
+
+
+@golden("stateless_random")
+def stateless_random(ins, attrs):
+    """TensorFlow's own ops. Normal numbers of f32, which its library rounds here and there, are made from its bits and
+    must agree with it to 1e-5."""
+    import tensorflow as tf
+
+    kind, dtype = attrs.get("kind", "uniform"), NUMPY[attrs.get("dtype", "f32")]
+
+    def draw(kind, counter, dims, dtype):
+        op = {"uniform": tf.raw_ops.StatelessRandomUniformV2, "normal": tf.raw_ops.StatelessRandomNormalV2,
+              "truncated_normal": tf.raw_ops.StatelessTruncatedNormalV2, "bits": tf.raw_ops.StatelessRandomUniformFullIntV2}[kind]
+        return op(shape=np.array(dims, np.int64), key=ins[0], counter=counter, alg=1, dtype=dtype).numpy()
+
+    theirs = draw(kind, ins[1], attrs["dims"], dtype)
+    if dtype != np.float32 or "normal" not in kind or not theirs.size:
+        return theirs
+
+    def pairs(counter, count):
+        words = draw("bits", counter, [2 * count], np.uint32)
+        unit = ((words & 0x7fffff) | 0x3f800000).view(np.float32) - np.float32(1)
+        angle = (np.float32(2 * np.pi) * unit[1::2]).astype(np.float64)
+        radius = np.sqrt(-2 * np.log(np.maximum(unit[::2], np.float32(1e-7)).astype(np.float64)))
+        return np.stack([np.sin(angle) * radius, np.cos(angle) * radius], 1).ravel()
+
+    if kind == "normal":
+        ours = pairs(ins[1], (theirs.size + 1) // 2)
+    else:
+        groups = []
+        for g in range((theirs.size + 3) // 4):
+            made = pairs(ins[1] + np.array([256 * g, 0], np.uint64), 64)
+            groups.append(made[np.abs(made) < 2][:4])
+        ours = np.concatenate(groups)
+    ours = ours[:theirs.size].reshape(theirs.shape)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    return ours

@@ -128,3 +128,16 @@ def bitcast(ins, attrs):
     if x.dtype.kind == "f":
         x = x.astype(np.float32)  # the sample's own dtype
     return np.asarray(x).view(np.dtype(to))
+
+
+@golden("combined_non_max_suppression")
+def combined_non_max_suppression(ins, attrs):
+    """TensorFlow's own op."""
+    import tensorflow as tf
+
+    out = tf.raw_ops.CombinedNonMaxSuppression(
+        boxes=ins[0].astype(np.float32), scores=ins[1].astype(np.float32), max_output_size_per_class=attrs["max_per_class"],
+        max_total_size=attrs["max_total"], iou_threshold=attrs.get("iou_threshold", 0.5),
+        score_threshold=attrs.get("score_threshold", 0.0), pad_per_class=attrs.get("pad_per_class", False),
+        clip_boxes=attrs.get("clip_boxes", True))
+    return [o.numpy() for o in out]

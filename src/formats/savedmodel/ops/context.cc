@@ -98,8 +98,8 @@ std::optional<std::vector<Dim>> OpContext::dims(int i) {
 std::optional<std::vector<Dim>> OpContext::sizes(int i) {
   if (std::optional<std::vector<Dim>> known = dims(i)) return known;
   const ir::Value v = in(i);
-  if (!v.valid() || !b.ranked(v) || b.shape(v).rank() > 1) return std::nullopt;
-  const std::optional<std::int64_t> count = b.shape(v).rank() == 0 ? 1 : b.shape(v)[0].try_value();
+  if (!v.valid() || !b.ranked(v)) return std::nullopt;
+  const std::optional<std::int64_t> count = b.shape(v).size().try_value();
   if (!count || *count > 64) return std::nullopt;
   std::vector<std::string> symbols;
   for (std::int64_t k = 0; k < *count; ++k) symbols.emplace_back(Dim::any().symbol_name());
@@ -207,8 +207,10 @@ Status (*FindRule(std::string_view op))(OpContext&) {
   static const std::map<std::string_view, Status (*)(OpContext&)> all = [] {
     std::map<std::string_view, Status (*)(OpContext&)> out;
     for (const auto& table :
-         {ElementwiseRules(), StateRules(), ShapeRules(), SliceRules(), LinearRules(), ConvRules(), ReduceRules(),
-          IndexRules(), RearrangeRules(), TrainingRules(), ExampleRules(), ControlRules(), SparseRules(), TableRules()})
+         {ElementwiseRules(), StateRules(),    ShapeRules(),     SliceRules(),    LinearRules(),   ConvRules(),
+          ReduceRules(),      IndexRules(),    RearrangeRules(), TrainingRules(), ExampleRules(),  ControlRules(),
+          SparseRules(),      TableRules(),    AlgebraRules(),   CountRules(),    DiagonalRules(), FourierRules(),
+          ListRules(),        QuantizeRules(), RaggedRules(),    RandomRules(),   ResizeRules(),   TextRules()})
       for (const Rule& rule : table) out.emplace(rule.op, rule.translate);
     for (const auto& [name, record] : Records()) out.emplace(name, TranslateByRecord);
     return out;

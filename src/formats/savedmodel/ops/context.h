@@ -89,6 +89,16 @@ std::span<const Rule> ExampleRules();
 std::span<const Rule> ControlRules();
 std::span<const Rule> SparseRules();
 std::span<const Rule> TableRules();
+std::span<const Rule> AlgebraRules();
+std::span<const Rule> CountRules();
+std::span<const Rule> DiagonalRules();
+std::span<const Rule> FourierRules();
+std::span<const Rule> ListRules();
+std::span<const Rule> QuantizeRules();
+std::span<const Rule> RaggedRules();
+std::span<const Rule> RandomRules();
+std::span<const Rule> ResizeRules();
+std::span<const Rule> TextRules();
 
 /// The rule of an op, or null. Ops whose record names them exactly have a rule too.
 Status (*FindRule(std::string_view op))(OpContext&);

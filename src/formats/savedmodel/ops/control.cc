@@ -1,10 +1,9 @@
-// If, Case, While, TensorLists and TensorArrays, and the Switch and Merge of TF1.
+// If, Case, While, and the Switch and Merge of TF1.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/status_macros.h"
-#include "formats/savedmodel/lists.h"
 #include "formats/savedmodel/ops/context.h"
 
 namespace tenon::savedmodel {
@@ -107,161 +106,6 @@ Status While(OpContext& c) {
   return {};
 }
 
-// Lists.
-
-const Slot* List(OpContext& c, int i) {
-  if (i < c.size() && c.inputs[static_cast<std::size_t>(i)].kind == Slot::Kind::kList)
-    return &c.inputs[static_cast<std::size_t>(i)];
-  c.b.SetStatus(c.Fail(fmt::format("its input {} is no list", i)));
-  return nullptr;
-}
-
-/// The dims of the items as a shape tensor gives them; nullopt when one is open.
-std::optional<Shape> ItemShape(OpContext& c, int i) {
-  const auto dims = c.dims(i);
-  if (!dims || (c.b.ranked(c.in(i)) && c.shape(c.in(i)).rank() == 0)) return std::nullopt;  // a scalar -1: unknown rank
-  for (const Dim& dim : *dims)
-    if (dim == Dim(-1)) return std::nullopt;
-  return Shape(*dims);
-}
-
-Status Reserve(OpContext& c) {  // element_shape, num_elements
-  const auto count = c.sizes(1);
-  const std::optional<DType> dtype = c.Type("element_dtype");
-  if (!dtype || *dtype == DType::kString) return c.Unsupported("a list of such elements");
-  if (!count || count->size() != 1) return c.Unsupported("of a length that is known only at run time");
-  const Slot list = PendingSlot((*count)[0], *dtype);
-  const std::optional<Shape> item = ItemShape(c, 0);
-  c.SetSlot(0, item ? Materialize(c.b, list, *item) : list);
-  return {};
-}
-
-Status FromTensor(OpContext& c) {
-  c.SetSlot(0, ListSlot(c.in(0)));
-  return {};
-}
-
-Status Stack(OpContext& c) {
-  const Slot* list = List(c, 0);
-  if (list == nullptr) return {};
-  Slot items = *list;
-  if (items.pending != nullptr) {
-    const std::optional<Shape> item = c.has(1) ? ItemShape(c, 1) : std::nullopt;
-    if (!item) return c.Unsupported("of a list whose items were never written");
-    items = Materialize(c.b, items, *item);
-  }
-  c.Set(items.value);
-  return {};
-}
-
-/// Item i. A list without a value has none: what needs it cannot be translated yet (a trial of a loop finds the dims).
-Value Item(OpContext& c, const Slot& list, Value index) {
-  return c.b.Add("gather", {list.value, index}, {{"axis", std::int64_t{0}}});
-}
-
-Status GetItem(OpContext& c) {  // list, index, element_shape
-  const Slot* list = List(c, 0);
-  if (list == nullptr) return {};
-  if (list->pending == nullptr) {
-    c.Set(Item(c, *list, c.in(1)));
-    return {};
-  }
-  const std::optional<Shape> item = c.has(2) ? ItemShape(c, 2) : std::nullopt;
-  if (!item) return c.Unsupported("an item of a list that was never written");
-  c.Set(Item(c, Materialize(c.b, *list, *item), c.in(1)));
-  return {};
-}
-
-Slot WithItem(OpContext& c, const Slot& list, Value index, Value item) {
-  if (c.rank(item) < 0) return {};
-  const Slot whole = Materialize(c.b, list, c.shape(item));
-  const Value place = c.b.Reshape(c.b.Cast(index, DType::kI64), Shape{1});
-  return ListSlot(c.b.Add("scatter_nd", {whole.value, place, item}));
-}
-
-Status SetItem(OpContext& c) {  // list, index, item
-  const Slot* list = List(c, 0);
-  if (list == nullptr) return {};
-  if (c.Bool("resize_if_index_out_of_bounds", false)) {
-    const Dim count = list->pending != nullptr  ? list->pending->count
-                      : c.rank(list->value) > 0 ? c.shape(list->value)[0]
-                                                : Dim(0);
-    if (count == Dim(0)) return c.Unsupported("a list that grows");
-  }
-  c.SetSlot(0, WithItem(c, *list, c.in(1), c.in(2)));
-  return {};
-}
-
-Status ListLength(OpContext& c) {
-  const Slot* list = List(c, 0);
-  if (list == nullptr) return {};
-  if (list->pending == nullptr) {
-    const Value shape = c.b.Add("shape_of", {list->value}, {{"dtype", DType::kI32}});
-    c.Set(c.b.Reshape(c.b.Add("slice", {shape}, {{"starts", Shape{0}}, {"limits", Shape{1}}}), Shape{}));
-    return {};
-  }
-  if (list->pending->count.is_symbolic()) {  // the length of a tensor of that many items
-    const Shape dims{list->pending->count};
-    const Value items = c.b.Add("iota", {}, {{"dims", dims}, {"axis", std::int64_t{0}}, {"dtype", DType::kI32}});
-    c.Set(c.b.Reshape(c.b.Add("shape_of", {items}, {{"dtype", DType::kI32}}), Shape{}));
-    return {};
-  }
-  c.Set(c.b.Constant(Literal::scalar(static_cast<std::int32_t>(list->pending->count.value()))));
-  return {};
-}
-
-Status ListGather(OpContext& c) {  // list, indices
-  const Slot* list = List(c, 0);
-  if (list == nullptr) return {};
-  if (list->pending != nullptr) return c.Unsupported("of a list that was never written");
-  c.Set(Item(c, *list, c.in(1)));
-  return {};
-}
-
-// Arrays of TF1: the handle says of what, the flow carries the items.
-
-Status Array(OpContext& c) {  // size
-  const auto count = c.sizes(0);
-  const std::optional<DType> dtype = c.Type("dtype");
-  if (!dtype || *dtype == DType::kString) return c.Unsupported("an array of such elements");
-  if (!count || count->size() != 1) return c.Unsupported("of a size that is known only at run time");
-  Slot flow = PendingSlot((*count)[0], *dtype), handle = flow;
-  handle.kind = Slot::Kind::kArray;
-  c.SetSlot(0, handle);
-  c.SetSlot(1, flow);
-  return {};
-}
-Status ArrayWrite(OpContext& c) {  // handle, index, value, flow
-  const Slot* list = List(c, 3);
-  if (list != nullptr) c.SetSlot(0, WithItem(c, *list, c.in(1), c.in(2)));
-  return {};
-}
-Status ArrayRead(OpContext& c) {  // handle, index or indices, flow
-  const Slot* list = List(c, 2);
-  if (list == nullptr) return {};
-  if (list->pending != nullptr) return c.Unsupported("of an array that was never written");
-  c.Set(Item(c, *list, c.in(1)));
-  return {};
-}
-/// The whole array at once: the indices are those of all items in order.
-Status ArrayScatter(OpContext& c) {  // handle, indices, value, flow
-  const Slot* list = List(c, 3);
-  if (list == nullptr) return {};
-  const Value value = c.in(2), indices = c.in(1);
-  if (c.rank(value) < 1) return {};
-  const Slot whole =
-      Materialize(c.b, *list, Shape(std::vector<Dim>(c.shape(value).dims().begin() + 1, c.shape(value).dims().end())));
-  const Value column =
-      c.b.Add("expand_dims", {c.b.Cast(indices, DType::kI64)}, {{"axes", std::vector<std::int64_t>{-1}}});
-  c.SetSlot(0, ListSlot(c.b.Add("scatter_nd", {whole.value, column, value})));
-  return {};
-}
-Status ArraySize(OpContext& c) {  // handle, flow
-  if (c.inputs.size() < 2) return c.Fail("it has no flow");
-  c.inputs.erase(c.inputs.begin());
-  return ListLength(c);
-}
-
 // Conditionals of TF1: both sides are computed, Merge chooses.
 
 Status Switch(OpContext& c) {  // data, predicate
@@ -300,29 +144,9 @@ Status Merge(OpContext& c) {
 }
 
 constexpr Rule kRules[] = {
-    {"If", If},
-    {"StatelessIf", If},
-    {"Case", Case},
-    {"StatelessCase", Case},
-    {"While", While},
-    {"StatelessWhile", While},
-    {"TensorListReserve", Reserve},
-    {"TensorListFromTensor", FromTensor},
-    {"TensorListStack", Stack},
-    {"TensorListGetItem", GetItem},
-    {"TensorListSetItem", SetItem},
-    {"TensorListLength", ListLength},
-    {"TensorListGather", ListGather},
-    {"TensorArrayV3", Array},
-    {"TensorArrayWriteV3", ArrayWrite},
-    {"TensorArrayReadV3", ArrayRead},
-    {"TensorArrayGatherV3", ArrayRead},
-    {"TensorArrayScatterV3", ArrayScatter},
-    {"TensorArraySizeV3", ArraySize},
-    {"Switch", Switch},
-    {"RefSwitch", Switch},
-    {"Merge", Merge},
-    {"RefMerge", Merge},
+    {"If", If},       {"StatelessIf", If},       {"Case", Case},     {"StatelessCase", Case},
+    {"While", While}, {"StatelessWhile", While}, {"Switch", Switch}, {"RefSwitch", Switch},
+    {"Merge", Merge}, {"RefMerge", Merge},
 };
 
 }  // namespace

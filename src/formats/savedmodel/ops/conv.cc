@@ -134,6 +134,27 @@ Status Pool(OpContext& c) {
   return {};
 }
 
+/// The maximum of each window and where it stands: (row * width + column) * channels + channel, on request counted
+/// through the whole batch.
+Status PoolArgmax(OpContext& c) {
+  const Layout layout = LayoutOf(c, 2);
+  const Ints window = c.Ints("ksize");
+  const Value x = c.in(0);
+  if (c.rank(x) != 4 || window.size() != 4 || layout.name != "NHWC") return c.Unsupported("of other than NHWC images");
+  if (window[0] != 1 || window[3] != 1) return c.Unsupported("a window over batch or channels");
+  ir::Attrs attrs{{"window", layout.Spatial(window)}};
+  TENON_RETURN_IF_ERROR(Window(c, layout, false, attrs));
+  c.Set(0, c.b.Add("max_pool", {x}, attrs));
+  std::vector<Dim> dims = c.shape(x).dims();
+  if (!c.Bool("include_batch_in_index", false)) dims[0] = 1;
+  const Dim count = Shape(dims).size();
+  Value place = c.b.Add("iota", {}, {{"dims", Shape{count}}, {"axis", std::int64_t{0}}, {"dtype", DType::kF64}});
+  place = c.b.Add("broadcast_to", {c.b.Reshape(place, Shape(dims))}, {{"dims", c.shape(x)}});
+  c.Set(1, c.b.Cast(c.b.Add("max_pool_gather", {place, c.b.Cast(x, DType::kF64)}, attrs),
+                    c.Type("Targmax").value_or(DType::kI64)));
+  return {};
+}
+
 /// MaxPoolV2: the window and strides are inputs.
 Status PoolV2(OpContext& c) {
   const Layout layout = LayoutOf(c, 2);
@@ -223,6 +244,7 @@ constexpr Rule kRules[] = {
     {"AvgPool", Pool},
     {"AvgPool3D", Pool},
     {"MaxPoolV2", PoolV2},
+    {"MaxPoolWithArgmax", PoolArgmax},
     {"FusedBatchNorm", FusedBatchNorm},
     {"FusedBatchNormV2", FusedBatchNorm},
     {"FusedBatchNormV3", FusedBatchNorm},

@@ -92,19 +92,6 @@ Status TensorScatterAdd(OpContext& c) {
   return {};
 }
 
-/// Rows of the data added up by their segment.
-Status SegmentSum(OpContext& c) {
-  const Value data = c.in(0), segments = c.in(1);
-  const auto count = c.sizes(2);
-  if (c.rank(data) < 1 || c.rank(segments) != 1) return c.Unsupported("segments of a rank other than 1");
-  if (!count || count->size() != 1) return c.Unsupported("a number of segments that is known only at run time");
-  std::vector<Dim> dims = c.shape(data).dims();
-  dims[0] = (*count)[0];
-  const Value zeros = c.b.Add("broadcast_to", {c.b.Scalar(0, c.b.dtype(data))}, {{"dims", Shape(dims)}});
-  c.Set(c.b.Add("scatter_add", {zeros, segments, data}, {{"axis", std::int64_t{0}}}));
-  return {};
-}
-
 /// ResourceScatterAdd, -Sub, ResourceScatterNdAdd, -Sub: the variable with updates added.
 Status ScatterVariable(OpContext& c) {
   const int cell = c.cell(0);
@@ -137,7 +124,6 @@ constexpr Rule kRules[] = {
     {"ScatterNd", ScatterNd},
     {"TensorScatterAdd", TensorScatterAdd},
     {"TensorScatterSub", TensorScatterAdd},
-    {"UnsortedSegmentSum", SegmentSum},
     {"ResourceScatterAdd", ScatterVariable},
     {"ResourceScatterSub", ScatterVariable},
     {"ResourceScatterNdAdd", ScatterVariable},

@@ -20,15 +20,17 @@ Status Transpose(OpContext& c) {
 Status SpaceToBatch(OpContext& c) {
   Value x = c.in(0);
   const int rank = c.rank(x);
-  const Ints blocks = c.ints(1), pads = c.ints(2);
+  const Ints blocks = c.ints(1);
+  const auto pads = c.sizes(2);
   const int m = static_cast<int>(blocks.size());
   if (!c.b.ok()) return {};
-  if (m < 1 || rank < m + 1 || pads.size() != 2 * blocks.size()) return c.Fail("its block shape does not fit its rank");
+  if (m < 1 || rank < m + 1 || !pads || pads->size() != 2 * blocks.size())
+    return c.Fail("its block shape does not fit its rank");
   std::vector<Dim> low(static_cast<std::size_t>(rank), Dim(0)), high = low, split{c.shape(x)[0]};
   for (int d = 0; d < m; ++d) {
     if (blocks[static_cast<std::size_t>(d)] < 1) return c.Fail("a block below 1");
-    low[static_cast<std::size_t>(d + 1)] = pads[static_cast<std::size_t>(2 * d)];
-    high[static_cast<std::size_t>(d + 1)] = pads[static_cast<std::size_t>(2 * d + 1)];
+    low[static_cast<std::size_t>(d + 1)] = (*pads)[static_cast<std::size_t>(2 * d)];
+    high[static_cast<std::size_t>(d + 1)] = (*pads)[static_cast<std::size_t>(2 * d + 1)];
   }
   x = c.b.Add("pad", {x}, {{"low", Shape(low)}, {"high", Shape(high)}});
   if (!c.b.ok()) return {};
@@ -59,10 +61,11 @@ Status SpaceToBatch(OpContext& c) {
 Status BatchToSpace(OpContext& c) {
   Value x = c.in(0);
   const int rank = c.rank(x);
-  const Ints blocks = c.ints(1), crops = c.ints(2);
+  const Ints blocks = c.ints(1);
+  const auto crops = c.sizes(2);
   const int m = static_cast<int>(blocks.size());
   if (!c.b.ok()) return {};
-  if (m < 1 || rank < m + 1 || crops.size() != 2 * blocks.size())
+  if (m < 1 || rank < m + 1 || !crops || crops->size() != 2 * blocks.size())
     return c.Fail("its block shape does not fit its rank");
   const Shape shape = c.shape(x);
   std::int64_t product = 1;
@@ -84,8 +87,8 @@ Status BatchToSpace(OpContext& c) {
     order.push_back(d);
     const Dim size = shape[d + 1] * blocks[static_cast<std::size_t>(d)];
     merged.push_back(size);
-    starts.emplace_back(crops[static_cast<std::size_t>(2 * d)]);
-    limits.push_back(size - crops[static_cast<std::size_t>(2 * d + 1)]);
+    starts.emplace_back((*crops)[static_cast<std::size_t>(2 * d)]);
+    limits.push_back(size - (*crops)[static_cast<std::size_t>(2 * d + 1)]);
   }
   for (int d = m + 1; d < rank; ++d) {
     order.push_back(d + m);

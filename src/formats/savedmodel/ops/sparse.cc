@@ -1,4 +1,4 @@
-// Sparse tensors (indices, values, shape) and ragged ones (values, row splits) made dense.
+// Sparse tensors (indices, values, shape) made dense.
 #include <fmt/format.h>
 
 #include "formats/savedmodel/ops/context.h"
@@ -41,51 +41,9 @@ Status SparseTensorDenseMatMul(OpContext& c) {  // indices [n, 2], values, shape
   return {};
 }
 
-/// One ragged dim, given by its row splits: element [i, j] is values[splits[i] + j] while row i has so many, else the
-/// default, which stands behind the values.
-Status RaggedTensorToTensor(OpContext& c) {  // shape, values, default, partitions…
-  const AttrValue* attr = c.Attr("row_partition_types");
-  const auto* list = attr == nullptr ? nullptr : attr->get<std::shared_ptr<const AttrList>>();
-  if (list == nullptr || (*list)->s != std::vector<std::string>{"ROW_SPLITS"} || c.size() != 4)
-    return c.Unsupported("of more than one ragged dim");
-  const Value values = c.in(1), splits = c.b.Cast(c.in(3), DType::kI64);
-  const auto wanted = c.dims(0);
-  if (c.rank(splits) != 1 || c.rank(values) < 1) return {};
-  if (!wanted) return c.Unsupported("to a shape that is known only at run time");
-  const Dim count = c.shape(splits)[0], rows = count - Dim(1), n = c.shape(values)[0];
-  const Value next = c.b.Add("slice", {splits}, {{"starts", Shape{1}}, {"limits", Shape{count}}});
-  const Value first = c.b.Add("slice", {splits}, {{"starts", Shape{0}}, {"limits", Shape{rows}}});
-  const Value lengths = c.b.Add("subtract", {next, first});
-  Dim width(-1);
-  if (wanted->size() > 1) width = (*wanted)[1];
-  if (wanted->size() > 1 && (*wanted)[0] != Dim(-1) && (*wanted)[0] != rows)
-    return c.Unsupported("to another number of rows");
-  if (width == Dim(-1)) {
-    const Value none = c.b.Constant(Literal::from<std::int64_t>({1}, {0}));
-    const Value all = c.b.Add("concat", {none, lengths}, {{"axis", std::int64_t{0}}});
-    const Value longest = c.b.Add("reduce_max", {all}, {{"axes", std::vector<std::int64_t>{0}}, {"keep_dims", true}});
-    width = Dim::any();
-    (void)c.b.Add("as_dims", {longest}, {{"symbols", std::vector<std::string>{std::string(width.symbol_name())}}});
-  }
-  std::vector<Dim> item(c.shape(values).dims().begin() + 1, c.shape(values).dims().end());
-  item.insert(item.begin(), Dim(1));
-  const Value fill = c.b.Add("broadcast_to", {c.in(2)}, {{"dims", Shape(std::move(item))}});
-  const Value pool = c.b.Add("concat", {values, fill}, {{"axis", std::int64_t{0}}});
-  const auto tall = [&](Value v) { return c.b.Reshape(v, Shape({rows, Dim(1)})); };
-  const Value at =
-      c.b.Add("iota", {}, {{"dims", Shape({Dim(1), width})}, {"axis", std::int64_t{1}}, {"dtype", DType::kI64}});
-  const Value behind = c.b.Add("slice", {c.b.Add("shape_of", {values}, {{"dtype", DType::kI64}})},
-                               {{"starts", Shape{0}}, {"limits", Shape{1}}});
-  const Value inside = c.b.Add("less", {at, tall(lengths)});
-  const Value index = c.b.Add("select", {inside, c.b.Add("add", {tall(first), at}), c.b.Reshape(behind, Shape{1, 1})});
-  c.Set(c.b.Add("gather", {pool, index}, {{"axis", std::int64_t{0}}}));
-  return {};
-}
-
 constexpr Rule kRules[] = {
     {"SparseToDense", SparseToDense},
     {"SparseTensorDenseMatMul", SparseTensorDenseMatMul},
-    {"RaggedTensorToTensor", RaggedTensorToTensor},
 };
 
 }  // namespace

@@ -1,0 +1,99 @@
+#include "formats/savedmodel/ops/build.h"
+
+namespace tenon::savedmodel {
+
+using ir::Value;
+using Ints = std::vector<std::int64_t>;
+
+ir::Ex Iota(OpContext& c, Shape dims, std::int64_t axis, DType dtype) {
+  return Ex(c, c.b.Add("iota", {}, {{"dims", std::move(dims)}, {"axis", axis}, {"dtype", dtype}}));
+}
+
+ir::Ex Filled(OpContext& c, Shape dims, double value, DType dtype) {
+  Value one;
+  if (dtype == DType::kString)
+    one = c.b.Constant(Literal::scalar(std::string()));
+  else if (dtype == DType::kBool)
+    one = c.b.Constant(Literal::scalar(value != 0));
+  else
+    one = c.b.Scalar(value, dtype);
+  return Ex(c, c.b.Add("broadcast_to", {one}, {{"dims", std::move(dims)}}));
+}
+
+ir::Ex SliceAxis(OpContext& c, Value x, int axis, const Dim& start, const Dim& limit) {
+  if (c.rank(x) <= axis || axis < 0) return Ex(c, {});
+  std::vector<Dim> starts(static_cast<std::size_t>(c.shape(x).rank()), Dim(0)), limits = c.shape(x).dims();
+  starts[static_cast<std::size_t>(axis)] = start;
+  limits[static_cast<std::size_t>(axis)] = limit;
+  return Ex(c, c.b.Add("slice", {x}, {{"starts", Shape(std::move(starts))}, {"limits", Shape(std::move(limits))}}));
+}
+
+ir::Ex SizeOf(OpContext& c, Value x, int axis, DType dtype) {
+  if (c.rank(x) <= axis || axis < 0) return Ex(c, {});
+  if (const std::optional<std::int64_t> known = c.shape(x)[axis].try_value())
+    return Ex(c, c.b.Scalar(static_cast<double>(*known), dtype));
+  const Value all = c.b.Add("shape_of", {x}, {{"dtype", DType::kI64}});
+  return Ex(c, c.b.Cast(c.b.Reshape(SliceAxis(c, all, 0, axis, axis + 1), Shape{}), dtype));
+}
+
+Dim AsDim(OpContext& c, Value x) {
+  if (!c.b.ok()) return 0;
+  const Dim dim = Dim::any();
+  const Value wide = c.b.Reshape(c.b.Cast(x, DType::kI64), Shape{1});
+  const Value made =
+      c.b.Add("as_dims", {wide}, {{"symbols", std::vector<std::string>{std::string(dim.symbol_name())}}});
+  if (!c.b.ok()) return 0;
+  const ir::SymbolicValue& symbolic = c.b.graph().output(made).symbolic;
+  return symbolic && symbolic->size() == 1 ? (*symbolic)[0] : dim;
+}
+
+Dim OneAbove(OpContext& c, Value x) {
+  const Value none = c.b.Constant(Literal::from<std::int64_t>({1}, {-1}));
+  const Value all = Join(c, {none, c.b.Cast(x, DType::kI64)}, 0);
+  const Value largest = c.b.Add("reduce_max", {all}, {{"axes", Ints{0}}, {"keep_dims", true}});
+  return AsDim(c, Ex(c, largest) + 1.0);
+}
+
+ir::Ex Expand(OpContext& c, Value x, std::int64_t axis) {
+  return Ex(c, c.b.Add("expand_dims", {x}, {{"axes", Ints{axis}}}));
+}
+
+ir::Ex Join(OpContext& c, std::vector<Value> parts, std::int64_t axis) {
+  return Ex(c, parts.size() == 1 ? parts[0] : c.b.Add("concat", std::move(parts), {{"axis", axis}}));
+}
+
+ir::Ex Take(OpContext& c, Value x, Value indices, std::int64_t axis) {
+  return Ex(c, c.b.Add("gather", {x, indices}, {{"axis", axis}}));
+}
+
+ir::Ex Flat(OpContext& c, Value x) {
+  if (c.rank(x) < 0) return Ex(c, {});
+  return Ex(c, c.shape(x).rank() == 1 ? x : c.b.Reshape(x, Shape{c.shape(x).size()}));
+}
+
+ir::Ex RowsOf(OpContext& c, Value splits, const Dim& n) {
+  if (c.rank(splits) != 1) return Ex(c, {});
+  // A mark where each row but the first starts; their running sum counts the rows. Marks behind the values stay unread.
+  const Value inner = SliceAxis(c, c.b.Cast(splits, DType::kI64), 0, 1, c.shape(splits)[0]);
+  const Value ones = c.b.OnesLike(inner);
+  const Value marks = c.b.Add("scatter_add", {Filled(c, Shape({n + Dim(1)}), 0, DType::kI64), inner, ones},
+                              {{"axis", std::int64_t{0}}});
+  return SliceAxis(c, c.b.Add("cumsum", {marks}, {{"axis", std::int64_t{0}}}), 0, 0, n);
+}
+
+ir::Ex SplitsOf(OpContext& c, Value lengths) {
+  const Value zero = c.b.Cast(c.b.Constant(Literal::from<std::int64_t>({1}, {0})), c.b.dtype(lengths));
+  return Join(c, {zero, c.b.Add("cumsum", {lengths}, {{"axis", std::int64_t{0}}})}, 0);
+}
+
+ir::Ex Starts(OpContext& c, Value splits) {
+  if (c.rank(splits) != 1) return Ex(c, {});
+  return SliceAxis(c, splits, 0, 0, c.shape(splits)[0] - Dim(1));
+}
+
+ir::Ex Limits(OpContext& c, Value splits) {
+  if (c.rank(splits) != 1) return Ex(c, {});
+  return SliceAxis(c, splits, 0, 1, c.shape(splits)[0]);
+}
+
+}  // namespace tenon::savedmodel
