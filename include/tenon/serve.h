@@ -110,7 +110,7 @@ struct ServerOptions {
   int grpc_threads = 0;                     // for gRPC requests that take long; 0: 4 for each CPU
   std::string grpc_channel_arguments = {};  // "k=v,k=v": arguments of the gRPC library
   bool grpc_health = false;                 // serve grpc.health.v1
-  bool grpc_profiler = true;                // ProfilerService: sessions without a trace
+  bool grpc_profiler = true;                // ProfilerService: traces of requests, runs and batches
   std::string grpc_transport = "auto";      // "http2": our own; "library": the gRPC library, in libtenon_grpc.so;
                                             // "auto": http2, unless a channel argument needs the library
   int spin_us = -1;  // I/O threads look for requests this long before they sleep: answers come sooner, at the cost of a
@@ -120,7 +120,7 @@ struct ServerOptions {
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
   bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it
-  int max_connections = 65536;                  // of REST clients; more are closed at once
+  int max_connections = 65536;                  // of REST clients, and as many of gRPC; more are closed at once
   std::int64_t max_inflight_bytes = -1;         // of the requests under way, REST and gRPC together; what would be more
                                                 // answers 503 or RESOURCE_EXHAUSTED; 0: no limit; -1: a quarter of the
                                                 // memory that the process may use

@@ -87,7 +87,20 @@ std::string FlagUsage(std::string_view program, const std::vector<Flag>& flags) 
   std::string out = fmt::format("usage: {}\nFlags:\n", program);
   for (const Flag& flag : flags) {
     const auto [value, kind] = std::visit(Shower{}, flag.value);
-    out += fmt::format("\t{:<33}\t{}\t{}\n", fmt::format("--{}={}", flag.name, value), kind, flag.help);
+    out +=
+        fmt::format("\t{:<33}\t{}\t{}{}\n", fmt::format("--{}={}", flag.name, value), kind,
+                    flag.no_effect.empty() ? "" : "no effect: ", flag.no_effect.empty() ? flag.help : flag.no_effect);
+  }
+  return out;
+}
+
+std::vector<std::string> FlagsWithoutEffect(const std::vector<Flag>& flags, const std::vector<Flag>& defaults) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    const Flag& flag = flags[i];
+    const std::string value = std::visit(Shower{}, flag.value).first;
+    if (!flag.no_effect.empty() && value != std::visit(Shower{}, defaults[i].value).first)
+      out.push_back(fmt::format("--{}={} has no effect: {}", flag.name, value, flag.no_effect));
   }
   return out;
 }

@@ -10,7 +10,7 @@
 namespace tenon::tools {
 
 /// All 48 flags of tensorflow_model_server 2.20 with its defaults, then our own. A flag that says how TensorFlow's
-/// runtime works (devices, XLA, TFLite pools) is taken and has no effect.
+/// runtime works (devices, XLA, TFLite pools) is taken, has no effect, and says so at the start.
 struct ServerFlags {
   std::int32_t port = 8500, rest_api_port = 0, rest_api_num_threads = 4 * base::DefaultThreads();
   std::int32_t rest_api_timeout_in_ms = 30'000;

@@ -45,22 +45,10 @@ Status Check(const ServerFlags& f) {
 }
 
 /// Flags that change nothing here, but were given: said once, so that nobody looks for their effect.
-void WarnOfNoEffect(const ServerFlags& f) {
-  const ServerFlags standard;
-  const auto warn = [](bool given, std::string_view name) {
-    if (given)
-      base::Log(base::LogLevel::kWarning, "--" + std::string(name) + ": taken for compatibility, it has no effect");
-  };
-  warn(!f.thread_pool_factory_config_file.empty(), "thread_pool_factory_config_file");
-  warn(f.tensorflow_inter_op_parallelism != 0, "tensorflow_inter_op_parallelism");
-  warn(f.per_process_gpu_memory_fraction != 0, "per_process_gpu_memory_fraction");
-  warn(f.prefer_tflite_model, "prefer_tflite_model");
-  warn(f.num_tflite_pools != standard.num_tflite_pools, "num_tflite_pools");
-  warn(f.num_tflite_interpreters_per_pool != 1, "num_tflite_interpreters_per_pool");
-  warn(!f.mixed_precision.empty(), "mixed_precision");
-  warn(f.xla_cpu_compilation_enabled, "xla_cpu_compilation_enabled");
-  warn(f.xla_gpu_compilation_enabled, "xla_gpu_compilation_enabled");
-  warn(f.skip_initialize_tpu, "skip_initialize_tpu");
+void WarnOfNoEffect(ServerFlags given) {
+  ServerFlags standard;
+  for (const std::string& line : FlagsWithoutEffect(given.List(), standard.List()))
+    base::Log(base::LogLevel::kWarning, line);
 }
 
 /// What is built from the flags about sessions, unless a platform config says it all.

@@ -41,6 +41,14 @@ def program(build):
 
 
 @pytest.fixture
+def model(tmp_path):
+    """The base path of a model with version 1: y = 0.5 x + 2."""
+    from serving import write_model
+
+    return write_model(tmp_path / "m", 1, 0.5, 2)
+
+
+@pytest.fixture
 def serve(program):
     """serve("--model_name=m", …): starts a server (see serving.Server) that ends with the test."""
     from serving import Server

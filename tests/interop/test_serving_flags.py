@@ -29,11 +29,6 @@ DEFAULTS = {
 }
 
 
-@pytest.fixture
-def model(tmp_path):
-    return write_model(tmp_path / "m", 1, 0.5, 2)
-
-
 def test_every_flag_and_its_default(program):
     _, out, _ = run(program, "--help")
     got = dict(line.split("\t")[1].strip()[2:].split("=", 1) for line in out.splitlines() if line.startswith("\t--"))
@@ -88,6 +83,61 @@ def test_odd_values_are_taken(serve, model):
                    "--enable_profiler", "--enable_model_warmup=true")
     assert server.predict("m", [2]).json() == {"predictions": [3.0]}
     assert server.stop()[0] == 0
+
+
+# Flags that change nothing here, with a value that is not the default.
+NO_EFFECT = {
+    "flush_filesystem_caches": "false", "tensorflow_inter_op_parallelism": 2, "per_process_gpu_memory_fraction": "0.500000",
+    "remove_unused_fields_from_bundle_metagraph": "false", "prefer_tflite_model": "true", "num_tflite_pools": 1000,
+    "num_tflite_interpreters_per_pool": 2, "xla_cpu_compilation_enabled": "true", "xla_gpu_compilation_enabled": "true",
+    "thread_pool_factory_config_file": "POOLS", "mixed_precision": "bfloat16", "skip_initialize_tpu": "true",
+}
+# The others, by starts that they can share. --version and --use_alts_credentials start nothing, --ssl_config_file needs keys.
+EFFECT = [
+    {"port": "PORT", "grpc_socket_path": "SOCKET", "rest_api_port": "PORT", "rest_api_num_threads": 3, "rest_api_timeout_in_ms": 9000,
+     "rest_api_enable_cors_support": "true", "enable_batching": "true", "allow_version_labels_for_unavailable_models": "true",
+     "batching_parameters_file": "BATCHING", "enable_per_model_batching_parameters": "true", "model_name": "m", "model_base_path": "MODEL",
+     "num_load_threads": 2, "num_unload_threads": 2, "max_num_load_retries": 1, "load_retry_interval_micros": 1000,
+     "file_system_poll_wait_seconds": 2, "tensorflow_intra_op_parallelism": 2, "saved_model_tags": "a,b", "grpc_channel_arguments": "grpc.so_reuseaddr=1",
+     "grpc_max_threads": 3, "enable_model_warmup": "false", "num_request_iterations_for_warmup": 2, "monitoring_config_file": "MONITORING",
+     "enable_signature_method_name_check": "true", "enable_profiler": "false", "enable_grpc_healthcheck_service": "true",
+     "enable_serialization_as_tensor_content": "true"},
+    {"model_config_file": "MODELS", "model_config_file_poll_wait_seconds": 1, "tensorflow_session_parallelism": 2},
+    {"model_name": "m", "model_base_path": "MODEL", "tensorflow_session_config_file": "SESSION", "platform_config_file": "PLATFORM"},
+]
+
+
+def test_every_flag_acts_or_says_once_that_it_does_not(serve, program, model, tmp_path):
+    _, out, _ = run(program, "--help")
+    lines = {line.split("\t")[1].strip()[2:].split("=")[0]: line for line in out.splitlines() if line.startswith("\t--")}
+    assert {name for name, line in lines.items() if "\tno effect: " in line} == set(NO_EFFECT)
+    assert {"version", "use_alts_credentials", "ssl_config_file"}.union(NO_EFFECT, *EFFECT) == set(DEFAULTS)
+    files = {"POOLS": "", "BATCHING": "max_batch_size { value: 4 }", "MONITORING": "prometheus_config { enable: true }", "SESSION": "",
+             "MODELS": "model_config_list {" + config("m", model) + "}", "PLATFORM": ADAPTER % ""}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    def flags(values):
+        for name, value in values.items():
+            words = {"PORT": free_port(), "SOCKET": tmp_path / "socket", "MODEL": model, **{file: tmp_path / file for file in files}}
+            yield f"--{name}={words.get(value, value)}"
+
+    for values in EFFECT:
+        given = list(flags(values))
+        ports = [int(flag.split("=")[1]) for flag in given if flag.startswith("--rest_api_port=")]
+        server = serve(*given, port=ports[0] if ports else None)
+        assert states(server) == {1: ("AVAILABLE", "OK")}
+        code, log = server.stop()
+        assert code == 0 and "no effect" not in log, log
+    given = list(flags(NO_EFFECT))
+    code, log = serve("--model_name=m", f"--model_base_path={model}", *given).stop()
+    assert code == 0 and log.count("no effect") == len(NO_EFFECT)
+    for flag in given:
+        value = '"%s"' % flag.split("=")[1] if flag.split("=")[0] in ("--thread_pool_factory_config_file", "--mixed_precision") else flag.split("=")[1]
+        why = lines[flag.split("=")[0][2:]].split("\tno effect: ")[1]
+        assert log.count(f"{flag.split('=')[0]}={value} has no effect: {why}\n") == 1, flag
+    code, out, _ = run(program, f"--model_base_path={model}", "--use_alts_credentials")
+    assert code == 255 and "ALTS is not supported" in out
 
 
 def test_values_apart_from_their_flag_are_unknown(serve, model):

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "serve/core/batch_tensors.h"
 
 namespace tenon::serve {
@@ -33,6 +34,18 @@ Result<std::vector<Literal>> Cut(const std::vector<Literal>& outputs, std::int64
     return NoMemory(error);
   }
 }
+
+/// What `done` throws (no memory to write an answer) is its own request's loss.
+void Give(Servable::Done& done, Result<std::vector<Literal>> outputs) {
+  try {
+    done(std::move(outputs));
+  } catch (const std::exception& error) {
+    base::Log(base::LogLevel::kError, std::string("batch: an answer could not be given: ") + error.what());
+  }
+}
+
+/// Between two looks through a full queue: each costs as much as there are requests in it.
+constexpr auto kSweep = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -87,6 +100,7 @@ BatchQueue::BatchQueue(std::shared_ptr<Servable> inner, const Signature& signatu
       batch_size_(metrics_->batch_size.At({id.name, std::to_string(id.version)})),
       input_batch_size_(metrics_->input_batch_size.At({})),
       queue_length_(metrics_->queue_length.At({id.name, std::to_string(id.version)})),
+      trace_name_(fmt::format("batch {}:{} {}", id.name, id.version, signature.name)),
       short_batches_(std::move(short_batches)),
       adaptive_(RunLimit()),
       limit_(batching.adaptive ? 1 : RunLimit()) {}
@@ -101,8 +115,11 @@ void BatchQueue::CountLocked(std::int64_t rows) {
   queue_length_.Add(static_cast<double>(rows));
 }
 
-void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here) {
-  Task task{.inputs = std::move(inputs), .deadline = deadline, .queued = Clock::now()};
+void BatchQueue::Submit(std::vector<Literal> inputs, Patience patience, Servable::Done done, bool here) {
+  Task task{.inputs = std::move(inputs),
+            .deadline = patience.deadline,
+            .waiter = std::move(patience.waiter),
+            .queued = Clock::now()};
   if (!alone_) {
     const Result<std::int64_t> rows = BatchRows(task.inputs);
     if (!rows.ok()) return done(rows.status());
@@ -117,15 +134,21 @@ void BatchQueue::Submit(std::vector<Literal> inputs, Deadline deadline, Servable
   const std::int64_t in_round = round == nullptr ? 0 : round_limit_.load(std::memory_order_relaxed);
   if (in_round > 0 && task.rows <= in_round) return KeepFor(*round, std::move(task), in_round);
   Status full;
+  std::vector<Task> left;
   {
     const std::lock_guard lock(pool_.mutex());
     here = here && batches_.empty() && batching_.batch_timeout_micros == 0 &&
            (task.rows <= limit_ || batching_.adaptive) && pool_.EnterLocked();
     if (!here) {
       full = EnqueueLocked(task);
+      if (!full.ok() && task.queued - swept_ >= kSweep) {
+        left = TakeLeftLocked(task.queued);
+        if (!left.empty()) full = EnqueueLocked(task);
+      }
       if (full.ok()) pool_.WakeLocked();
     }
   }
+  for (Task& other : left) Left(other, Clock::now());
   if (!full.ok()) return task.done(full);
   if (!here) return;
   Batch alone;
@@ -218,7 +241,11 @@ Status BatchQueue::EnqueueLocked(Task& task) {
   parent->done = std::move(task.done);
   CountLocked(task.rows);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    Task piece{.inputs = std::move(inputs[i]), .rows = sizes[i], .deadline = task.deadline, .queued = task.queued};
+    Task piece{.inputs = std::move(inputs[i]),
+               .rows = sizes[i],
+               .deadline = task.deadline,
+               .waiter = task.waiter,
+               .queued = task.queued};
     piece.done = [parent, i](Outputs outputs) { parent->Part(i, std::move(outputs)); };
     AddLocked(std::move(piece));
   }
@@ -236,48 +263,83 @@ void BatchQueue::AddLocked(Task task) {
   if (batch.rows >= limit_) batch.closed = true;
 }
 
+/// Takes the requests whose waiter is gone out of the queue: they are in the way of others.
+std::vector<BatchQueue::Task> BatchQueue::TakeLeftLocked(Clock::time_point now) {
+  swept_ = now;
+  std::vector<Task> left;
+  for (Batch& batch : batches_) {
+    const auto from = std::stable_partition(batch.tasks.begin(), batch.tasks.end(),
+                                            [](const Task& task) { return !task.waiter || !task.waiter->gone(); });
+    for (auto task = from; task != batch.tasks.end(); ++task) {
+      batch.rows -= task->rows;
+      CountLocked(-task->rows);
+      left.push_back(std::move(*task));
+    }
+    batch.tasks.erase(from, batch.tasks.end());
+  }
+  std::erase_if(batches_, [](const Batch& batch) { return batch.tasks.empty(); });
+  return left;
+}
+
+/// Whether nobody waits for the task any more: it has got its answer then.
+bool BatchQueue::Left(Task& task, Clock::time_point now) const {
+  if (task.waiter && task.waiter->gone())
+    Give(task.done, Status(Code::kCancelled, "Request: its client has given up before the model had run"));
+  else if (task.deadline <= now && alone_)
+    Give(task.done, Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"));
+  else if (task.deadline <= now)
+    Give(task.done, Status(Code::kResourceExhausted, "Run() timeout exceeded while waiting in batching queue"));
+  else
+    return false;
+  return true;
+}
+
 void BatchQueue::RunBatch(Batch batch) {
   const Clock::time_point now = Clock::now();
-  std::vector<Task> tasks;
-  tasks.reserve(batch.tasks.size());
+  std::vector<Task>& tasks = batch.tasks;
+  std::size_t kept = 0;
   std::int64_t rows = 0;
-  for (Task& task : batch.tasks) {
+  for (Task& task : tasks) {
     const auto waited = now - task.queued;
     queuing_latency_.Observe(std::chrono::duration<double, std::micro>(waited).count());
     stage_seconds_.Observe(std::chrono::duration<double>(waited).count());
-    if (task.deadline <= now && alone_) {
-      task.done(Status(Code::kDeadlineExceeded, "Request: the time limit passed before the model had run"));
-      continue;
-    }
-    if (task.deadline <= now) {
-      task.done(Status(Code::kResourceExhausted, "Run() timeout exceeded while waiting in batching queue"));
-      continue;
-    }
+    if (Left(task, now)) continue;
     rows += task.rows;
-    tasks.push_back(std::move(task));
+    if (&task != &tasks[kept]) tasks[kept] = std::move(task);
+    ++kept;
   }
+  tasks.erase(tasks.begin() + static_cast<std::ptrdiff_t>(kept), tasks.end());
   if (tasks.empty()) return;
-  if (alone_) return tasks[0].done(RunSafely(tasks, 0));
+  if (alone_) return Give(tasks[0].done, RunSafely(tasks, 0));
   const Outputs outputs = RunSafely(tasks, rows);
+  if (metrics_->tracer.active()) metrics_->tracer.AddOnThread(trace_name_, now, rows);
   if (outputs.ok()) Learn(rows, Clock::now() - now);  // a run that fails may end early
   if (outputs.ok()) {
     std::int64_t from = 0;
     for (Task& task : tasks) {
-      task.done(Cut(*outputs, from, task.rows));
+      Give(task.done, Cut(*outputs, from, task.rows));
       from += task.rows;
     }
   } else if (tasks.size() == 1) {
-    tasks[0].done(outputs.status());
+    Give(tasks[0].done, outputs.status());
   } else {
-    for (Task& task : tasks) RunAlone(std::move(task));  // which of them is at fault
+    for (Task& task : tasks) RunAlone(task);  // which of them is at fault
   }
 }
 
-void BatchQueue::RunAlone(Task task) {
-  std::vector<Task> one;
-  one.push_back(std::move(task));
-  Outputs outputs = RunSafely(one, one[0].rows);
-  one[0].done(outputs.ok() ? Cut(*outputs, 0, one[0].rows) : std::move(outputs));
+void BatchQueue::RunAlone(Task& task) {
+  Servable::Done done = std::move(task.done);
+  const std::int64_t rows = task.rows;
+  Outputs outputs = Status(Code::kInternal, "batch: it has not run");
+  try {
+    std::vector<Task> one;
+    one.push_back(std::move(task));
+    outputs = RunSafely(one, rows);
+    if (outputs.ok()) outputs = Cut(*outputs, 0, rows);
+  } catch (const std::exception& error) {
+    outputs = NoMemory(error);
+  }
+  Give(done, std::move(outputs));
 }
 
 BatchQueue::Outputs BatchQueue::RunSafely(const std::vector<Task>& tasks, std::int64_t rows) {

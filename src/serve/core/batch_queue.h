@@ -3,6 +3,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "serve/core/adaptive_limit.h"
@@ -25,8 +26,9 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
              std::shared_ptr<std::atomic<bool>> short_batches);
 
   /// `here`: the batch may run on this thread, when a thread of the pool is free and nothing is queued. Else this
-  /// thread's round, if one is open, may keep it.
-  void Submit(std::vector<Literal> inputs, Deadline deadline, Servable::Done done, bool here);
+  /// thread's round, if one is open, may keep it. `done` is called once; what it throws is logged and concerns no other
+  /// request.
+  void Submit(std::vector<Literal> inputs, Patience patience, Servable::Done done, bool here);
 
   Clock::time_point Due() const override;
   std::function<void()> Take() override;
@@ -37,6 +39,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
     std::vector<Literal> inputs = {};
     std::int64_t rows = 0;
     Deadline deadline = kNoDeadline;
+    std::shared_ptr<const Waiter> waiter = {};
     Clock::time_point queued = {};
     Servable::Done done = {};
   };
@@ -54,8 +57,10 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   void KeepFor(BatchRound& round, Task task, std::int64_t limit);
   Status EnqueueLocked(Task& task);
   void AddLocked(Task task);
+  std::vector<Task> TakeLeftLocked(Clock::time_point now);
+  bool Left(Task& task, Clock::time_point now) const;
   void RunBatch(Batch batch);
-  void RunAlone(Task task);
+  void RunAlone(Task& task);
   Outputs RunSafely(const std::vector<Task>& tasks, std::int64_t rows);
   Outputs RunRows(const std::vector<Task>& tasks, std::int64_t rows);
   void Learn(std::int64_t rows, Clock::duration took);
@@ -70,10 +75,12 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   // Cells of metrics_.
   Histogram &queuing_latency_, &stage_seconds_, &batch_size_, &input_batch_size_;
   Gauge& queue_length_;
+  const std::string trace_name_;
   const std::shared_ptr<std::atomic<bool>> short_batches_;
   std::atomic<std::int64_t> round_limit_{0};  // rows of a batch on an I/O thread; 0: unknown, or one takes too long
   std::deque<Batch> batches_;                 // guarded by the pool's lock, as are the rest
   std::int64_t waiting_rows_ = 0;
+  Clock::time_point swept_ = {};  // when the queue was last looked through for requests that nobody waits for
   AdaptiveLimit adaptive_;
   std::int64_t limit_;  // rows of a batch
 };

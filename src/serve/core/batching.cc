@@ -65,8 +65,8 @@ BatchQueue& BatchingServable::QueueOf(const Signature& signature, std::span<cons
 }
 
 void BatchingServable::RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
-                                Deadline deadline, Done done) {
-  QueueOf(signature, wanted).Submit(std::move(inputs), deadline, std::move(done), false);
+                                Patience patience, Done done) {
+  QueueOf(signature, wanted).Submit(std::move(inputs), std::move(patience), std::move(done), false);
 }
 
 Result<std::vector<Literal>> BatchingServable::Run(const Signature& signature, std::vector<Literal> inputs,

@@ -21,6 +21,7 @@ Status CheckBatching(const Batching& batching);
 ///   kInvalidArgument    inputs without or with different dim 0; more rows than max_batch_size
 ///   kUnavailable        max_enqueued_batches wait already
 ///   kResourceExhausted  the deadline passed in the queue
+///   kCancelled          its waiter went while it was queued; it has not run
 ///   kFailedPrecondition shapes that do not fit together; outputs that do not have a row for each input row
 /// When a batch fails, each of its requests is run alone: one client's bad input is not another one's failure.
 /// With `adaptive` the rows of a batch are limited to what AdaptiveLimit says.
@@ -33,7 +34,7 @@ class BatchingServable : public Servable {
   const std::vector<Signature>& signatures() const override { return inner_->signatures(); }
   Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
                                    Deadline deadline) override;
-  void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted, Deadline deadline,
+  void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted, Patience patience,
                 Done done) override;
   bool waits() const override { return true; }
   bool joins() const override { return short_batches_->load(std::memory_order_relaxed); }

@@ -3,73 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <future>
-#include <latch>
 #include <limits>
 #include <thread>
 
-#include "serve/core/fake_servable.h"
+#include "serve/core/batching_test_util.h"
 
 namespace tenon::serve {
 namespace {
 
+using testing::BatchingTest;
 using testing::FakeServable;
-
-/// y = x + 1 on f32[-1, -1]; remembers the rows of each run; the first run waits for the gate.
-struct BatchingTest : ::testing::Test {
-  std::shared_ptr<ServerMetrics> metrics = std::make_shared<ServerMetrics>();
-  std::mutex mutex;
-  std::vector<std::int64_t> runs;
-  std::latch gate{1}, entered{1};
-  bool gated = true;
-  std::unique_ptr<BatchingServable> servable;
-
-  void Make(Batching batching, int threads = 1) {
-    ASSERT_TRUE(CheckBatching(batching).ok()) << CheckBatching(batching).message();
-    Signature s;
-    s.name = "serving_default";
-    s.inputs = {TensorInfo{.alias = "x", .dims = {-1, -1}}};
-    s.outputs = {TensorInfo{.alias = "y", .dims = {-1, -1}}};
-    auto inner = std::make_unique<FakeServable>(
-        std::vector<Signature>{s}, [this](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
-          bool first = false;
-          {
-            const std::lock_guard lock(mutex);
-            runs.push_back(in[0].dims()[0]);
-            first = gated && runs.size() == 1;
-          }
-          if (first) {
-            entered.count_down();
-            gate.wait();
-          }
-          for (float& v : in[0].mutable_data<float>()) {
-            if (v < 0) return Status(Code::kInvalidArgument, "negative");
-            v += 1;
-          }
-          return in;
-        });
-    servable = std::make_unique<BatchingServable>(ServableId{"m", 1}, std::move(inner), std::move(batching),
-                                                  std::make_shared<BatchPool>(threads), metrics);
-  }
-  Result<std::vector<Literal>> Run(std::vector<std::int64_t> dims, std::vector<float> values,
-                                   Deadline deadline = kNoDeadline) {
-    std::vector<Literal> in = {Literal::from<float>(std::move(dims), values)};
-    return servable->Run(servable->signatures()[0], std::move(in), {}, deadline);
-  }
-  /// Occupies the one thread of the pool until the gate opens.
-  std::jthread Occupy() {
-    std::jthread thread([this] { EXPECT_TRUE(Run({1, 1}, {0}).ok()); });
-    entered.wait();
-    return thread;
-  }
-  std::jthread Ask(float value, Result<std::vector<Literal>>* out, std::int64_t rows = 1,
-                   Deadline deadline = kNoDeadline) {
-    return std::jthread(
-        [=, this] { *out = Run({rows, 1}, std::vector<float>(static_cast<std::size_t>(rows), value), deadline); });
-  }
-  void Queued(double rows) {
-    ASSERT_TRUE(testing::Eventually([&] { return metrics->queue_length.At({"m", "1"}).value() == rows; }));
-  }
-};
 
 TEST_F(BatchingTest, JoinsWhatWaitsAndGivesEachItsRows) {
   Make({.max_batch_size = 8, .allowed_batch_sizes = {4, 8}});
@@ -233,100 +176,6 @@ TEST(CheckBatchingTest, Refused) {
   EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {2, 4}}).ok());
   EXPECT_FALSE(CheckBatching({.max_batch_size = 8, .max_execution_batch_size = 16}).ok());
   EXPECT_TRUE(CheckBatching({.max_batch_size = 8, .allowed_batch_sizes = {2, 8}}).ok());
-}
-
-TEST(MetricsTest, TextOfEachKind) {
-  Metrics metrics;
-  auto& counter = metrics.AddCounter(":a:b", {"model_name", "status"});
-  counter.At({"m\"x\n", "OK"}).Add(3);
-  metrics.AddGauge("g", {}).At({}).Set(1.5);
-  auto& h = metrics.AddHistogram("h", {"m"}, ExponentialBounds(10, 1.8, 2)).At({"m"});
-  h.Observe(10);
-  h.Observe(11);
-  h.Observe(1e9);
-  EXPECT_EQ(metrics.Text(),
-            "# TYPE :a:b counter\n:a:b{model_name=\"m\\\"x\\n\",status=\"OK\"} 3\n"
-            "# TYPE g gauge\ng{} 1.5\n"
-            "# TYPE h histogram\nh_bucket{m=\"m\",le=\"10\"} 1\nh_bucket{m=\"m\",le=\"18\"} 2\n"
-            "h_bucket{m=\"m\",le=\"+Inf\"} 3\nh_sum{m=\"m\"} 1000000021\nh_count{m=\"m\"} 3\n");
-  for (int i = 0; i < 5000; ++i) counter.At({std::to_string(i), "OK"}).Add();
-  const std::string text = metrics.Text();
-  EXPECT_NE(text.find("model_name=\"_other\",status=\"_other\"} 3001"), std::string::npos);
-}
-
-TEST(ServerMetricsTest, VersionsThatEndedLongAgoAreForgotten) {
-  ServerMetrics metrics;
-  constexpr int kVersions = 200;
-  const auto has = [&](int version) {
-    return metrics.registry.Text().find("version=\"" + std::to_string(version) + "\"") != std::string::npos;
-  };
-  for (int v = 1; v <= kVersions; ++v) {
-    const ServableId id{"m", v};
-    metrics.Began(id, "/m/" + std::to_string(v));
-    metrics.load_attempts.At({"/m/" + std::to_string(v), "success"}).Add();
-    metrics.Run(id, "serving_default", "predict", Code::kOk, std::chrono::microseconds(5));
-    metrics.Stages(id, {}, {}, {});
-    if (v == 100) continue;  // goes on
-    metrics.Ended(id);
-  }
-  EXPECT_FALSE(has(1));
-  EXPECT_FALSE(has(kVersions - 64));
-  EXPECT_TRUE(has(kVersions - 63));
-  EXPECT_TRUE(has(100));
-  EXPECT_EQ(metrics.registry.Text().find("/m/1\""), std::string::npos);
-  // One that is loaded anew from elsewhere before it is unloaded goes on.
-  metrics.Began({"m", 100}, "/elsewhere/100");
-  metrics.Ended({"m", 100});
-  for (int v = 1000; v < 1100; ++v) {
-    metrics.Began({"m", v}, "/m");
-    metrics.Ended({"m", v});
-  }
-  EXPECT_TRUE(has(100));
-  // One that comes back counts anew, on the thread that remembered its cells too.
-  metrics.Began({"m", 1}, "/m/1");
-  metrics.Run({"m", 1}, "serving_default", "predict", Code::kOk, std::chrono::microseconds(5));
-  EXPECT_EQ(metrics.run_seconds.At({"m", "1", "serving_default"}).count(), 1);
-}
-
-TEST(ServerMetricsTest, AScrapeMakesNoCellsForForgottenVersions) {
-  ServerMetrics metrics;
-  std::vector<ServerMetrics::VersionState> all;
-  const auto has = [&](const std::string& line) { return metrics.registry.Text().find(line) != std::string::npos; };
-  for (int v = 1; v <= 70; ++v) {
-    const ServableId id{"m", v};
-    const std::string path = "/m/" + std::to_string(v);
-    metrics.Began(id, path);
-    metrics.model_memory.At({"m", std::to_string(v)}).Set(5);
-    metrics.mlmd_map.At({"m", std::to_string(v)}).Set(1);
-    metrics.warmup_records.At({path}).Add();
-    metrics.warmup_latency.At({path, "OK"}).Observe(1);
-    metrics.Ended(id);
-    all.push_back({id, "END", true});
-  }
-  metrics.States(all);  // lists more than there are cells of
-  EXPECT_FALSE(has("tenon_model_memory_bytes{model=\"m\",version=\"6\"}"));
-  EXPECT_TRUE(has("tenon_model_memory_bytes{model=\"m\",version=\"7\"} 0\n"));
-  EXPECT_FALSE(has(":tensorflow:serving:mlmd_map{model_name=\"m\",version=\"6\"}"));
-  EXPECT_TRUE(has(":tensorflow:serving:mlmd_map{model_name=\"m\",version=\"7\"} 0\n"));
-  EXPECT_FALSE(has("model_path=\"/m/6\"")) << "the warm-up's go too";
-  EXPECT_TRUE(has(":tensorflow:serving:model_warmup_records_read{model_path=\"/m/7\"} 1\n"));
-  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"END\"} 1\n"));
-  metrics.States({{{"m", 6}, "LOADING"}});
-  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"END\"} 0\n"));
-  EXPECT_TRUE(has("tenon_model_state{model=\"m\",version=\"6\",state=\"LOADING\"} 1\n"));
-  EXPECT_FALSE(has("tenon_model_state{model=\"m\",version=\"7\"")) << "not listed any more";
-}
-
-TEST(MetricsTest, LongLabelsHaveCellsOfTheirOwn) {
-  Metrics metrics;
-  auto& counter = metrics.AddCounter("c", {"model", "v"});
-  const std::string same(300, 'x');
-  counter.At({same + "a", "1"}).Add(1);
-  counter.At({same + "b", "1"}).Add(2);
-  EXPECT_EQ(counter.At({same + "a", "1"}).value(), 1);
-  counter.Erase({same + "a", "1"});
-  EXPECT_EQ(counter.At({same + "b", "1"}).value(), 2);
-  EXPECT_EQ(counter.At({same + "a", "1"}).value(), 0);
 }
 
 TEST_F(BatchingTest, TimeoutsAndSizesWithoutEndAndTheEndOfAServable) {

@@ -41,16 +41,19 @@ Result<std::vector<Literal>> Invoker::Run(const ServableHandle& handle, const Si
                                           const CallKind& call) const {
   const Watch watch = Begin(handle, signature, inputs);
   Result<std::vector<Literal>> outputs = handle->Run(signature, std::move(inputs), wanted, deadline);
+  if (Tracer& tracer = metrics_->tracer; tracer.active())
+    tracer.AddOnThread("run " + handle.id().name + ":" + std::to_string(handle.id().version) + " " + signature.name,
+                       watch.begun);
   End(watch, handle, signature, wanted, call, outputs);
   return outputs;
 }
 
 void Invoker::RunAsync(const ServableHandle& handle, const Signature& signature, std::vector<Literal> inputs,
-                       std::span<const int> wanted, Deadline deadline, const CallKind& call,
+                       std::span<const int> wanted, Patience patience, const CallKind& call,
                        Servable::Done done) const {
   Watch watch = Begin(handle, signature, inputs);
   handle->RunAsync(
-      signature, std::move(inputs), wanted, deadline,
+      signature, std::move(inputs), wanted, std::move(patience),
       [this, watch = std::move(watch), handle, &signature, call, done = std::move(done),
        positions = std::vector<int>(wanted.begin(), wanted.end())](Result<std::vector<Literal>> outputs) mutable {
         End(watch, handle, signature, positions, call, outputs);

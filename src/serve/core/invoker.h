@@ -40,7 +40,7 @@ class Invoker {
                                    const CallKind& call) const;
   /// Servable::RunAsync of the handle's version. The texts of `call` and the invoker must live until `done` was called.
   void RunAsync(const ServableHandle& handle, const Signature& signature, std::vector<Literal> inputs,
-                std::span<const int> wanted, Deadline deadline, const CallKind& call, Servable::Done done) const;
+                std::span<const int> wanted, Patience patience, const CallKind& call, Servable::Done done) const;
 
  private:
   struct Watch {

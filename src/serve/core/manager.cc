@@ -3,14 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <map>
-#include <mutex>
-#include <optional>
-#include <thread>
 
 #include "base/log.h"
-#include "serve/core/task_pool.h"
+#include "serve/core/manager_core.h"
 
 namespace tenon::serve {
 namespace {
@@ -18,87 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using enum HarnessState;
 
-/// One version of one model, and what is under way for it.
-struct Entry {
-  Entry(ServableId id, std::string path, std::shared_ptr<Loader> loader)
-      : harness(std::move(id), std::move(path), std::move(loader)) {}
-  LoaderHarness harness;
-  std::shared_ptr<const LiveVersion> live;  // while kReady
-  std::optional<std::int64_t> memory;       // the estimate, when a budget asks for it
-  bool busy = false;                        // a task runs for it
-  bool superseded = false;                  // another entry has taken over its version number
-};
-using EntryPtr = std::shared_ptr<Entry>;
-
-struct Model {
-  std::vector<EntryPtr> entries;
-  std::optional<std::vector<AspiredVersion>> pending;
-};
-
-bool IsLeaving(HarnessState state) { return state >= kUnloadRequested && state <= kUnloading; }
-
-/// An arrow that the manager knows to be allowed.
-void Step(LoaderHarness& harness, HarnessState to) {
-  if (const Status moved = harness.Move(to); !moved.ok()) base::Log(base::LogLevel::kError, moved.message());
-}
-
-int ThreadCount(int asked) {
-  return asked > 0 ? asked : 4 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-}
-
 }  // namespace
-
-struct Manager::Core : std::enable_shared_from_this<Manager::Core> {
-  Core(ManagerOptions o, std::shared_ptr<StateMonitor> m)
-      : options(std::move(o)),
-        monitor(std::move(m)),
-        load_pool(ThreadCount(options.load_threads), "tenon-load"),
-        unload_pool(ThreadCount(options.unload_threads), "tenon-unload") {}
-
-  const ManagerOptions options;
-  const std::shared_ptr<StateMonitor> monitor;
-  ServingMap serving;
-
-  std::mutex stop_mutex;  // one Stop at a time
-  std::mutex mutex;
-  std::condition_variable wake, empty;
-  std::map<std::string, Model> models;
-  std::map<std::string, std::vector<std::int64_t>> held_back;
-  std::int64_t reserved = 0;
-  bool kicked = false;
-  bool stopping = false;                                    // everything is to be unloaded
-  bool ended = false;                                       // the loop is to end
-  std::vector<std::shared_ptr<const LiveVersion>> dropped;  // released outside the lock
-  std::thread thread;
-  TaskPool load_pool, unload_pool;
-
-  void Kick() {
-    kicked = true;
-    wake.notify_all();
-  }
-  void Publish(const Entry& entry, PublicState state, Status status = {}) {
-    if (!entry.superseded) monitor->Publish(entry.harness.id(), state, std::move(status));
-  }
-  void Loop();
-  void Tick();
-  bool ApplyPending(const std::string& name, Model& model);
-  void AddEntry(const std::string& name, Model& model, const AspiredVersion& aspired);
-  void Regain(const EntryPtr& entry, Model& model);
-  void ApplyPolicy(Model& model);
-  void Progress(const EntryPtr& entry);
-  void RequestLoad(const EntryPtr& entry);
-  void StartLoad(const EntryPtr& entry);
-  void EndLoad(const EntryPtr& entry, Status status);
-  void Retire(const EntryPtr& entry);
-  void StartUnload(const EntryPtr& entry);
-  void Failed(Entry& entry, Status why);
-  void GiveBackMemory(Entry& entry) {
-    reserved -= entry.harness.reserved_bytes;
-    entry.harness.reserved_bytes = 0;
-  }
-  bool MemoryMayComeFree() const;
-  void PublishMap();
-};
 
 Manager::Manager(ManagerOptions options, std::shared_ptr<StateMonitor> monitor) {
   if (!options.policy) options.policy = MakeAvailabilityPreservingPolicy();
@@ -127,7 +42,7 @@ void Manager::SetHeldBack(const std::string& model, std::vector<std::int64_t> ve
   core_->PublishMap();
 }
 
-void Manager::SetLoadThreads(int threads) { core_->load_pool.SetLimit(ThreadCount(threads)); }
+void Manager::SetLoadThreads(int threads) { core_->load_pool.SetLimit(Core::ThreadCount(threads)); }
 void Manager::SetLabels(ServingMap::Labels labels) { core_->serving.SetLabels(std::move(labels)); }
 const ServingMap& Manager::serving() const { return core_->serving; }
 StateMonitor& Manager::monitor() const { return *core_->monitor; }
@@ -142,7 +57,7 @@ Status Manager::Stop(Clock::time_point until) {
     core_->Kick();
     if (core_->thread.joinable()) core_->empty.wait_until(lock, until, [&] { return core_->models.empty(); });
     for (const auto& [name, model] : core_->models)
-      for (const EntryPtr& entry : model.entries)
+      for (const Core::EntryPtr& entry : model.entries)
         left += fmt::format("{}{} ({})", left.empty() ? "" : ", ", entry->harness.id().to_string(),
                             HarnessStateName(entry->harness.state()));
     core_->ended = true;
@@ -274,121 +189,6 @@ void Manager::Core::Progress(const EntryPtr& entry) {
     default:
       break;
   }
-}
-
-/// Reserves the memory (estimating it first) and starts the load, or leaves the entry in kLoadRequested.
-void Manager::Core::RequestLoad(const EntryPtr& entry) {
-  if (entry->harness.state() == kNew) Step(entry->harness, kLoadRequested);
-  if (options.memory_budget > 0) {
-    if (!entry->memory) {
-      entry->busy = true;
-      load_pool.Submit([self = shared_from_this(), entry] {
-        Result<std::int64_t> bytes = entry->harness.loader()->EstimateMemory();
-        const std::lock_guard lock(self->mutex);
-        entry->busy = false;
-        if (bytes.ok())
-          entry->memory = *bytes;
-        else
-          self->Failed(*entry, bytes.status());
-        self->Kick();
-      });
-      return;
-    }
-    if (*entry->memory > options.memory_budget - reserved) {
-      if (MemoryMayComeFree()) return;
-      Failed(*entry,
-             Status(Code::kResourceExhausted,
-                    fmt::format("servable {}: takes about {} bytes, {} of {} are free", entry->harness.id().to_string(),
-                                *entry->memory, options.memory_budget - reserved, options.memory_budget)));
-      return;
-    }
-    entry->harness.reserved_bytes = *entry->memory;
-    reserved += *entry->memory;
-  }
-  Step(entry->harness, kLoadApproved);
-  StartLoad(entry);
-}
-
-void Manager::Core::StartLoad(const EntryPtr& entry) {
-  Step(entry->harness, kLoading);
-  if (entry->harness.attempts == 0) Publish(*entry, PublicState::kLoading);
-  entry->busy = true;
-  load_pool.Submit([self = shared_from_this(), entry] { self->EndLoad(entry, entry->harness.loader()->Load()); });
-}
-
-void Manager::Core::EndLoad(const EntryPtr& entry, Status status) {
-  const std::lock_guard lock(mutex);
-  entry->busy = false;
-  LoaderHarness& harness = entry->harness;
-  ++harness.attempts;
-  if (status.ok()) {
-    Step(harness, kReady);
-    const std::weak_ptr<Core> weak = weak_from_this();
-    const std::weak_ptr<Entry> weak_entry = entry;
-    entry->live = std::make_shared<const LiveVersion>(harness.id(), harness.loader(), [weak, weak_entry] {
-      const auto self = weak.lock();
-      const auto released = weak_entry.lock();
-      if (!self || !released) return;
-      const std::lock_guard again(self->mutex);
-      if (released->harness.state() != kQuiescing) return;
-      Step(released->harness, kQuiesced);
-      self->Kick();
-    });
-    PublishMap();  // before the event: whoever hears of it can use it
-    Publish(*entry, PublicState::kAvailable);
-    base::Log(base::LogLevel::kInfo, fmt::format("servable {}: available", harness.id().to_string()));
-  } else if (harness.aspired() && harness.attempts <= options.max_load_retries) {
-    base::Log(base::LogLevel::kError,
-              fmt::format("servable {}: load failed ({} of {} attempts): {}", harness.id().to_string(),
-                          harness.attempts, std::int64_t{options.max_load_retries} + 1, status.message()));
-    harness.retry_at = Clock::now() + options.load_retry_interval;
-    monitor->PublishFailedAttempt(harness.id(), std::move(status));
-  } else {
-    Failed(*entry, std::move(status));
-  }
-  Kick();
-}
-
-void Manager::Core::Failed(Entry& entry, Status why) {
-  base::Log(why.code() == Code::kCancelled ? base::LogLevel::kInfo : base::LogLevel::kError,
-            fmt::format("servable {}: not loaded: {}", entry.harness.id().to_string(), why.message()));
-  GiveBackMemory(entry);
-  entry.harness.Fail(why);
-  Publish(entry, PublicState::kEnd, std::move(why));
-}
-
-void Manager::Core::Retire(const EntryPtr& entry) {
-  Step(entry->harness, kUnloadRequested);
-  Publish(*entry, PublicState::kUnloading);
-  Step(entry->harness, kQuiescing);
-  auto live = std::move(entry->live);
-  entry->live.reset();
-  PublishMap();  // no new handle from here on
-  dropped.push_back(std::move(live));
-}
-
-void Manager::Core::StartUnload(const EntryPtr& entry) {
-  Step(entry->harness, kUnloading);
-  entry->busy = true;
-  unload_pool.Submit([self = shared_from_this(), entry] {
-    entry->harness.loader()->Unload();
-    const std::lock_guard lock(self->mutex);
-    entry->busy = false;
-    self->GiveBackMemory(*entry);
-    Step(entry->harness, kDisabled);
-    self->Publish(*entry, PublicState::kEnd);
-    base::Log(base::LogLevel::kInfo, fmt::format("servable {}: unloaded", entry->harness.id().to_string()));
-    self->Kick();
-  });
-}
-
-bool Manager::Core::MemoryMayComeFree() const {
-  for (const auto& [name, model] : models)
-    for (const EntryPtr& e : model.entries)
-      if (IsLeaving(e->harness.state()) || (e->busy && e->harness.reserved_bytes > 0) ||
-          (!e->harness.aspired() && e->harness.state() == kReady))
-        return true;
-  return false;
 }
 
 void Manager::Core::PublishMap() {

@@ -46,6 +46,22 @@ struct Signature {
 using Deadline = std::chrono::steady_clock::time_point;
 inline constexpr Deadline kNoDeadline = Deadline::max();
 
+/// Who waits for a run.
+class Waiter {
+ public:
+  virtual ~Waiter() = default;
+  /// Nobody wants the result any more. Any thread; once true it stays true.
+  virtual bool gone() const = 0;
+};
+
+/// How long a result is waited for: until the deadline, and while the waiter (null: one that stays) is there.
+struct Patience {
+  // NOLINTNEXTLINE(google-explicit-constructor): a deadline alone is the usual one
+  Patience(Deadline until, std::shared_ptr<const Waiter> who = nullptr) : deadline(until), waiter(std::move(who)) {}
+  Deadline deadline;
+  std::shared_ptr<const Waiter> waiter;
+};
+
 /// Versions of a model that are remembered after their end.
 inline constexpr std::size_t kMaxEnded = 64;
 
@@ -74,11 +90,12 @@ class Servable {
                                            std::span<const int> wanted, Deadline deadline) = 0;
 
   /// Run without a thread that waits: `done` gets the result, on this thread before the call returns or on another one
-  /// later. The servable stays alive until then by its caller's handle. The default calls Run.
+  /// later. The servable stays alive until then by its caller's handle. A run that is queued while its waiter goes is
+  /// not begun: kCancelled. The default calls Run.
   using Done = base::UniqueFunction<void(Result<std::vector<Literal>>)>;
   virtual void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
-                        Deadline deadline, Done done) {
-    done(Run(signature, std::move(inputs), wanted, deadline));
+                        Patience patience, Done done) {
+    done(Run(signature, std::move(inputs), wanted, patience.deadline));
   }
   /// Whether RunAsync may return before it is done.
   virtual bool waits() const { return false; }

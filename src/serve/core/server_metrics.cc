@@ -26,6 +26,14 @@ double ResidentBytes() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
+void Trace(Tracer& tracer, std::string_view model, std::string_view api, std::string_view entrypoint, Code code,
+           std::chrono::nanoseconds took) {
+  const auto now = std::chrono::steady_clock::now();
+  std::string name(entrypoint);
+  for (const std::string_view part : {api, model.substr(0, 256), code_name(code)}) (name += ' ') += part;
+  tracer.Add(name, now - took, now);
+}
+
 std::uint64_t NextEpoch() {
   static std::atomic<std::uint64_t> next{0};
   return ++next;
@@ -87,6 +95,7 @@ ServerMetrics::ServerMetrics()
 
 void ServerMetrics::Request(std::string_view model, std::string_view api, std::string_view entrypoint, Code code,
                             std::chrono::nanoseconds took) {
+  if (tracer.active()) Trace(tracer, model, api, entrypoint, code, took);
   // A thread sees the same model and call again and again: the cells of the last one need no look-up.
   struct Last {
     std::uint64_t epoch = 0;

@@ -11,6 +11,7 @@
 
 #include "serve/core/metrics.h"
 #include "serve/core/servable.h"
+#include "serve/core/tracer.h"
 
 namespace tenon::serve {
 
@@ -49,6 +50,7 @@ class ServerMetrics {
   void States(const std::vector<VersionState>& all);
 
   Metrics registry;
+  Tracer tracer;  // of requests, runs and batches
 
   Metrics::Family<Counter>& request_count;
   Metrics::Family<Histogram>& request_latency;

@@ -223,8 +223,8 @@ GrpcHandler::Outcome GrpcHandler::MultiInference(Call& call) const {
       tail->End(std::move(status), std::move(reply));
     };
     const Status begun = Guarded([&]() -> Status {
-      invoker_->RunAsync(handle, *all->calls[i].signature, ExampleInputs(examples), all->calls[i].wanted, call.deadline,
-                         kind, done);
+      invoker_->RunAsync(handle, *all->calls[i].signature, ExampleInputs(examples), all->calls[i].wanted,
+                         {call.deadline, tail->out}, kind, done);
       return {};
     });
     if (!begun.ok()) done(begun);

@@ -11,6 +11,7 @@
 
 #include "base/status_macros.h"
 #include "base/threads.h"
+#include "serve/core/bearer_tokens.h"
 #include "serve/core/task_pool.h"
 #include "serve/grpc/content_offset.h"
 #include "serve/grpc/health.h"
@@ -66,7 +67,10 @@ Result<MakeGrpcTransport*> LoadTransport() {
 class Service : public GrpcService {
  public:
   Service(const GrpcServerOptions& options, std::shared_ptr<const GrpcHandler> handler, int workers)
-      : options_(options), handler_(std::move(handler)), workers_(workers, "tenon-grpc") {}
+      : options_(options),
+        tokens_(options.bearer_tokens),
+        handler_(std::move(handler)),
+        workers_(workers, "tenon-grpc") {}
 
   Route Find(std::string_view path) const override {
     if (const auto method = GrpcHandler::MethodOf(path)) return {Kind::kUnary, static_cast<int>(*method)};
@@ -77,25 +81,15 @@ class Service : public GrpcService {
     if (options_.health && path == "/grpc.health.v1.Health/Watch") return {Kind::kHealthWatch, 0};
     return {};
   }
-  bool guarded() const override { return !options_.bearer_tokens.empty() || options_.allow; }
+  bool guarded() const override { return !tokens_.empty() || options_.allow; }
   Status Admit(const Route& route, std::string_view authorization, std::string_view peer) const override {
     if (route.kind == Kind::kHealthCheck || route.kind == Kind::kHealthWatch) return {};
     // First the rate, so that guesses at tokens are limited too.
     if (options_.allow && !peer.empty() && !options_.allow(peer))
       return Status(Code::kResourceExhausted, "Request: too many calls from this address; try again in a second");
-    if (!HasToken(authorization)) return Status(Code::kUnauthenticated, "Request: a valid bearer token is needed");
-    return {};
-  }
-  bool HasToken(std::string_view authorization) const {
-    if (options_.bearer_tokens.empty()) return true;
-    constexpr std::string_view kScheme = "bearer ";
-    if (authorization.size() < kScheme.size()) return false;
-    for (std::size_t i = 0; i < kScheme.size(); ++i)
-      if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return false;
-    const std::string_view token = authorization.substr(kScheme.size());
-    bool found = false;
-    for (const std::string& known : options_.bearer_tokens) found |= SameInConstantTime(known, token);
-    return found;
+    if (tokens_.Admit(authorization)) return {};
+    if (options_.refused) options_.refused("auth");
+    return Status(Code::kUnauthenticated, "Request: a valid bearer token is needed");
   }
   bool IsCheap(int method, std::string_view request) const override {
     return handler_->IsCheap(static_cast<GrpcHandler::Method>(method), request);
@@ -169,6 +163,7 @@ class Service : public GrpcService {
       to_->Send(status, std::move(reply));
       service_.Answered(call_, status, bytes);
     }
+    bool gone() const override { return to_->gone(); }
 
    private:
     const Service& service_;
@@ -190,13 +185,8 @@ class Service : public GrpcService {
     GrpcLater& later_;
   };
 
-  static bool SameInConstantTime(std::string_view known, std::string_view given) {
-    unsigned difference = known.size() == given.size() ? 0 : 1;
-    for (std::size_t i = 0; i < std::min(known.size(), given.size()); ++i)
-      difference |= static_cast<unsigned char>(known[i] ^ given[i]);
-    return difference == 0;
-  }
   const GrpcServerOptions options_;
+  const BearerTokens tokens_;
   const std::shared_ptr<const GrpcHandler> handler_;
   mutable std::mutex mutex_;
   mutable std::condition_variable answered_;
@@ -247,6 +237,8 @@ Status GrpcServer::Start() {
   to.channel_arguments = options.channel_arguments;
   to.spin = options.spin;
   to.budget = options.budget;
+  to.max_connections = options.max_connections;
+  if (options.refused) to.refused = [refused = options.refused] { refused("connections"); };
   if (options.transport) {
     impl_->transport = options.transport(to, *impl_->service);
   } else {

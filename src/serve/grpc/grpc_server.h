@@ -39,6 +39,10 @@ struct GrpcServerOptions {
   /// Whether a client of that address may begin a call now, else RESOURCE_EXHAUSTED; empty: always. Health is not asked
   /// for, nor are clients of the unix socket. Any thread.
   std::function<bool(std::string_view peer)> allow = {};
+  std::size_t max_connections = 0;  // at a time; more are closed at once; 0: no limit. Not the gRPC library's
+  /// Called for each connection beyond the limit ("connections") and each call without a valid token ("auth"); may be
+  /// empty. Any thread. Must not throw.
+  std::function<void(std::string_view reason)> refused = {};
   /// Called after each unary call that a method has answered, on the thread that did; may be empty. Must not throw.
   std::function<void(const GrpcAccess&)> access = {};
   /// Makes the transport; empty: that of the gRPC library, in libtenon_grpc.so.

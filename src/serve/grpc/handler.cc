@@ -75,6 +75,7 @@ bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
   switch (method) {
     case Method::kGetModelMetadata:
     case Method::kGetModelStatus:
+    case Method::kProfile:
     case Method::kTerminate:
     case Method::kMonitor:
       return true;
@@ -103,6 +104,15 @@ void GrpcHandler::Tail::End(Status status, std::string reply) const {
   }
 }
 
+GrpcHandler::Outcome GrpcHandler::Profile(Call& call) const {
+  if (!options_.profiler) return Status(Code::kUnimplemented, "");
+  auto tail = std::make_shared<const Tail>(call, invoker_);
+  TENON_RETURN_IF_ERROR(profiler_.Profile(
+      call.request, {call.deadline, tail->out},
+      [tail](Status status, std::string reply) { tail->End(std::move(status), std::move(reply)); }));
+  return std::nullopt;
+}
+
 GrpcHandler::Outcome GrpcHandler::Dispatch(Call& call) const {
   const auto counted = [&](Outcome outcome) {
     if (outcome) Count(*invoker_, call.method, call.model, *outcome, call.begun);
@@ -125,8 +135,7 @@ GrpcHandler::Outcome GrpcHandler::Dispatch(Call& call) const {
     case Method::kSessionRun:
       return SessionRun(call);
     case Method::kProfile:
-      return options_.profiler ? profiler_.Profile(call.request, call.deadline, call.reply)
-                               : Status(Code::kUnimplemented, "");
+      return Profile(call);
     case Method::kTerminate:
       return options_.profiler ? profiler_.Terminate(call.request) : Status(Code::kUnimplemented, "");
     case Method::kMonitor:  // as TensorFlow's own service answers

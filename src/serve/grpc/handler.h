@@ -29,7 +29,11 @@ class GrpcHandler {
   /// `admin` may be null: HandleReloadConfigRequest is then UNIMPLEMENTED. It must outlive the handler.
   GrpcHandler(GrpcHandlerOptions options, std::shared_ptr<const Manager> manager,
               std::shared_ptr<const Invoker> invoker, ModelAdmin* admin)
-      : options_(options), manager_(std::move(manager)), invoker_(std::move(invoker)), admin_(admin) {}
+      : options_(options),
+        manager_(std::move(manager)),
+        invoker_(std::move(invoker)),
+        admin_(admin),
+        profiler_(invoker_->metrics().tracer) {}
 
   enum class Method {
     kPredict,
@@ -70,6 +74,7 @@ class GrpcHandler {
   Outcome ClassifyOrRegress(Call& call, bool classify) const;
   Outcome MultiInference(Call& call) const;
   Outcome SessionRun(Call& call) const;
+  Outcome Profile(Call& call) const;
   Status GetModelMetadata(std::string_view request, std::string& reply) const;
   Status GetModelStatus(std::string_view request, std::string& reply) const;
   Status ReloadConfig(std::string_view request, std::string& reply) const;

@@ -52,8 +52,9 @@ GrpcHandler::Outcome GrpcHandler::RunThen(Call& call, const ServableHandle& hand
     return write(handle, outputs, call.reply);
   }
   auto tail = std::make_shared<const Tail>(call, invoker_);
+  const std::shared_ptr<const Waiter> waiter = tail->out;
   invoker_->RunAsync(
-      handle, signature, std::move(inputs), wanted, call.deadline, kind,
+      handle, signature, std::move(inputs), wanted, {call.deadline, waiter}, kind,
       [tail = std::move(tail), handle, write = std::move(write)](const Result<std::vector<Literal>>& outputs) {
         std::string reply;
         const auto make = [&] { return write(handle, *outputs, reply); };

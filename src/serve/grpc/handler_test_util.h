@@ -166,6 +166,7 @@ class HandlerTest : public ::testing::Test {
     struct To : GrpcReply {
       explicit To(std::shared_ptr<std::promise<Reply>> p) : promise(std::move(p)) {}
       void Send(const Status& status, std::string bytes) override { promise->set_value({status, std::move(bytes)}); }
+      bool gone() const override { return false; }
       const std::shared_ptr<std::promise<Reply>> promise;
     };
     std::shared_ptr<GrpcReply> Make() override { return std::make_shared<To>(promise); }

@@ -4,14 +4,15 @@
 #include <string>
 #include <string_view>
 
+#include "serve/core/servable.h"
 #include "tenon/status.h"
 
 namespace tenon::serve {
 
 /// Takes the reply of one call, on any thread. One that dies without a reply answers nothing: its maker does then.
-class GrpcReply {
+/// As a waiter it is gone when the client has cancelled the call, or is gone itself.
+class GrpcReply : public Waiter {
  public:
-  virtual ~GrpcReply() = default;
   /// Once. A client that is gone by now gets nothing.
   virtual void Send(const Status& status, std::string reply) = 0;
 };

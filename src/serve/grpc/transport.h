@@ -59,7 +59,13 @@ struct GrpcTransportOptions {
   std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};
   SpinOptions spin = {};                    // of the I/O threads; not the gRPC library's
+  // A request that does not come on, or an answer that is not taken, for so long ends its call; not the gRPC library's.
+  std::chrono::milliseconds stall{60'000};
   std::shared_ptr<ByteBudget> budget = {};  // of requests that are under way; the gRPC library takes its limit alone
+  // At a time; more are closed at once, and `refused` (if any) is called, which must not throw. 0: no limit. The gRPC
+  // library has none.
+  std::size_t max_connections = 0;
+  std::function<void()> refused = {};
 };
 
 class GrpcTransport {
@@ -75,7 +81,7 @@ class GrpcTransport {
 };
 
 /// The one function of libtenon_grpc.so. `service` must outlive the transport. `abi` must be kGrpcAbi, else nullptr.
-inline constexpr int kGrpcAbi = 6;
+inline constexpr int kGrpcAbi = 7;
 inline constexpr const char* kGrpcEntry = "tenon_make_grpc_transport";
 using MakeGrpcTransport = GrpcTransport*(int abi, const GrpcTransportOptions& options, GrpcService& service);
 

@@ -151,6 +151,7 @@ int Callbacks::SendData(nghttp2_session*, nghttp2_frame*, const std::uint8_t* he
   Stream& stream = *static_cast<Stream*>(source->ptr);
   std::string& out = connection.out_;
   out.append(reinterpret_cast<const char*>(head), kFrameHead);
+  stream.moved = connection.moved_ = connection.now_;
   if (length == 0) return 0;
   const std::string& message = stream.out.front();
   if (stream.out_at < kMessageHead) {

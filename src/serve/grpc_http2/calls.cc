@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "serve/core/guarded.h"
 #include "serve/grpc_http2/callbacks.h"
 #include "serve/grpc_http2/connection.h"
 
@@ -20,12 +21,6 @@ nghttp2_nv Field(std::string_view name, std::string_view value, bool copied = fa
   return {bytes(name), bytes(value), name.size(), value.size(), static_cast<std::uint8_t>(flags)};
 }
 
-struct Inflated {
-  explicit Inflated(ByteBudget* budget) : held(budget) {}
-  std::string bytes;
-  HeldBytes held;
-};
-
 constexpr std::size_t kLarge = 1 << 10;  // a frame with more may hold a tensor that is worth its place
 
 constexpr std::string_view kCodes[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
@@ -36,13 +31,27 @@ std::string_view CodeText(const Status& status) {
   return kCodes[code < std::size(kCodes) ? code : 2];
 }
 
+using Gone = std::shared_ptr<std::atomic<bool>>;
+
+/// What tells others that the call's client has given up.
+const Gone& GoneOf(Stream& stream) {
+  if (!stream.gone) stream.gone = std::make_shared<std::atomic<bool>>(false);
+  return stream.gone;
+}
+
 }  // namespace
+
+struct Http2Connection::Inflated {
+  explicit Inflated(ByteBudget* budget) : held(budget) {}
+  std::string bytes;
+  HeldBytes held;
+};
 
 /// An answer that comes later, by way of the loop.
 class Http2Connection::Reply : public GrpcReply {
  public:
-  Reply(std::shared_ptr<Http2Connection> connection, std::int32_t stream)
-      : connection_(std::move(connection)), stream_(stream) {
+  Reply(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Gone gone)
+      : connection_(std::move(connection)), stream_(stream), gone_(std::move(gone)) {
     ++connection_->shared_.working;
   }
   ~Reply() override {
@@ -54,23 +63,32 @@ class Http2Connection::Reply : public GrpcReply {
     ConnectionOwner& owner = connection_->owner_;
     owner.Post(std::move(connection_), stream_, status, std::move(reply));
   }
+  bool gone() const override { return gone_->load(std::memory_order_relaxed); }
 
  private:
   std::shared_ptr<Http2Connection> connection_;  // null once sent
   const std::int32_t stream_;
+  const Gone gone_;
 };
 
 class Http2Connection::Later : public GrpcLater {
  public:
-  Later(Http2Connection& connection, std::int32_t stream) : connection_(connection), stream_(stream) {}
+  /// On a worker.
+  Later(Http2Connection& connection, std::int32_t stream, Gone gone)
+      : connection_(connection), id_(stream), gone_(std::move(gone)) {}
+  /// On the loop's thread.
+  Later(Http2Connection& connection, Stream& stream) : connection_(connection), id_(stream.id), stream_(&stream) {}
   std::shared_ptr<GrpcReply> Make() override {
-    return std::make_shared<Reply>(connection_.shared_from_this(), stream_);
+    if (stream_ != nullptr) gone_ = GoneOf(*stream_);
+    return std::make_shared<Reply>(connection_.shared_from_this(), id_, gone_);
   }
   std::string_view peer() const override { return connection_.peer_; }
 
  private:
   Http2Connection& connection_;
-  const std::int32_t stream_;
+  const std::int32_t id_;
+  Stream* const stream_ = nullptr;
+  Gone gone_;
 };
 
 Stream* Http2Connection::Begin(std::int32_t id) {
@@ -81,8 +99,7 @@ Stream* Http2Connection::Begin(std::int32_t id) {
   Stream* const stream = free_.back();
   free_.pop_back();
   stream->id = id;
-  stream->in.Begin(shared_.max_message, shared_.options.budget.get());
-  stream->heard = now_;
+  stream->begun_at = stream->heard = now_;
   stream->at = streams_.size();
   streams_.push_back(stream);
   return stream;
@@ -92,16 +109,30 @@ void Http2Connection::Closed(Stream* stream) {
   streams_.back()->at = stream->at;
   std::swap(streams_[stream->at], streams_.back());
   streams_.pop_back();
+  if (stream->gone) stream->gone->store(true, std::memory_order_relaxed);
   stream->Reset();
   free_.push_back(stream);
 }
 
 void Http2Connection::HeadersDone(Stream& stream) {
+  Route(stream);
+  stream.ForgetHead();
+}
+
+/// Bytes of a message: health and reflection ask for names.
+std::int64_t Http2Connection::LimitOf(GrpcService::Kind kind) const {
+  constexpr std::int64_t kNames = 64 << 10;
+  if (kind == Kind::kUnary) return shared_.max_message;
+  return shared_.max_message < 0 ? kNames : std::min(kNames, shared_.max_message);
+}
+
+void Http2Connection::Route(Stream& stream) {
   if (!stream.post) return Refuse(stream, "405");
   if (!stream.grpc) return Refuse(stream, "415");
   GrpcService& service = shared_.service;
   stream.route = service.Find(stream.path);
   if (stream.route.kind == Kind::kUnknown) return Finish(stream, Status(Code::kUnimplemented, ""));
+  stream.in.Begin(LimitOf(stream.route.kind), shared_.options.budget.get());
   if (!service.guarded()) return;
   if (const Status s = service.Admit(stream.route, stream.authorization, peer_); !s.ok()) Finish(stream, s);
 }
@@ -109,7 +140,12 @@ void Http2Connection::HeadersDone(Stream& stream) {
 void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   const bool once = stream.route.kind == Kind::kUnary || stream.route.kind == Kind::kHealthCheck ||
                     stream.route.kind == Kind::kHealthWatch;
+  if (!stream.in.in_message()) {
+    stream.begun_at = now_;
+    stream.received = 0;
+  }
   stream.heard = now_;
+  stream.received += bytes.size();
   while (!bytes.empty() && !stream.closed) {
     if (stream.has_message && once)
       return Finish(stream, Status(Code::kInternal, "Request: the call came with more than one message"));
@@ -123,11 +159,11 @@ void Http2Connection::Data(Stream& stream, std::string_view bytes) {
   }
 }
 
-/// The message behind the compressed one that has come; `held` counts it while it grows.
-Status Http2Connection::Inflate(const Stream& stream, std::string& out, HeldBytes& held) const {
-  Result<std::string> inflated = Decompress(stream.in.bytes(), stream.encoding, shared_.max_message, &held);
+/// The message behind a compressed one; `out` counts it while it grows. Any thread.
+Status Http2Connection::Inflate(Kind kind, std::string_view bytes, std::string_view encoding, Inflated& out) const {
+  Result<std::string> inflated = Decompress(bytes, encoding, LimitOf(kind), &out.held);
   if (!inflated.ok()) return inflated.status();
-  out = *std::move(inflated);
+  out.bytes = *std::move(inflated);
   return {};
 }
 
@@ -136,7 +172,8 @@ void Http2Connection::Message(Stream& stream) {
   Inflated inflated(shared_.options.budget.get());
   std::string_view bytes = stream.in.bytes();
   if (stream.in.compressed()) {
-    if (const Status s = Inflate(stream, inflated.bytes, inflated.held); !s.ok()) return Finish(stream, s);
+    if (const Status s = Inflate(stream.route.kind, bytes, stream.encoding, inflated); !s.ok())
+      return Finish(stream, s);
     bytes = inflated.bytes;
   }
   if (stream.route.kind == Kind::kReflection) {
@@ -171,9 +208,13 @@ void Http2Connection::Ended(Stream& stream) {
 void Http2Connection::Run(Stream& stream) {
   std::shared_ptr<const void> owner = stream.in.owner();
   std::string_view bytes = stream.in.bytes();
-  if (stream.in.compressed()) {
+  // What a few bytes inflate to may take a thread for seconds: not this one.
+  const bool compressed = stream.in.compressed();
+  const bool inflate_later = compressed && bytes.size() > kLarge && stream.route.kind == Kind::kUnary;
+  if (compressed && !inflate_later) {
     auto inflated = std::make_shared<Inflated>(shared_.options.budget.get());
-    if (const Status s = Inflate(stream, inflated->bytes, inflated->held); !s.ok()) return Finish(stream, s);
+    if (const Status s = Inflate(stream.route.kind, bytes, stream.encoding, *inflated); !s.ok())
+      return Finish(stream, s);
     bytes = inflated->bytes;
     owner = std::move(inflated);
   }
@@ -184,17 +225,31 @@ void Http2Connection::Run(Stream& stream) {
     return reply.ok() ? Answer(stream, {}, *std::move(reply)) : Finish(stream, reply.status());
   }
   const int method = stream.route.method;
-  if (service.IsCheap(method, bytes)) {
+  if (!inflate_later && service.IsCheap(method, bytes)) {
     std::string reply;
-    Later later(*this, stream.id);
+    Later later(*this, stream);
     const std::optional<Status> status = service.Handle(method, bytes, owner, stream.deadline, reply, later);
     return status ? Answer(stream, *status, std::move(reply)) : void();
   }
   auto run = [self = shared_from_this(), id = stream.id, method, bytes, owner = std::move(owner),
-              deadline = stream.deadline] {
+              deadline = stream.deadline, gone = GoneOf(stream), inflate_later, encoding = stream.encoding]() mutable {
+    if (gone->load(std::memory_order_relaxed)) {  // nobody reads the answer
+      --self->shared_.working;
+      return;
+    }
     std::string reply;
-    Later later(*self, id);
-    const std::optional<Status> status = self->shared_.service.Handle(method, bytes, owner, deadline, reply, later);
+    std::optional<Status> status;
+    if (inflate_later) {
+      auto inflated = std::make_shared<Inflated>(self->shared_.options.budget.get());
+      const Status s = Guarded([&] { return self->Inflate(Kind::kUnary, bytes, encoding, *inflated); });
+      if (!s.ok()) status = s;
+      bytes = inflated->bytes;
+      owner = std::move(inflated);
+    }
+    if (!status) {
+      Later later(*self, id, gone);
+      status = self->shared_.service.Handle(method, bytes, owner, deadline, reply, later);
+    }
     if (status)
       self->owner_.Post(self, id, *status, std::move(reply));
     else
@@ -207,7 +262,10 @@ void Http2Connection::Run(Stream& stream) {
 }
 
 void Http2Connection::Answer(Stream& stream, const Status& status, std::string reply) {
-  if (status.ok() && !stream.closed) stream.out.push_back(std::move(reply));
+  if (status.ok() && !stream.closed) {
+    stream.out.push_back(std::move(reply));
+    stream.moved = now_;
+  }
   Finish(stream, status);
 }
 
@@ -215,6 +273,7 @@ void Http2Connection::Write(Stream& stream, std::string message) {
   if (stream.queued + message.size() > kQueueLimit)
     return Finish(stream, Status(Code::kResourceExhausted, "Request: the client does not read the answers"));
   stream.queued += message.size();
+  if (stream.out.empty()) stream.moved = now_;
   stream.out.push_back(std::move(message));
   Resume(stream);
 }

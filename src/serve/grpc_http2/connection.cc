@@ -6,13 +6,15 @@
 
 #include <cerrno>
 
+#include "base/give_back.h"
 #include "serve/grpc_http2/callbacks.h"
 #include "serve/rest/peer.h"
 
 namespace tenon::serve::http2 {
 namespace {
 
-constexpr auto kHandshake = std::chrono::seconds(20), kStall = std::chrono::seconds(60);
+constexpr auto kHandshake = std::chrono::seconds(20);
+constexpr std::size_t kLeastRate = 1024;  // bytes a second of a request, once it has taken longer than a stall
 constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::milliseconds(200);
 
 }  // namespace
@@ -43,12 +45,17 @@ void Http2Connection::Close() {
   ::nghttp2_session_del(session_);
   session_ = nullptr;
   tls_.reset();
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ >= 0) {
+    ::close(fd_);
+    --shared_.connections;
+  }
   fd_ = -1;
+  for (const Stream* const stream : streams_)
+    if (stream->gone) stream->gone->store(true, std::memory_order_relaxed);
   streams_.clear();
   free_.clear();
   storage_.clear();
-  out_ = {};
+  base::GiveBack(out_);
   out_at_ = 0;
 }
 
@@ -142,7 +149,7 @@ void Http2Connection::Flush() {
     out_at_ = 0;
     out_.clear();
   }
-  if (out_.empty() && out_.capacity() > (64 << 10)) out_ = {};
+  if (out_.empty() && out_.capacity() > (64 << 10)) base::GiveBack(out_);
 }
 
 void Http2Connection::Writable(Clock::time_point now) {
@@ -158,7 +165,7 @@ void Http2Connection::Tick(Clock::time_point now) {
   } else if (!settled_) {
     done_ = draining_ ? now - drained_ >= kNotice : now - begun_ > kHandshake;
   } else if (unsent() > 0) {
-    done_ = now - progress_ > kStall;
+    done_ = now - progress_ > shared_.options.stall;
   } else if (draining_) {
     if (!going_away_ && now - drained_ >= kNotice) {
       going_away_ = true;
@@ -167,18 +174,38 @@ void Http2Connection::Tick(Clock::time_point now) {
     }
     AfterProgress();
   }
-  if (!done_ && !lingering_) GiveUpHalfSent();
+  if (!done_ && !lingering_) GiveUpStalled();
 }
 
-/// Ends the calls whose request does not come any more: they hold memory.
-void Http2Connection::GiveUpHalfSent() {
+/// Whether the rest of a request that is half here may be waited for.
+bool Http2Connection::StillComes(const Stream& stream) const {
+  if (now_ - stream.heard > shared_.options.stall) return false;
+  const auto since = std::chrono::duration_cast<std::chrono::seconds>(now_ - stream.begun_at);
+  return since <= shared_.options.stall || stream.received >= static_cast<std::size_t>(since.count()) * kLeastRate;
+}
+
+/// Whether the client asks for the answer, or has not had the time. One that is slow is not meant: its window opens.
+bool Http2Connection::StillTaken(const Stream& stream) const {
+  if (stream.out.empty() || unsent() > 0 || now_ - stream.moved <= shared_.options.stall) return true;
+  return ::nghttp2_session_get_stream_remote_window_size(session_, stream.id) > 0 &&
+         now_ - moved_ <= shared_.options.stall;
+}
+
+/// Ends the calls whose request does not come any more, and those whose answer is not taken: they hold memory.
+void Http2Connection::GiveUpStalled() {
   bool some = false;
   for (Stream* const stream : streams_) {
     using Kind = GrpcService::Kind;
+    if (!StillTaken(*stream)) {
+      some = true;
+      stream->moved = now_;  // told once; its memory goes when the frame is out
+      Check(::nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL));
+      continue;
+    }
     const bool lasts = (stream->route.kind == Kind::kReflection || stream->route.kind == Kind::kHealthWatch) &&
                        !stream->in.in_message();
     if (stream->ended || stream->closed || lasts) continue;
-    if (stream->deadline > now_ && now_ - stream->heard <= kStall) continue;
+    if (stream->deadline > now_ && StillComes(*stream)) continue;
     some = true;
     Finish(*stream, stream->deadline <= now_
                         ? Status(Code::kDeadlineExceeded, "Deadline Exceeded")

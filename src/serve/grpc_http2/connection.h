@@ -29,7 +29,10 @@ struct Shared {
   std::uint32_t max_streams = 1000;  // of one connection at a time
   std::shared_ptr<TlsContext> tls = {};
   std::atomic<bool> serving{false};
-  std::atomic<int> working{0};  // calls that other threads have
+  std::atomic<int> working{0};              // calls that other threads have
+  std::atomic<std::size_t> connections{0};  // accepted and not closed
+  /// One more connection is too many.
+  bool Full() const { return options.max_connections > 0 && connections >= options.max_connections; }
 };
 
 /// The calls of a connection to its loop.
@@ -48,7 +51,7 @@ class ConnectionOwner {
 class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
  public:
   using Clock = std::chrono::steady_clock;
-  /// Owns `fd`. `tls` may be null.
+  /// Owns `fd`, and its place among Shared::connections. `tls` may be null.
   Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls);
   ~Http2Connection();
   Http2Connection(const Http2Connection&) = delete;
@@ -80,6 +83,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   friend struct Callbacks;
   class Reply;
   class Later;
+  struct Inflated;
   void Received(std::string_view bytes);
   void AfterProgress();
   void Flush();
@@ -90,12 +94,16 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   Stream* Begin(std::int32_t id);
   void Closed(Stream* stream);
   void HeadersDone(Stream& stream);
+  void Route(Stream& stream);
+  std::int64_t LimitOf(GrpcService::Kind kind) const;
   void Data(Stream& stream, std::string_view bytes);
   void Message(Stream& stream);
   void Ended(Stream& stream);
   void Run(Stream& stream);
-  Status Inflate(const Stream& stream, std::string& out, HeldBytes& held) const;
-  void GiveUpHalfSent();
+  Status Inflate(GrpcService::Kind kind, std::string_view bytes, std::string_view encoding, Inflated& out) const;
+  void GiveUpStalled();
+  bool StillComes(const Stream& stream) const;
+  bool StillTaken(const Stream& stream) const;
   void UpdateWatch(Stream& stream);
 
   /// One message of the response; more may follow. Ends the call when the client does not take what it asks for.
@@ -125,6 +133,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   Clock::time_point now_ = Clock::now();
   Clock::time_point begun_ = now_;     // accepted
   Clock::time_point progress_ = now_;  // last byte taken by the client
+  Clock::time_point moved_ = now_;     // last byte of an answer
   Clock::time_point drained_ = {};     // when the drain began, then when our side was shut
   bool reading_ = true, writing_ = false;
   bool settled_ = false;     // the client's settings have come

@@ -68,6 +68,11 @@ class FakeService : public GrpcService {
   }
   bool Submit(std::function<void()> task) override {
     const std::lock_guard lock(mutex_);
+    if (hold_tasks) {
+      held_.push_back(std::move(task));
+      wake_.notify_all();
+      return true;
+    }
     threads_.emplace_back(std::move(task));
     return true;
   }
@@ -86,8 +91,35 @@ class FakeService : public GrpcService {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return running_ >= count; });
   }
+  /// How many tasks a busy pool of workers would have waiting, with hold_tasks.
+  void WaitForTasks(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return held_.size() >= count; });
+  }
+  /// Has the tasks that were held back begin, and goes on as without hold_tasks.
+  void Release() {
+    std::vector<std::function<void()>> tasks;
+    {
+      const std::lock_guard lock(mutex_);
+      hold_tasks = false;
+      tasks.swap(held_);
+    }
+    for (const auto& task : tasks) task();
+  }
+  int running() const {
+    const std::lock_guard lock(mutex_);
+    return running_;
+  }
+  /// Of the answers that are to come later, those whose client has given up.
+  int Gone() const {
+    const std::lock_guard lock(mutex_);
+    int gone = 0;
+    for (const auto& [to, reply] : later_) gone += to->gone() ? 1 : 0;
+    return gone;
+  }
   void Stop() {
     Go();
+    Release();
     std::vector<std::thread> threads;
     {
       const std::lock_guard lock(mutex_);
@@ -106,6 +138,7 @@ class FakeService : public GrpcService {
   std::string token;
   std::size_t align_at = 0;
   bool work_is_cheap = false;  // it holds the I/O thread
+  bool hold_tasks = false;     // workers are busy until Release
 
  private:
   mutable std::mutex mutex_;
@@ -114,6 +147,7 @@ class FakeService : public GrpcService {
   mutable std::vector<std::pair<std::shared_ptr<GrpcReply>, std::string>> later_;
   bool go_ = false;
   std::vector<std::thread> threads_;
+  std::vector<std::function<void()>> held_;
 };
 
 }  // namespace tenon::serve::http2::testing

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/status_macros.h"
+#include "serve/core/open_files.h"
 #include "serve/grpc_http2/loop.h"
 
 namespace tenon::serve {
@@ -139,6 +140,7 @@ Status Http2Transport::ListenUnix(const std::string& path) {
 
 Status Http2Transport::Start() {
   TENON_RETURN_IF_ERROR(Configure());
+  RaiseOpenFileLimit();
   const GrpcTransportOptions& o = shared_.options;
   for (const std::string& address : o.addresses) TENON_RETURN_IF_ERROR(ListenTcp(address));
   if (!o.socket_path.empty()) TENON_RETURN_IF_ERROR(ListenUnix(o.socket_path));

@@ -2,55 +2,18 @@
 // serve/grpc_transport runs the whole server over it with the gRPC library's client.
 #include "serve/grpc_http2/http2_transport.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
-#include <random>
 
 #include "base/gzip.h"
-#include "serve/grpc_http2/fake_service.h"
-#include "serve/grpc_http2/loop.h"
-#include "serve/grpc_http2/raw_client.h"
+#include "serve/grpc_http2/http2_test_util.h"
 
 namespace tenon::serve::http2 {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
-using testing::FakeService;
+using testing::Http2;
 using testing::RawClient;
 using Clock = std::chrono::steady_clock;
-
-class Http2 : public ::testing::Test {
- protected:
-  void TearDown() override {
-    service_.Stop();
-    transport_.reset();
-  }
-  void Open(GrpcTransportOptions options = {}) {
-    options.addresses = {"127.0.0.1:0"};
-    transport_ = MakeHttp2Transport(options, service_);
-    const Status started = transport_->Start();
-    ASSERT_TRUE(started.ok()) << started.message();
-  }
-  int Connect() const {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(transport_->port()));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    const int one = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return fd;
-  }
-  static std::string Framed(std::string_view message, char flag = 0) { return RawClient::Framed(message, flag); }
-
-  FakeService service_;
-  std::unique_ptr<GrpcTransport> transport_;
-};
 
 TEST_F(Http2, AnswersHaveHeadMessageAndTrailers) {
   Open();
@@ -150,24 +113,6 @@ TEST_F(Http2, ManyCallsOfOneConnectionGoOnBesideEachOther) {
   for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(client.answers[slow[i]].data, Framed("w" + std::to_string(i)));
 }
 
-TEST_F(Http2, ACallThatIsGivenUpIsForgotten) {
-  Open();
-  RawClient client(Connect());
-  const std::int32_t id = client.Start(RawClient::Head("/s/Work"), Framed("w"));
-  service_.WaitForWork(1);
-  client.Reset(id);
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("a")).status(), "0");
-  service_.Stop();  // its answer comes too late
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("b")).status(), "0");
-  {
-    RawClient other(Connect());
-    other.Start(RawClient::Head("/s/Work"), Framed("w"));
-    service_.WaitForWork(2);
-  }  // the connection is gone
-  service_.Stop();
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("c")).status(), "0");
-}
-
 TEST_F(Http2, AnswersThatComeLater) {
   Open();
   RawClient client(Connect());
@@ -215,45 +160,6 @@ TEST_F(Http2, CallsOfARoundAreJoined) {
   EXPECT_EQ(client.Call(RawClient::Head("/s/Join"), Framed("a")).data.substr(5, 5), "a of ");
 }
 
-TEST_F(Http2, ManyHalfSentMessagesDoNotFillTheMemory) {
-  const auto budget = ByteBudget::Make(8 << 20);
-  Open({.budget = budget});
-  RawClient client(Connect());
-  const std::string half = Framed(std::string(1 << 20, 'h')).substr(0, 700'000);
-  std::vector<std::int32_t> calls;
-  for (int i = 0; i < 30; ++i) calls.push_back(client.Start(RawClient::Head("/s/Echo"), half, false));
-  int refused = 0;
-  EXPECT_TRUE(client.Until([&] {
-    refused = 0;
-    for (const auto id : calls) refused += client.answers[id].status() == "8" ? 1 : 0;
-    return refused >= 20;
-  })) << refused;
-  EXPECT_LE(refused, 24);
-  EXPECT_LE(budget->used(), (7 << 20) + 1000);
-  RawClient other(Connect());
-  EXPECT_EQ(other.Call(RawClient::Head("/s/Echo"), Framed("small")).data, Framed("small"));
-  const RawClient::Answer large = other.Call(RawClient::Head("/s/Echo"), Framed(std::string(2 << 20, 'x')));
-  EXPECT_EQ(large.status(), "8");
-  EXPECT_NE(large.Of("grpc-message").find("--max_inflight_bytes"), std::string::npos);
-  RawClient::Fields gzip = RawClient::Head("/s/Echo");
-  gzip.emplace_back("grpc-encoding", "gzip");
-  EXPECT_EQ(other.Call(gzip, Framed(base::Gzip(std::string(2 << 20, 'z')), 1)).status(), "8") << "nor inflated";
-  for (const auto id : calls) client.Reset(id);
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("x")).status(), "0");
-  EXPECT_LT(budget->used(), 1000) << "all is given back";
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed(std::string(2 << 20, 'x'))).status(), "0");
-}
-
-TEST_F(Http2, AHalfSentCallEndsAtItsDeadline) {
-  Open();
-  RawClient client(Connect());
-  RawClient::Fields head = RawClient::Head("/s/Echo");
-  head.emplace_back("grpc-timeout", "100m");
-  const std::int32_t id = client.Start(head, Framed("abc").substr(0, 6), false);
-  EXPECT_TRUE(client.Until([&] { return client.answers[id].closed; }));
-  EXPECT_EQ(client.answers[id].status(), "4");
-}
-
 TEST_F(Http2, StreamsLast) {
   Open();
   RawClient client(Connect());
@@ -266,123 +172,6 @@ TEST_F(Http2, StreamsLast) {
   transport_->Drain(Clock::now() + seconds(10));
   EXPECT_TRUE(client.Until([&] { return client.answers[watch].closed; }));
   EXPECT_EQ(client.answers[watch].status(), "14");
-}
-
-TEST_F(Http2, ADrainTellsTheClientAndFinishesWhatHasBegun) {
-  Open();
-  RawClient client(Connect());
-  const std::int32_t begun = client.Start(RawClient::Head("/s/Work"), Framed("w"));
-  service_.WaitForWork(1);
-  std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
-  EXPECT_TRUE(client.Until([&] { return !client.goaways.empty(); }));
-  EXPECT_EQ(client.goaways[0], 0x7fffffff) << "first only a notice";
-  EXPECT_TRUE(client.Until([&] { return client.goaways.size() == 2; }));
-  EXPECT_EQ(client.goaways[1], begun) << "what came until then is answered";
-  service_.Go();
-  EXPECT_TRUE(client.Until([&] { return client.answers[begun].closed; }));
-  EXPECT_EQ(client.answers[begun].data, Framed("w"));
-  EXPECT_TRUE(client.WaitForEnd());
-  drain.join();
-}
-
-TEST_F(Http2, WhoHasConnectedIsServedAtTheEnd) {
-  Open();
-  service_.work_is_cheap = true;
-  RawClient holder(Connect());
-  const std::int32_t held = holder.Start(RawClient::Head("/s/Work"), Framed("w"));
-  service_.WaitForWork(1);  // the I/O thread is busy: it sees the clients and the drain at the same moment
-  std::vector<std::unique_ptr<RawClient>> clients;
-  std::vector<std::int32_t> calls;
-  for (int i = 0; i < 20; ++i) {
-    clients.push_back(std::make_unique<RawClient>(Connect()));
-    calls.push_back(clients.back()->Start(RawClient::Head("/s/Echo"), Framed("e")));
-  }
-  std::thread drain([&] { transport_->Drain(Clock::now() + seconds(10)); });
-  std::this_thread::sleep_for(milliseconds(50));
-  service_.Go();
-  for (std::size_t i = 0; i < clients.size(); ++i) {
-    RawClient& client = *clients[i];
-    EXPECT_TRUE(client.Until([&] { return client.answers[calls[i]].closed; })) << i;
-    EXPECT_EQ(client.answers[calls[i]].data, Framed("e"));
-    EXPECT_TRUE(client.WaitForEnd());
-  }
-  EXPECT_TRUE(holder.Until([&] { return holder.answers[held].closed; }));
-  drain.join();
-}
-
-TEST_F(Http2, ALoopThatIsToEndTakesNoConnection) {
-  Shared shared({}, service_);
-  Loop loop(shared);
-  ASSERT_TRUE(loop.Open().ok());
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  EXPECT_TRUE(loop.Adopt(::dup(fd), false));
-  loop.Drain();
-  EXPECT_FALSE(loop.Adopt(fd, false));
-  EXPECT_EQ(::close(fd), 0) << "it stays ours";
-}
-
-TEST_F(Http2, WhatIsNoHttp2IsClosed) {
-  Open();
-  for (const std::string& bytes : {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-                                   std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11),
-                                   std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\x04\0\0\0\0\0", 33)}) {
-    const int fd = Connect();
-    EXPECT_GT(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
-    char buffer[4096];
-    ssize_t n = 1;
-    while (n > 0) {
-      pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
-      ASSERT_EQ(::poll(&wait, 1, 10'000), 1) << "left open";
-      n = ::recv(fd, buffer, sizeof buffer, 0);
-    }
-    ::close(fd);
-  }
-}
-
-TEST_F(Http2, HeadsAreLimited) {
-  Open();
-  RawClient client(Connect());
-  RawClient::Fields head = RawClient::Head("/s/Echo");
-  for (int i = 0; i < 5; ++i) head.emplace_back("x-" + std::to_string(i), std::string(15'000, 'h'));
-  EXPECT_NE(client.Call(head, Framed("a")).status(), "0");
-}
-
-TEST_F(Http2, AlteredBytesEndNothingButTheirConnection) {
-  Open();
-  std::mt19937 random(3);
-  // What a good client sends, caught at a socket of our own.
-  int pair[2];
-  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-  std::string good(1 << 16, '\0');
-  {
-    RawClient catcher(pair[0]);
-    catcher.Start(RawClient::Head("/s/Echo"), Framed("hello"));
-    catcher.Start(RawClient::Head("/s/Reflect"), Framed("a") + Framed("b"));
-    catcher.Start(RawClient::Head("/s/Watch"), Framed(""));
-    good.resize(static_cast<std::size_t>(::recv(pair[1], good.data(), good.size(), 0)));
-  }
-  ::close(pair[1]);
-  for (int i = 0; i < 400; ++i) {
-    std::string bytes = good;
-    for (auto n = 1 + random() % 6; n > 0; --n) {
-      const std::size_t at = 24 + random() % (bytes.size() - 24);
-      switch (random() % 3) {
-        case 0:
-          bytes[at] = static_cast<char>(random());
-          break;
-        case 1:
-          bytes.erase(at, 1 + random() % 9);
-          break;
-        default:
-          bytes.insert(at, bytes.substr(24 + random() % (at - 23), random() % 64));
-      }
-    }
-    const int fd = Connect();
-    [[maybe_unused]] const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    ::close(fd);
-  }
-  RawClient client(Connect());
-  EXPECT_EQ(client.Call(RawClient::Head("/s/Echo"), Framed("still here")).data, Framed("still here"));
 }
 
 TEST_F(Http2, ChannelArguments) {

@@ -20,12 +20,16 @@ namespace tenon::serve::http2 {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(1000), kDrainTick = std::chrono::milliseconds(10);
-constexpr auto kAcceptAgain = std::chrono::milliseconds(100);
+constexpr auto kAcceptAgain = std::chrono::milliseconds(100), kSayAgain = std::chrono::milliseconds(10'000);
+constexpr int kQuiet = 120, kAsk = 30, kAsks = 4;  // seconds without a byte, between two questions; how many
 
 }  // namespace
 
 Loop::~Loop() {
-  for (const auto& [fd, secure] : mail_.adopted) ::close(fd);
+  for (const auto& [fd, secure] : mail_.adopted) {
+    ::close(fd);
+    --shared_.connections;
+  }
   if (epoll_ >= 0) ::close(epoll_);
   if (event_ >= 0) ::close(event_);
 }
@@ -105,10 +109,16 @@ void Loop::Watch(Listener& listener, bool on) {
 
 void Loop::Add(int fd, bool secure) {
   const int one = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // fails on a unix socket, which needs it not
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // these fail on a unix socket, which needs them not
+  // A client may be quiet for as long as it likes. One whose machine is gone never says so: the system asks it.
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kQuiet, sizeof kQuiet);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kAsk, sizeof kAsk);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kAsks, sizeof kAsks);
   std::unique_ptr<TlsSession> tls = secure ? shared_.tls->Accept(fd) : nullptr;
   if (secure && tls == nullptr) {
     ::close(fd);
+    --shared_.connections;
     return;
   }
   auto connection = std::make_shared<Http2Connection>(fd, *this, shared_, std::move(tls));
@@ -135,6 +145,20 @@ void Loop::AcceptAll(Listener& listener) {
       }
       return;
     }
+    if (shared_.Full()) {
+      // Closed before the client has seen the server's settings: it counts as a failed attempt, and the next one is
+      // made later and later.
+      if (shared_.options.refused) shared_.options.refused();
+      ::close(fd);
+      if (now_ - refused_ >= kSayAgain) {
+        refused_ = now_;
+        base::Log(base::LogLevel::kWarning,
+                  fmt::format("gRPC: a connection was refused: there are {} (--max_connections)",
+                              shared_.connections.load()));
+      }
+      continue;
+    }
+    ++shared_.connections;
     Loop& loop = *loops_[next_loop_++ % loops_.size()];
     if (&loop == this || !loop.Adopt(fd, listener.secure)) Add(fd, listener.secure);
   }

@@ -32,7 +32,8 @@ class Loop : public ConnectionOwner {
   void Run();
 
   // Any thread:
-  /// False, and the descriptor stays the caller's, once Drain was called: the loop may be at its end.
+  /// Takes a connection that is counted in Shared::connections. False, and the descriptor stays the caller's, once
+  /// Drain was called: the loop may be at its end.
   bool Adopt(int fd, bool secure);
   /// The serving state has changed.
   void Notify();
@@ -80,6 +81,7 @@ class Loop : public ConnectionOwner {
   std::vector<Http2Connection*> touched_;  // in this round
   std::string scratch_;
   Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
+  Clock::time_point refused_ = {};  // when the log last said that a connection was refused
   Spinner spinner_{shared_.options.spin};
   bool draining_ = false, finished_ = false;
   std::vector<Answer> answered_;         // on this thread, by the round

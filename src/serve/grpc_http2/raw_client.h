@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +30,8 @@ class RawClient {
   };
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
-  /// Takes the descriptor.
-  explicit RawClient(int fd) : fd_(fd) {
+  /// Takes the descriptor. With `own_windows` the server may send what Window and Take allow, and 64 KB in all besides.
+  explicit RawClient(int fd, bool own_windows = false) : fd_(fd) {
     nghttp2_session_callbacks* callbacks = nullptr;
     ::nghttp2_session_callbacks_new(&callbacks);
     ::nghttp2_session_callbacks_set_on_header_callback(
@@ -61,7 +63,11 @@ class RawClient {
           answer.error = error;
           return 0;
         });
-    ::nghttp2_session_client_new(&session_, callbacks, this);
+    nghttp2_option* option = nullptr;
+    ::nghttp2_option_new(&option);
+    ::nghttp2_option_set_no_auto_window_update(option, own_windows ? 1 : 0);
+    ::nghttp2_session_client_new2(&session_, callbacks, this, option);
+    ::nghttp2_option_del(option);
     ::nghttp2_session_callbacks_del(callbacks);
     ::nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, nullptr, 0);
   }
@@ -87,16 +93,43 @@ class RawClient {
       fields.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
                         reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
                         0});
-    auto& body = *(bodies_.emplace_back(std::make_unique<Body>(Body{std::move(data), 0, end})));
+    auto& body = *(bodies_.emplace_back(std::make_unique<Body>(Body{.data = std::move(data), .end = end})));
     nghttp2_data_provider provider{.source = {.ptr = &body}, .read_callback = Read};
     const std::int32_t id =
         ::nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &provider, nullptr);
+    body.id = id;
     Flush();
     return id;
   }
   void Reset(std::int32_t id) {
     ::nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     Flush();
+  }
+  /// Bytes that each answer may have from now on, before Take.
+  void Window(std::uint32_t size) {
+    const nghttp2_settings_entry setting{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, size};
+    ::nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &setting, 1);
+    Flush();
+  }
+  /// So many bytes more of an answer; reads what comes.
+  void Take(std::int32_t id, std::int32_t bytes) {
+    for (const std::int32_t of : {0, id}) ::nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, of, bytes);
+    Flush();
+    Poll(std::chrono::milliseconds(0));
+  }
+  /// More DATA of a call that was started without its end.
+  void More(std::int32_t id, std::string_view data) {
+    for (const auto& body : bodies_)
+      if (body->id == id) body->data += data;
+    ::nghttp2_session_resume_data(session_, id);
+    Flush();
+  }
+  /// Reads what comes within that time.
+  void Poll(std::chrono::milliseconds time) {
+    pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
+    if (::poll(&wait, 1, static_cast<int>(time.count())) != 1) return;
+    bool read = false;
+    Until([&] { return std::exchange(read, true); });
   }
   /// Bytes that nghttp2 does not make.
   void Raw(std::string_view bytes) {
@@ -141,9 +174,10 @@ class RawClient {
 
  private:
   struct Body {
-    std::string data;
+    std::string data = {};
     std::size_t at = 0;
     bool end = true;
+    std::int32_t id = 0;
   };
   static ssize_t Read(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t size, std::uint32_t* flags,
                       nghttp2_data_source* source, void*) {

@@ -114,7 +114,10 @@ void Call::OnRead(bool ok) {
       } else {
         references_.fetch_add(1, std::memory_order_relaxed);
         const auto run = [this, slice] {
-          Answer(slice);
+          if (gone_.load(std::memory_order_relaxed))
+            Finish(Status(Code::kCancelled, "Request: its client has given up before the model had run"), {});
+          else
+            Answer(slice);
           Release();
         };
         if (!service.Submit(run)) {
@@ -168,6 +171,7 @@ class Call::Reply : public GrpcReply {
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
   void Send(const Status& status, std::string reply) override { call_.Finish(status, std::move(reply)); }
+  bool gone() const override { return call_.gone_.load(std::memory_order_relaxed); }
 
  private:
   Call& call_;
@@ -229,6 +233,7 @@ void Call::OnWritten(bool ok) {
 }
 
 void Call::OnDone(bool) {
+  gone_.store(true, std::memory_order_relaxed);
   if (route_.kind != Kind::kUnary) {
     const std::lock_guard lock(transport_.mutex_);
     transport_.streams_.erase(this);

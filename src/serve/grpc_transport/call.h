@@ -60,6 +60,7 @@ class Call {
   std::atomic<int> references_{1};  // the done tag, each operation and each answer under way
   std::string watched_, sent_;      // of a Watch: the request, the last response
   bool writing_ = false;
+  std::atomic<bool> gone_{false};  // it has ended: nobody reads an answer
   Tag requested_{this, &Call::OnRequested}, read_{this, &Call::OnRead}, written_{this, &Call::OnWritten},
       finished_{this, &Call::OnFinished}, done_{this, &Call::OnDone};
 };

@@ -71,6 +71,14 @@ inline std::string PredictX(std::string_view model, std::vector<float> values) {
   return std::move(w).Take();
 }
 
+inline const std::string kStatus = "/tensorflow.serving.ModelService/GetModelStatus";
+
+inline std::string StatusOf(std::string_view model) {
+  Writer w;
+  w.Message(1, [&] { w.Text(1, model); });
+  return std::move(w).Take();
+}
+
 /// Calls under way beside each other, without a thread for each.
 class Calls {
  public:

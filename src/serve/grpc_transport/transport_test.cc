@@ -233,10 +233,10 @@ TEST_P(Http2Alone, AnswersThatNobodyReadsAreBounded) {
   call->StartCall(nullptr);
   ASSERT_TRUE(done());
   Writer w;
-  w.Text(1, std::string(100'000, 'h'));  // comes back in the answer
+  w.Text(1, std::string(50'000, 'h'));  // comes back in the answer
   w.Text(7, "");                         // list_services
   const grpc::ByteBuffer request = BufferOf(std::move(w).Take());
-  for (int i = 0; i < 1000; ++i) {  // 100 MB of answers
+  for (int i = 0; i < 2000; ++i) {  // 100 MB of answers
     call->Write(request, nullptr);
     if (!done()) break;
   }
@@ -244,7 +244,7 @@ TEST_P(Http2Alone, AnswersThatNobodyReadsAreBounded) {
   int replies = 0;
   for (call->Read(&reply, nullptr); done(); call->Read(&reply, nullptr)) ++replies;
   EXPECT_GT(replies, 0);
-  EXPECT_LT(replies, 200);  // the server's megabyte and what the client's gRPC took by itself
+  EXPECT_LT(replies, 400);  // the server's megabyte and what the client's gRPC took by itself
   grpc::Status status;
   call->Finish(&status, nullptr);
   done();

@@ -11,6 +11,7 @@
 
 #include "base/gzip.h"
 #include "base/json_writer.h"
+#include "base/log.h"
 #include "serve/rest/predict_response.h"
 
 namespace tenon::serve {
@@ -22,14 +23,6 @@ constexpr std::size_t kMaxRequestId = 128;
 bool IsProbe(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   return path == "/healthz" || path == "/livez" || path == "/readyz" || path.starts_with("/v2/health/");
-}
-
-/// Takes the same time whatever the first difference is.
-bool SameSecret(std::string_view a, std::string_view b) {
-  unsigned char difference = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    difference |= static_cast<unsigned char>(a[i] ^ b[b.empty() ? 0 : i % b.size()]);
-  return difference == 0 && !b.empty();
 }
 
 HttpResponse Refusal(int status, std::string_view message) {
@@ -109,19 +102,6 @@ void AccessLog::WriteCall(std::string_view peer, std::string_view path, Code cod
   [[maybe_unused]] const ssize_t n = ::write(fd_, line.data(), line.size());
 }
 
-bool Guard::Authorised(const HttpRequest& request) const {
-  if (options_.bearer_tokens.empty()) return true;
-  constexpr std::string_view kScheme = "bearer ";
-  std::string_view given = request.header("Authorization");
-  if (given.size() < kScheme.size()) return false;
-  for (std::size_t i = 0; i < kScheme.size(); ++i)
-    if ((given[i] | 0x20) != kScheme[i] && given[i] != kScheme[i]) return false;
-  given.remove_prefix(kScheme.size());
-  bool found = false;
-  for (const std::string& token : options_.bearer_tokens) found |= SameSecret(given, token);
-  return found;
-}
-
 std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
   if (IsProbe(request.target)) return std::nullopt;
   // First the rate, so that guesses at tokens are limited too.
@@ -131,7 +111,7 @@ std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
     response.headers = {{"Retry-After", "1"}};
     return response;
   }
-  if (!Authorised(request)) {
+  if (!tokens_.Admit(request.header("Authorization"))) {
     metrics_->refused.At({"auth"}).Add();
     HttpResponse response = Refusal(401, "Expected \"Authorization: Bearer TOKEN\" with a valid token");
     response.headers = {{"WWW-Authenticate", "Bearer"}};
@@ -143,17 +123,27 @@ std::optional<HttpResponse> Guard::Refused(const HttpRequest& request) {
 void Guard::Finish(const HttpRequest& request, std::size_t bytes_in, std::chrono::steady_clock::time_point begun,
                    HttpResponse& response) {
   inflight_.Add(-1);
-  if (options_.compress && response.body.size() >= kCompressFrom &&
-      request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
-    response.body = base::Gzip(response.body);
-    response.headers.emplace_back("Content-Encoding", "gzip");
-    response.headers.emplace_back("Vary", "Accept-Encoding");
+  try {
+    Decorate(request, response);
+  } catch (const std::exception& error) {  // no memory for it: the reply goes as it is
+    base::Log(base::LogLevel::kWarning, std::string("REST: a reply could not be compressed: ") + error.what());
   }
-  if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id))
-    response.headers.emplace_back("X-Request-Id", id);
   if (options_.access_log)
     options_.access_log->Write(request, bytes_in, response.status, response.body.size(),
                                std::chrono::steady_clock::now() - begun);
+}
+
+void Guard::Decorate(const HttpRequest& request, HttpResponse& response) const {
+  response.headers.reserve(response.headers.size() + 3);
+  if (options_.compress && response.body.size() >= kCompressFrom &&
+      request.header("Accept-Encoding").find("gzip") != std::string_view::npos) {
+    std::string packed = base::Gzip(response.body);
+    response.headers.emplace_back("Content-Encoding", "gzip");
+    response.headers.emplace_back("Vary", "Accept-Encoding");
+    response.body = std::move(packed);
+  }
+  if (const std::string_view id = request.header("X-Request-Id"); GoodRequestId(id))
+    response.headers.emplace_back("X-Request-Id", id);
 }
 
 HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "serve/core/bearer_tokens.h"
 #include "serve/core/server_metrics.h"
 #include "serve/rest/http_message.h"
 
@@ -65,6 +66,7 @@ class Guard : public HttpHandler {
  public:
   Guard(GuardOptions options, std::shared_ptr<HttpHandler> inner, std::shared_ptr<ServerMetrics> metrics)
       : options_(std::move(options)),
+        tokens_(options_.bearer_tokens),
         inner_(std::move(inner)),
         metrics_(std::move(metrics)),
         inflight_(metrics_->inflight.At({})) {}
@@ -77,8 +79,9 @@ class Guard : public HttpHandler {
   /// What is done with every reply.
   void Finish(const HttpRequest& request, std::size_t bytes_in, std::chrono::steady_clock::time_point begun,
               HttpResponse& response);
-  bool Authorised(const HttpRequest& request) const;
+  void Decorate(const HttpRequest& request, HttpResponse& response) const;
   const GuardOptions options_;
+  const BearerTokens tokens_;
   const std::shared_ptr<HttpHandler> inner_;
   const std::shared_ptr<ServerMetrics> metrics_;
   Gauge& inflight_;

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <exception>
 
+#include "base/give_back.h"
 #include "base/log.h"
 #include "serve/rest/peer.h"
 #include "serve/rest/predict_response.h"
@@ -83,7 +84,7 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
   used_ = true;
   if (n == 0) eof_ = true;
   if (lingering_) {
-    in_ = {};
+    base::GiveBack(in_);
     done_ = eof_;
     return;
   }
@@ -145,7 +146,7 @@ void HttpConnection::Process(std::string_view input, bool stored) {
   }
   stalled_ = !closing_ && output_full();
   if (closing_ || (!stored && !busy_ && used < input.size() && !MayKeep(input.size() - used))) {
-    in_ = {};  // nothing more of it is read
+    base::GiveBack(in_);  // nothing more of it is read
     in_at_ = 0;
   } else if (!stored) {
     in_.assign(input.substr(used));
@@ -157,7 +158,7 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       in_at_ = 0;
     }
   }
-  if (in_.empty() && in_.capacity() > 4096) in_ = {};
+  if (in_.empty() && in_.capacity() > 4096) base::GiveBack(in_);
   CountInput();
 }
 
@@ -184,7 +185,7 @@ bool HttpConnection::MakeRoom(std::size_t size) {
 bool HttpConnection::MayKeep(std::size_t bytes) {
   const std::size_t total = std::max(in_.size() + bytes, parser_.expected());
   if (!options_.budget || options_.budget->Admits(total, bytes)) return true;
-  in_ = {};
+  base::GiveBack(in_);
   in_at_ = 0;
   parser_.Next();
   CountInput();
@@ -264,7 +265,7 @@ void HttpConnection::Finished(Reply reply, Clock::time_point now) {
   Joined(std::move(reply));
   in_at_ += held_;
   if (in_at_ == in_.size()) {
-    in_ = {};
+    base::GiveBack(in_);
     in_at_ = 0;
   } else if (in_at_ > (64 << 10)) {
     in_.erase(0, in_at_);
@@ -308,7 +309,7 @@ void HttpConnection::Flush() {
     progress_ = now_;
   }
   out_at_ = 0;
-  if (out_.capacity() > (64 << 10)) out_ = {};
+  if (out_.capacity() > (64 << 10)) base::GiveBack(out_);
   out_.clear();
 }
 
@@ -323,7 +324,7 @@ void HttpConnection::Tick(Clock::time_point now) {
   if (done_ || busy_) return;
   const auto quiet = now - progress_;
   if (lingering_) {
-    done_ = quiet > std::chrono::milliseconds(draining_ ? 200 : 2000);
+    done_ = quiet > std::chrono::milliseconds(draining_ ? 200 : 2000) || now - begun_ > options_.write_timeout;
   } else if (out_at_ < out_.size()) {
     done_ = quiet > options_.write_timeout;
   } else if (parser_.in_request()) {
@@ -344,6 +345,7 @@ void HttpConnection::Tick(Clock::time_point now) {
 /// The client may still be sending: a plain close would reset the connection under the reply.
 void HttpConnection::Linger() {
   lingering_ = true;
+  begun_ = now_;  // a client that goes on sending is not read for ever
   if (tls_) tls_->Shutdown();
   ::shutdown(fd_, SHUT_WR);
 }

@@ -135,6 +135,7 @@ void HttpServer::Loop::AcceptAll() {
     }
     if (++shared_->connections > shared_->options.max_connections) {
       --shared_->connections;
+      if (shared_->options.refused) shared_->options.refused();
       ::close(fd);
       continue;
     }

@@ -10,6 +10,8 @@
 #include <array>
 #include <charconv>
 
+#include "base/give_back.h"
+
 namespace tenon::serve {
 namespace {
 
@@ -285,7 +287,7 @@ void HttpParser::Next() {
   left_ = 0;
   request_.body = {};
   begun_ = expect_ = false;
-  if (chunks_.capacity() > (64 << 10)) chunks_ = {};
+  if (chunks_.capacity() > (64 << 10)) base::GiveBack(chunks_);
   chunks_.clear();
 }
 

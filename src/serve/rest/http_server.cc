@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "serve/core/open_files.h"
 #include "serve/rest/http_loop.h"
 
 namespace tenon::serve {
@@ -60,13 +60,6 @@ Status SocketError(int port, const char* what) {
                 fmt::format("HTTP server: port {}: cannot {}: {}", port, what, std::strerror(error)));
 }
 
-void RaiseFileLimit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 HttpServer::HttpServer(HttpServerOptions options, std::shared_ptr<HttpHandler> handler)
@@ -100,7 +93,7 @@ Status HttpServer::Bind() {
 }
 
 Status HttpServer::Start() {
-  RaiseFileLimit();
+  RaiseOpenFileLimit();
   const int threads = std::max(1, shared_->options.io_threads);
   for (int i = 0; i < threads; ++i) {
     loops_.push_back(std::make_shared<Loop>(shared_));

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,7 +22,7 @@ struct HttpServerOptions {
   int io_threads = 1;
   int worker_threads = 4;  // for requests that are not cheap
   HttpLimits limits = {};
-  std::size_t max_connections = 65536;
+  std::size_t max_connections = 65536;                // more are closed at once
   std::chrono::milliseconds request_timeout{30'000};  // from the complete request to its deadline
   std::chrono::milliseconds idle_timeout{120'000};    // between two requests of a connection
   std::chrono::milliseconds read_timeout{20'000};     // for the head of a request, and without any byte of a body
@@ -30,6 +31,7 @@ struct HttpServerOptions {
   SpinOptions spin = {};                              // of the I/O threads
   std::size_t least_rate = 1024;                      // bytes a second that a body must come with after read_timeout
   std::shared_ptr<ByteBudget> budget = {};            // of requests that are under way; beyond it 503. None: no limit
+  std::function<void()> refused = {};                 // called for each connection beyond the limit; must not throw
 };
 
 /// Connections are dealt out to the I/O threads in turn. Cheap requests run to their end on the I/O thread; the others

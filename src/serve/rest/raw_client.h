@@ -42,6 +42,8 @@ class RawClient {
     }
     return true;
   }
+  /// Keeps no memory of what was read.
+  void Shrink() { buffer_.shrink_to_fit(); }
   void HalfClose() { ::shutdown(fd_, SHUT_WR); }
   /// Everything until the server closes.
   std::string ReadAll() {

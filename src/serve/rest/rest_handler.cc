@@ -199,8 +199,13 @@ HttpResponse RestHandler::Reply(Result<std::string> body) const {
 /// Counts a call and sends its reply.
 struct RestHandler::Finish {
   void operator()(Result<std::string> body) {
-    handler.invoker_->metrics().Request(model, api, "REST", body.status().code(), Clock::now() - begun);
-    done(handler.Reply(std::move(body)));
+    HttpResponse response;
+    const Status made = Guarded([&]() -> Status {
+      handler.invoker_->metrics().Request(model, api, "REST", body.status().code(), Clock::now() - begun);
+      response = handler.Reply(std::move(body));
+      return {};
+    });
+    done(made.ok() ? std::move(response) : handler.Reply(made));
   }
   const RestHandler& handler;
   Clock::time_point begun;

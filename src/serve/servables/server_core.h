@@ -55,7 +55,7 @@ class ServerCore : public ModelAdmin {
   void DumpState() const;
   void CollectStates();
   /// kFailedPrecondition names those that have no available version, within start_timeout_ms.
-  Status WaitForModels(const std::vector<std::string>& names);
+  Status WaitForModels(const std::vector<ModelConfig>& models);
   /// The same for labels of these models whose version is not there: neither loaded nor on its way.
   Status CheckLabelled(const std::vector<ModelConfig>& models) const;
   void Notify();

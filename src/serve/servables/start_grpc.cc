@@ -51,7 +51,9 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
                                               std::shared_ptr<ByteBudget> budget, std::shared_ptr<RateLimit> rate,
                                               ModelAdmin& admin) {
   if (options.grpc_port == 0 && options.grpc_socket_path.empty()) return std::unique_ptr<GrpcServer>();
-  Counter& refused = invoker->metrics().refused.At({"rate"});  // lives as long as the handler's invoker
+  // They live as long as the handler's invoker.
+  auto& reasons = invoker->metrics().refused;
+  Counter &refused = reasons.At({"rate"}), &auth = reasons.At({"auth"}), &connections = reasons.At({"connections"});
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
                                                                   .check_method = options.check_signature_method,
                                                                   .profiler = options.grpc_profiler},
@@ -65,6 +67,8 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   grpc.bearer_tokens = options.bearer_tokens;
   grpc.health = options.grpc_health;
   grpc.budget = std::move(budget);
+  grpc.max_connections = static_cast<std::size_t>(std::max(1, options.max_connections));
+  grpc.refused = [&auth, &connections](std::string_view reason) { (reason == "auth" ? auth : connections).Add(); };
   if (!options.access_log.empty()) {
     TENON_ASSIGN_OR_RETURN(const std::shared_ptr<AccessLog> log, AccessLog::Open(options.access_log));
     grpc.access = [log](const GrpcAccess& a) {
