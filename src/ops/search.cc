@@ -71,13 +71,18 @@ Status EvalArgmin(EvalContext& ctx) { return EvalArg(ctx, false); }
 // c1: the axis is in range. c2: 0 <= k <= its dim.
 Status InferTopK(InferContext& ctx) {
   const std::int64_t k = ctx.attrs().Int("k");
-  if (k < 0) return ctx.Fail(2, "got k " + std::to_string(k) + ", expected 0 or more");
+  if (k < -1) return ctx.Fail(2, "got k " + std::to_string(k) + ", expected 0 or more, or -1 for all");
   if (!ctx.ranked(0)) {
     ctx.SetUnknownRank(0, ctx.dtype(0));
     ctx.SetUnknownRank(1, DType::kI64);
     return {};
   }
   TENON_ASSIGN_OR_RETURN(const int axis, ctx.Axis(ctx.attrs().Int("axis"), ctx.rank(0), 1));
+  if (k == -1) {
+    ctx.Set(0, ctx.dtype(0), ctx.shape(0));
+    ctx.Set(1, DType::kI64, ctx.shape(0));
+    return {};
+  }
   if (KnownLess(ctx.shape(0)[axis], k))
     return ctx.Fail(
         2, "got k " + std::to_string(k) + " for axis " + std::to_string(axis) + " of " + ctx.shape(0).to_string());
@@ -90,8 +95,8 @@ Status InferTopK(InferContext& ctx) {
 Status EvalTopK(EvalContext& ctx) {
   const Literal& x = ctx.in(0);
   const bool largest = ctx.attrs().Bool("largest");
-  const std::int64_t k = ctx.attrs().Int("k");
   const Around a = SplitAt(x.dims(), NormalAxis(ctx.attrs().Int("axis"), x.rank()));
+  const std::int64_t k = ctx.attrs().Int("k") < 0 ? a.count : ctx.attrs().Int("k");
   Longs from(Size(a.outer * k * a.inner)), indices(from.size());
   VisitWide(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -186,7 +191,8 @@ std::vector<Sample> TopKSamples() {
           {.name = "empty", .inputs = {Random({0, 3}, 4)}, .attrs = {k(1)}},
           {.name = "scalar", .inputs = {Random({}, 5)}, .attrs = {k(0)}, .error = "c1"},
           {.name = "too_many", .inputs = {Random({2}, 6)}, .attrs = {k(3)}, .error = "c2"},
-          {.name = "negative", .inputs = {Random({2}, 6)}, .attrs = {k(-1)}, .error = "c2"}};
+          {.name = "negative", .inputs = {Random({2}, 6)}, .attrs = {k(-2)}, .error = "c2"},
+          {.name = "all", .inputs = {Random({2, 3}, 8)}, .attrs = {k(-1)}}};
 }
 std::vector<Sample> NonzeroSamples() {
   return {{.name = "matrix", .inputs = {Values({2, 3}, {0, 1, -2, 3, 0, -0.0})}},
@@ -224,7 +230,7 @@ constinit const OpDef kOps[] = {
                 "first comes first.",
      .inputs = {{.name = "x", .dtypes = kRealSet}},
      .outputs = {{.name = "values", .dtypes = kRealSet}, {.name = "indices", .type = "I", .dtypes = Only(DType::kI64)}},
-     .attrs = {Required("k", AttrKind::kInt, "how many"), IntAttr("axis", -1, "the axis to search"),
+     .attrs = {Required("k", AttrKind::kInt, "how many; -1: all"), IntAttr("axis", -1, "the axis to search"),
                BoolAttr("largest", true, "false: the smallest"), BoolAttr("sorted", true, "false: any order will do")},
      .traits = kDiscrete | kExact,
      .infer = InferTopK,

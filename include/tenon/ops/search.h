@@ -46,7 +46,7 @@ struct TopKResult {
 };
 /// The k largest (smallest) elements along an axis in order, and their positions; of equal ones the first comes first.
 /// x: real numbers.
-/// k: how many.
+/// k: how many; -1: all.
 TENON_API TopKResult top_k(const Tensor& x, std::int64_t k, const TopKOptions& options = {});
 
 /// Positions of the elements that are not zero, in row-major order: [rank, n], n known only at run time.

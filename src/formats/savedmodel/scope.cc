@@ -56,6 +56,11 @@ constexpr OutputNames kOutputs[] = {
     {"TensorArrayConcatV3", "value lengths"},
     {"RaggedGather", "output_nested_splits output_dense_values"},
     {"RaggedRange", "rt_nested_splits rt_dense_values"},
+    {"RaggedTensorToSparse", "sparse_indices sparse_values sparse_dense_shape"},
+    {"SparseFillEmptyRows", "output_indices output_values empty_row_indicator reverse_index_map"},
+    {"SparseReshape", "output_indices output_shape"},
+    {"SparseReorder", "output_indices output_values"},
+    {"SparseSlice", "output_indices output_values output_shape"},
     {"SparseToDense", "dense"},
     {"DynamicPartition", "outputs"},
 };

@@ -105,7 +105,7 @@ def argsort(ins, attrs):
 @golden("top_k")
 def top_k(ins, attrs):
     x, axis = ins[0], attrs["axis"]
-    index = np.take(order(x, axis, attrs["largest"]), np.arange(attrs["k"]), axis=axis)
+    index = np.take(order(x, axis, attrs["largest"]), np.arange(attrs["k"] if attrs["k"] >= 0 else x.shape[axis]), axis=axis)
     return [np.take_along_axis(x, index, axis), index.astype(np.int64)]
 
 

@@ -182,7 +182,7 @@ Result<std::string> EmitLine(PlanBuilder& b, std::int32_t id) {
     }));
   } else if (op == "top_k") {
     const bool largest = n.attrs.Bool("largest");
-    const std::int64_t k = n.attrs.Int("k");
+    const std::int64_t k = n.attrs.Int("k") < 0 ? a.count : n.attrs.Int("k");
     const BufferId indices = b.Out({id, 1});
     b.Add(std::make_unique<LineStep>(
         std::vector{in}, std::vector{to, indices}, text, [=](const runtime::StepContext& ctx) {

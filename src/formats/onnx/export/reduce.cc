@@ -53,6 +53,7 @@ Status Cumulative(OpWriter& w) {
 }
 
 Status TopK(OpWriter& w) {
+  if (w.attrs().Int("k") < 0) return w.Unsupported("the whole axis in order");
   w.x.EmitAll("TopK", {w.in(0), w.Ints1({w.attrs().Int("k")})},
               {IntAttribute("axis", w.attrs().Int("axis")), IntAttribute("largest", w.attrs().Bool("largest") ? 1 : 0),
                IntAttribute("sorted", w.attrs().Bool("sorted") ? 1 : 0)},

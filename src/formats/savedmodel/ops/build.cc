@@ -96,4 +96,18 @@ ir::Ex Limits(OpContext& c, Value splits) {
   return SliceAxis(c, splits, 0, 1, c.shape(splits)[0]);
 }
 
+void SetSparse(OpContext& c, Value values, Value splits) {
+  if (c.rank(values) < 1 || c.rank(splits) != 1) return;
+  const Value wide = c.b.Cast(splits, DType::kI64);
+  const Dim count = c.shape(values)[0];
+  const ir::Ex row = RowsOf(c, wide, count), starts = Starts(c, wide);
+  const ir::Ex column = Iota(c, Shape({count}), 0, DType::kI64) - Take(c, starts, row, 0);
+  c.Set(0, Join(c, {Expand(c, row, 1), Expand(c, column, 1)}, 1));
+  c.Set(1, values);
+  const Value none = c.b.Constant(Literal::from<std::int64_t>({1}, {0}));
+  const Value lengths = Join(c, {none, Limits(c, wide) - starts}, 0);
+  const Value longest = c.b.Add("reduce_max", {lengths}, {{"axes", Ints{0}}, {"keep_dims", true}});
+  c.Set(2, Join(c, {c.b.Reshape(SizeOf(c, starts, 0, DType::kI64), Shape{1}), longest}, 0));
+}
+
 }  // namespace tenon::savedmodel

@@ -32,5 +32,7 @@ ir::Ex SplitsOf(OpContext& c, ir::Value lengths);
 /// The first r of r + 1 row splits, and the last r.
 ir::Ex Starts(OpContext& c, ir::Value splits);
 ir::Ex Limits(OpContext& c, ir::Value splits);
+/// Values [m] with their row splits as the sparse tensor of outputs 0 to 2: indices [m, 2], values, dense shape.
+void SetSparse(OpContext& c, ir::Value values, ir::Value splits);
 
 }  // namespace tenon::savedmodel

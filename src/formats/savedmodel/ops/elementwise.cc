@@ -115,6 +115,7 @@ Status Named(OpContext& c) {
   std::string_view ours;
   for (const Name& row : kPlain)
     if (row.tf == c.node.op) ours = row.ours;
+  if (ours == "add" && c.in(0).valid() && c.b.dtype(c.in(0)) == DType::kString) ours = "string_concat";
   c.Set(c.b.Add(ours, c.ins(0)));
   if (c.b.ok())
     if (auto dims = Arithmetic(c, ours); dims) c.SetDims(0, *std::move(dims));
@@ -153,6 +154,29 @@ Status DivNoNan(OpContext& c) {
 Status MulNoNan(OpContext& c) {  // x * y, and 0 where y is 0 even if x is infinite or NaN
   const Value x = c.in(0), y = c.in(1), zero = c.b.Scalar(0, c.b.dtype(y));
   c.Set(c.b.Add("select", {c.b.Add("equal", {y, zero}), zero, c.b.Add("multiply", {x, y})}));
+  return {};
+}
+
+/// x log y, x log (1 + y) and x / y; 0 where x is 0.
+Status NothingTimes(OpContext& c) {
+  const Value x = c.in(0), y = c.in(1), zero = c.b.Scalar(0, c.b.dtype(x));
+  const Value none = c.b.Add("equal", {x, zero});
+  const Value safe = c.b.Add("select", {none, c.b.OnesLike(y), y});
+  Value out;
+  if (c.node.op == "Xdivy")
+    out = c.b.Add("divide", {x, safe});
+  else
+    out = c.b.Add("multiply", {x, c.b.Add(c.node.op == "Xlogy" ? "log" : "log1p", {safe})});
+  c.Set(c.b.Add("select", {none, zero, out}));
+  return {};
+}
+
+Status Bitcast(OpContext& c) {
+  const std::optional<DType> to = c.Type("type");
+  const Value x = c.in(0);
+  if (!c.b.ok()) return {};
+  if (!to || dtype_bits(*to) != dtype_bits(c.b.dtype(x))) return c.Unsupported("to a type of another width");
+  c.Set(c.b.Add("bitcast", {x}, {{"dtype", *to}}));
   return {};
 }
 
@@ -227,15 +251,27 @@ Status Select(OpContext& c) {
 }
 
 constexpr Rule kRules[] = {
-    {"FloorDiv", FloorDiv},   {"Div", Div},
-    {"TruncateDiv", Div},     {"DivNoNan", DivNoNan},
-    {"MulNoNan", MulNoNan},   {"SquaredDifference", SquaredDifference},
-    {"AddN", AddN},           {"AccumulateNV2", AddN},
-    {"BiasAdd", BiasAdd},     {"BiasAddV1", BiasAdd},
-    {"Cast", Cast},           {"ClipByValue", ClipByValue},
-    {"LeakyRelu", LeakyRelu}, {"Elu", Elu},
-    {"Softmax", Softmax},     {"LogSoftmax", Softmax},
+    {"FloorDiv", FloorDiv},
+    {"Div", Div},
+    {"TruncateDiv", Div},
+    {"DivNoNan", DivNoNan},
+    {"MulNoNan", MulNoNan},
+    {"SquaredDifference", SquaredDifference},
+    {"AddN", AddN},
+    {"AccumulateNV2", AddN},
+    {"BiasAdd", BiasAdd},
+    {"BiasAddV1", BiasAdd},
+    {"Cast", Cast},
+    {"ClipByValue", ClipByValue},
+    {"LeakyRelu", LeakyRelu},
+    {"Elu", Elu},
+    {"Softmax", Softmax},
+    {"LogSoftmax", Softmax},
     {"Select", Select},
+    {"Xlogy", NothingTimes},
+    {"Xlog1py", NothingTimes},
+    {"Xdivy", NothingTimes},
+    {"Bitcast", Bitcast},
 };
 
 }  // namespace

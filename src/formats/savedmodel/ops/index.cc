@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/status_macros.h"
-#include "formats/savedmodel/ops/context.h"
+#include "formats/savedmodel/ops/build.h"
 
 namespace tenon::savedmodel {
 namespace {
@@ -61,12 +61,24 @@ Status OneHot(OpContext& c) {
   return {};
 }
 
+/// A number that only the run knows takes all in order, and the first of these.
 Status TopK(OpContext& c) {
-  const std::int64_t k = c.node.op == "TopK" ? c.Int("k", 1) : c.integer(1);
-  const std::vector<Value> out = c.b.AddAll("top_k", {c.in(0)}, {{"k", k}, {"sorted", c.Bool("sorted", true)}});
+  std::optional<std::vector<Dim>> k;
+  if (c.node.op == "TopK")
+    k = std::vector<Dim>{Dim(c.Int("k", 1))};
+  else
+    k = c.sizes(1);
+  const Value x = c.in(0);
+  const int rank = c.rank(x);
+  if (!c.b.ok()) return {};
+  if (rank < 1 || !k || k->size() != 1) return c.Fail("expected rank 1 or more and one number");
+  const bool fixed = !(*k)[0].is_symbolic();
+  const std::vector<Value> out =
+      c.b.AddAll("top_k", {x}, {{"k", fixed ? (*k)[0].value() : std::int64_t{-1}}, {"sorted", c.Bool("sorted", true)}});
   if (out.size() < 2) return {};
-  c.Set(0, out[0]);
-  c.Set(1, c.b.Cast(out[1], c.Type("index_type").value_or(DType::kI32)));
+  const auto first = [&](Value v) { return fixed ? v : Value(SliceAxis(c, v, rank - 1, 0, (*k)[0])); };
+  c.Set(0, first(out[0]));
+  c.Set(1, c.b.Cast(first(out[1]), c.Type("index_type").value_or(DType::kI32)));
   return {};
 }
 
@@ -92,7 +104,7 @@ Status TensorScatterAdd(OpContext& c) {
   return {};
 }
 
-/// ResourceScatterAdd, -Sub, ResourceScatterNdAdd, -Sub: the variable with updates added.
+/// ResourceScatterAdd, -Sub, -Update and the same with Nd: the variable with updates added or written.
 Status ScatterVariable(OpContext& c) {
   const int cell = c.cell(0);
   if (cell < 0) return {};
@@ -101,13 +113,30 @@ Status ScatterVariable(OpContext& c) {
   if (c.node.op.ends_with("Sub")) updates = c.b.Add("neg", {updates});
   const bool nd = c.node.op.find("Nd") != std::string::npos;
   Value after;
-  if (nd)
+  if (c.node.op.ends_with("Update"))
+    after = c.b.Add("scatter_nd", {before, nd ? c.in(1) : Value(Expand(c, c.in(1), -1)), updates});
+  else if (nd)
     after = c.b.Add("scatter_nd_add", {before, c.in(1), updates});
   else
     after = c.b.Add("scatter_add", {before, c.in(1), updates}, {{"axis", std::int64_t{0}}});
   TENON_RETURN_IF_ERROR(c.b.status());
   c.t.Write(cell, after);
   c.SetSlot(0, c.inputs[0]);
+  return {};
+}
+
+Status TensorScatterJoin(OpContext& c) {
+  const std::string reduction = c.node.op == "TensorScatterMax" ? "maximum" : "minimum";
+  c.Set(c.b.Add("scatter_nd", {c.in(0), c.in(1), c.in(2)}, {{"reduction", reduction}}));
+  return {};
+}
+
+/// Of rows in order [b, n] and values [b, m]: how many elements of its row are below a value (UpperBound: not above).
+Status Bound(OpContext& c) {
+  const Value rows = c.in(0), values = c.in(1);
+  if (c.rank(rows) != 2 || c.rank(values) != 2) return c.Fail("expected rank 2");
+  const ir::Ex before = Op(c.node.op == "LowerBound" ? "less" : "less_equal", Expand(c, rows, 1), Expand(c, values, 2));
+  c.Set(c.b.ReduceSum(c.b.Cast(before, c.Type("out_type").value_or(DType::kI32)), {2}, false));
   return {};
 }
 
@@ -128,6 +157,15 @@ constexpr Rule kRules[] = {
     {"ResourceScatterSub", ScatterVariable},
     {"ResourceScatterNdAdd", ScatterVariable},
     {"ResourceScatterNdSub", ScatterVariable},
+    {"ResourceScatterUpdate", ScatterVariable},
+    {"ResourceScatterNdUpdate", ScatterVariable},
+    {"ScatterAdd", ScatterVariable},
+    {"ScatterSub", ScatterVariable},
+    {"ScatterUpdate", ScatterVariable},
+    {"TensorScatterMax", TensorScatterJoin},
+    {"TensorScatterMin", TensorScatterJoin},
+    {"LowerBound", Bound},
+    {"UpperBound", Bound},
 };
 
 }  // namespace

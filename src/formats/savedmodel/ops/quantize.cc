@@ -133,7 +133,44 @@ Status Dequantize(OpContext& c) {  // x, min, max
   return {};
 }
 
+/// To a grid of signed or unsigned integers around 0 and back: x, min, max (given, or those of x)[, bits].
+Status QuantizeAndDequantize(OpContext& c) {
+  const Value x = c.in(0);
+  const bool v3 = c.node.op.ends_with("V3");
+  std::int64_t bits = c.Int("num_bits", 8);
+  if (v3) bits = c.integer(3);
+  if (!c.b.ok()) return {};
+  if (bits < 2 || bits > 16) return c.Unsupported(fmt::format("with {} bits, expected 2 to 16", bits));
+  if (c.Int("axis", -1) != -1) return c.Unsupported("with a scale for each slice");
+  const DType dtype = c.b.dtype(x);
+  const bool is_signed = c.Bool("signed_input", true);
+  const double steps = std::ldexp(1, static_cast<int>(bits)), narrow = c.Bool("narrow_range", false) ? 1 : 0;
+  const double low = is_signed ? -steps / 2 + narrow : 0, high = is_signed ? steps / 2 - 1 : steps - 1;
+  const auto number = [&](double v) { return Ex(c, c.b.Scalar(v, dtype)); };
+  ir::Ex min, max;
+  if (c.Bool("range_given", false)) {
+    min = Ex(c, c.in(1));
+    max = Ex(c, c.in(2));
+  } else {
+    min = Ex(c, c.b.Add("reduce_min", {x}));
+    max = Ex(c, c.b.Add("reduce_max", {x}));
+  }
+  const ir::Ex zero = number(0), one = number(1), none = number(std::numeric_limits<float>::max());
+  const auto side = [&](double end, ir::Ex bound) {
+    const ir::Ex safe = Select(Op("equal", bound, zero), one, bound);
+    return Select(Op("greater", bound * end, zero), end / safe, none);
+  };
+  const ir::Ex scale = Op("minimum", side(low, min), side(high, max));
+  const ir::Ex inside = Ex(c, c.b.Add("clip", {x, low / scale, high / scale})) * scale;
+  const bool even = c.String("round_mode", "HALF_TO_EVEN") == "HALF_TO_EVEN";
+  c.Set((even ? Op("round", inside) : Op("floor", inside + 0.5)) / scale);
+  return {};
+}
+
 constexpr Rule kRules[] = {
+    {"QuantizeAndDequantizeV2", QuantizeAndDequantize},
+    {"QuantizeAndDequantizeV3", QuantizeAndDequantize},
+    {"QuantizeAndDequantizeV4", QuantizeAndDequantize},
     {"FakeQuantWithMinMaxArgs", FakeQuantArgs},
     {"FakeQuantWithMinMaxVars", FakeQuantVars},
     {"FakeQuantWithMinMaxVarsPerChannel", FakeQuantVars},

@@ -101,7 +101,15 @@ Status Range(OpContext& c) {  // starts, limits, steps: vectors or numbers
   return {};
 }
 
+Status ToSparse(OpContext& c) {  // row splits, values
+  if (c.Int("RAGGED_RANK", 1) != 1 || c.size() != 2 || c.rank(c.in(1)) != 1)
+    return c.Unsupported("of more than one ragged dim");
+  SetSparse(c, c.in(1), c.in(0));
+  return {};
+}
+
 constexpr Rule kRules[] = {
+    {"RaggedTensorToSparse", ToSparse},
     {"RaggedTensorToTensor", ToTensor},
     {"RaggedGather", Gather},
     {"RaggedRange", Range},

@@ -114,6 +114,57 @@ Status Resize(OpContext& c) {  // images, [height, width]
   return {};
 }
 
+/// The kernels of ScaleAndTranslate at a distance of 0 or more.
+Result<ir::Ex> Kernel(OpContext& c, const std::string& type, ir::Ex d) {
+  const ir::Ex zero = Real(c, 0);
+  const auto until = [&](double end, ir::Ex v, ir::Ex beyond) {
+    return Select(Op("less", d, Real(c, end)), v, beyond);
+  };
+  if (type == "triangle") return Op("maximum", 1.0 - d, zero);
+  if (type == "box") return until(0.5, Real(c, 1), Select(Op("equal", d, Real(c, 0.5)), Real(c, 0.5), zero));
+  if (type == "gaussian") return until(1.5, Op("exp", -(d * d) * 2.0), zero);
+  if (type == "keyscubic") return until(1, CubicNear(d, -0.5), until(2, CubicFar(d, -0.5), zero));
+  if (type == "mitchellcubic")
+    return until(1, ((7.0 / 6.0 * d - 2.0) * d) * d + 8.0 / 9.0,
+                 until(2, ((-7.0 / 18.0 * d + 2.0) * d - 10.0 / 3.0) * d + 16.0 / 9.0, zero));
+  if (type.starts_with("lanczos") && type.size() == 8 && type[7] >= '1' && type[7] <= '5') {
+    const double radius = type[7] - '0', pi = 3.14159265358979323846;
+    const ir::Ex safe = Op("maximum", d, Real(c, 1e-3)) * pi;
+    const ir::Ex wave = Op("sin", safe) * Op("sin", safe / radius) * radius / (safe * safe);
+    return until(1e-3, Real(c, 1), until(radius, wave, zero));
+  }
+  return c.Unsupported(fmt::format("with the kernel {:?}", type));
+}
+
+/// Output place o looks at (o + 0.5 - translation) / scale; shrinking widens the kernel when antialias is set.
+Status ScaleAndTranslate(OpContext& c) {  // images, [height, width], scales, translations
+  ir::Ex x = Ex(c, c.b.Cast(c.in(0), kReal));
+  const auto sizes = c.sizes(1);
+  const Value scales = c.in(2), moves = c.in(3);
+  if (c.rank(x) != 4 || !sizes || sizes->size() != 2) return c.Fail("expected images [n, h, w, c] and two sizes");
+  const std::string type = c.String("kernel_type", "lanczos3");
+  for (const int axis : {1, 2}) {
+    const auto number = [&](Value v) { return Ex(c, c.b.Reshape(SliceAxis(c, v, 0, axis - 1, axis), Shape{})); };
+    const ir::Ex step = 1.0 / number(scales), zero = Real(c, 0), size = SizeOf(c, x, axis, kReal);
+    const Dim in = c.shape(x)[axis], out = (*sizes)[static_cast<std::size_t>(axis - 1)];
+    const ir::Ex wide = c.Bool("antialias", true) ? Op("maximum", step, Real(c, 1)) : Real(c, 1);
+    const ir::Ex at = (Iota(c, Shape({out, Dim(1)}), 0, kReal) + 0.5 - number(moves)) * step;
+    const ir::Ex distance = Op("abs", Iota(c, Shape({Dim(1), in}), 1, kReal) + 0.5 - at) / wide;
+    const Result<ir::Ex> weights = Kernel(c, type, distance);
+    if (!weights.ok()) return weights.status();
+    const ir::Ex sum = Ex(c, c.b.ReduceSum(*weights, {1}, true));
+    const ir::Ex seen = Op("logical_and", Op("greater_equal", at, zero), Op("less_equal", at, size));
+    const ir::Ex some = Op("logical_and", seen, Op("greater", Op("abs", sum), Real(c, 1e-35)));
+    const ir::Ex mix = Select(some, *weights / Select(some, sum, Real(c, 1)), zero);
+    // [n, …, c] times [out, in]: the new axis comes last and moves to its place.
+    using Ints = std::vector<std::int64_t>;
+    const Value mixed = c.b.Add("dot_general", {x, mix}, {{"lhs_contract", Ints{axis}}, {"rhs_contract", Ints{1}}});
+    x = Ex(c, c.b.Transpose(mixed, axis == 1 ? Ints{0, 3, 1, 2} : Ints{0, 1, 3, 2}));
+  }
+  c.Set(x);
+  return {};
+}
+
 /// Boxes [n, (y1, x1, y2, x2)] in units of the image's last row and column, each resampled to one size; samples outside
 /// the image hold extrapolation_value.
 Status CropAndResize(OpContext& c) {  // image, boxes, which image, [height, width]
@@ -173,9 +224,8 @@ Status CropAndResize(OpContext& c) {  // image, boxes, which image, [height, wid
 }
 
 constexpr Rule kRules[] = {
-    {"ResizeBilinear", Resize},
-    {"ResizeNearestNeighbor", Resize},
-    {"ResizeBicubic", Resize},
+    {"ResizeBilinear", Resize},       {"ResizeNearestNeighbor", Resize},
+    {"ResizeBicubic", Resize},        {"ScaleAndTranslate", ScaleAndTranslate},
     {"CropAndResize", CropAndResize},
 };
 

@@ -92,27 +92,13 @@ Status RegexFullMatch(OpContext& c) {
   return {};
 }
 
-/// Pieces [m] with their row splits as indices [m, 2], values and the dense shape.
-void SetSparse(OpContext& c, Value pieces, Value splits, Value rows_of) {
-  if (!c.b.ok()) return;
-  const Dim count = c.shape(pieces)[0];
-  const ir::Ex row = RowsOf(c, splits, count);
-  const ir::Ex column = Iota(c, Shape({count}), 0, DType::kI64) - Take(c, Starts(c, splits), row, 0);
-  c.Set(0, savedmodel::Join(c, {Expand(c, row, 1), Expand(c, column, 1)}, 1));
-  c.Set(1, pieces);
-  const Value none = c.b.Constant(Literal::from<std::int64_t>({1}, {0}));
-  const Value lengths = savedmodel::Join(c, {none, Limits(c, splits) - Starts(c, splits)}, 0);
-  const Value longest = c.b.Add("reduce_max", {lengths}, {{"axes", Ints{0}}, {"keep_dims", true}});
-  c.Set(2, savedmodel::Join(c, {c.b.Reshape(SizeOf(c, rows_of, 0, DType::kI64), Shape{1}), longest}, 0));
-}
-
 Status Split(OpContext& c) {  // x, separator
   TENON_ASSIGN_OR_RETURN(const std::string separator, Known(c, 1, "a separator"));
   const Value x = c.in(0);
   if (c.rank(x) != 1) return c.Fail("expected a vector of texts");
   const std::vector<Value> out =
       c.b.AddAll("string_split_rows", {x}, {{"delimiter", separator}, {"max_splits", c.Int("maxsplit", -1)}});
-  if (out.size() == 2) SetSparse(c, out[0], out[1], x);
+  if (out.size() == 2) SetSparse(c, out[0], out[1]);
   return {};
 }
 
@@ -137,7 +123,7 @@ Status SplitV1(OpContext& c) {  // x, delimiter
     pieces = Take(c, pieces, kept, 0);
     splits = SplitsOf(c, lengths);
   }
-  SetSparse(c, pieces, splits, x);
+  SetSparse(c, pieces, splits);
   return {};
 }
 

@@ -322,7 +322,8 @@ Status TopK(WriteContext& c) {
 bool CanTopK(const ir::Graph& graph, const ir::Node& node) {
   const ir::Type& type = graph.type(node.inputs[0]);
   const std::int64_t axis = node.attrs.Int("axis");
-  return node.attrs.Bool("largest") && (axis == -1 || (type.has_rank() && axis == type.rank() - 1));
+  return node.attrs.Int("k") >= 0 && node.attrs.Bool("largest") &&
+         (axis == -1 || (type.has_rank() && axis == type.rank() - 1));
 }
 
 Status NonZero(WriteContext& c) {  // [n, rank] -> [rank, n]
