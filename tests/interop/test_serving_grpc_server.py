@@ -1,4 +1,4 @@
-"""The gRPC server itself: sockets, TLS, health, reflection, the profiler, drain, batches under load."""
+"""The gRPC server itself: sockets, TLS, health, reflection, drain, batches under load."""
 import shutil
 import threading
 import time
@@ -163,60 +163,3 @@ def test_batched_requests(build):
         request.inputs["x"].CopyFrom(tensor_util.make_tensor_proto(np.zeros((200, 1), "f")))
         code, text = failure(server.predict.Predict, request)
         assert (code, text) == ("INVALID_ARGUMENT", "Task size 200 is larger than maximum input batch size 128")
-
-
-
-def test_profiler(build):
-    """A session ends after its duration or by Terminate, while other requests are answered, which its trace shows."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
-
-    def profile(channel, ms, session=b"", timeout=20):
-        options = b"\x48" + varint(ms)  # opts {duration_ms}
-        request = b"\x22" + bytes([len(options)]) + options + (b"\x32" + bytes([len(session)]) + session if session else b"")
-        return channel.unary_unary("/tensorflow.ProfilerService/Profile").future(request, timeout=timeout)
-
-    def check_names(response, names):
-        assert response.startswith(b"\x32") and b"\x0a\x09xplane.pb\x12" in response  # tool_data {name, data}
-        at = response.index(b"xplane.pb") + 10
-        size, shift = 0, 0
-        while True:
-            byte, at = response[at], at + 1
-            size, shift = size | (byte & 127) << shift, shift + 7
-            if byte < 128:
-                break
-        space = xplane_pb2.XSpace.FromString(response[at:at + size])
-        assert at + size == len(response)
-        (plane,) = space.planes
-        assert plane.name == "/host:CPU" and {plane.event_metadata[e.metadata_id].name for line in plane.lines for e in line.events} == set(names)
-        for line in plane.lines:
-            assert abs(line.timestamp_ns / 1e9 - time.time()) < 60
-            assert all(0 <= e.offset_ps < 60e12 and 0 < e.duration_ps < 60e12 for e in line.events)
-
-    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}") as server:
-        begun = time.monotonic()
-        short, long = profile(server.channel, 1000), profile(server.channel, 60_000, b"s1")
-        time.sleep(0.2)
-        check_predict(server, predict_request(shape=(1, 1)), 3.0)
-        check_names(short.result(), ["GRPC Predict default OK", "run default:123 serving_default"])
-        assert time.monotonic() - begun >= 1
-        assert server.channel.unary_unary("/tensorflow.ProfilerService/Terminate")(b"\x0a\x02s1", timeout=10) == b""
-        check_names(long.result(), ["GRPC Predict default OK", "run default:123 serving_default"])
-        assert time.monotonic() - begun < 30
-        assert profile(server.channel, 10).result() == b"\x38\x01"  # nothing happens: an empty trace, and it says so
-        assert failure(lambda r, t: profile(server.channel, 60_000, timeout=0.3).result(), None)[0] == "DEADLINE_EXCEEDED"
-        assert failure(server.channel.unary_unary("/tensorflow.ProfilerService/Monitor"), b"") == ("UNIMPLEMENTED", "unimplemented.")
-        waiting = profile(server.channel, 60_000)
-        check_predict(server, predict_request(shape=(1, 1)), 3.0)
-        server.process.terminate()  # nobody waits for a session
-        server.process.wait(10)
-        assert waiting.exception(10) is not None
-    with ModelServer(build, "--model_name=default", f"--model_base_path={TF1}", "--enable_profiler=false") as server:
-        assert failure(server.channel.unary_unary("/tensorflow.ProfilerService/Terminate"), b"")[0] == "UNIMPLEMENTED"
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])

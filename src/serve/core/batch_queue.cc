@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "serve/core/batch_tensors.h"
+#include "serve/core/split_request.h"
 
 namespace tenon::serve {
 namespace {
@@ -21,20 +22,6 @@ Status CheckOutputs(const std::vector<Literal>& outputs, std::int64_t rows) {
   return {};
 }
 
-Status NoMemory(const std::exception& error) {
-  return Status(Code::kResourceExhausted, std::string("batch: no memory for the rows of a request: ") + error.what());
-}
-
-Result<std::vector<Literal>> Cut(const std::vector<Literal>& outputs, std::int64_t from, std::int64_t rows) {
-  try {
-    std::vector<Literal> own;
-    for (const Literal& output : outputs) own.push_back(Rows(output, from, rows));
-    return own;
-  } catch (const std::exception& error) {
-    return NoMemory(error);
-  }
-}
-
 /// What `done` throws (no memory to write an answer) is its own request's loss.
 void Give(Servable::Done& done, Result<std::vector<Literal>> outputs) {
   try {
@@ -48,42 +35,6 @@ void Give(Servable::Done& done, Result<std::vector<Literal>> outputs) {
 constexpr auto kSweep = std::chrono::milliseconds(1);
 
 }  // namespace
-
-/// A request that was cut into several tasks: done when the last of them is.
-struct BatchQueue::Parent {
-  std::mutex mutex;
-  std::size_t missing = 0;
-  std::vector<std::vector<Literal>> parts;  // outputs by task
-  Status error;
-  Servable::Done done;
-
-  void Part(std::size_t at, Outputs outputs) {
-    {
-      const std::lock_guard lock(mutex);
-      if (outputs.ok())
-        parts[at] = *std::move(outputs);
-      else if (error.ok())
-        error = outputs.status();
-      if (--missing > 0) return;
-    }
-    done(error.ok() ? Joined() : Outputs(error));
-  }
-  Outputs Joined() const {
-    try {
-      std::vector<Literal> joined;
-      for (std::size_t i = 0; i < parts[0].size(); ++i) {
-        std::vector<const Literal*> pieces;
-        for (const auto& part : parts) pieces.push_back(&part[i]);
-        Result<Literal> one = JoinRows(pieces, 0, false, "output");
-        if (!one.ok()) return one.status();
-        joined.push_back(*std::move(one));
-      }
-      return joined;
-    } catch (const std::exception& thrown) {
-      return NoMemory(thrown);
-    }
-  }
-};
 
 BatchQueue::BatchQueue(std::shared_ptr<Servable> inner, const Signature& signature, std::vector<int> wanted, bool alone,
                        const Batching& batching, BatchPool& pool, std::shared_ptr<ServerMetrics> metrics,
@@ -230,15 +181,12 @@ Status BatchQueue::EnqueueLocked(Task& task) {
   std::vector<std::vector<Literal>> inputs;
   std::int64_t from = 0;
   for (const std::int64_t rows : sizes) {
-    Outputs piece = Cut(task.inputs, from, rows);
+    Outputs piece = CutRows(task.inputs, from, rows);
     if (!piece.ok()) return piece.status();
     inputs.push_back(*std::move(piece));
     from += rows;
   }
-  auto parent = std::make_shared<Parent>();
-  parent->missing = sizes.size();
-  parent->parts.resize(sizes.size());
-  parent->done = std::move(task.done);
+  auto whole = std::make_shared<SplitRequest>(sizes.size(), std::move(task.done));
   CountLocked(task.rows);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     Task piece{.inputs = std::move(inputs[i]),
@@ -246,7 +194,7 @@ Status BatchQueue::EnqueueLocked(Task& task) {
                .deadline = task.deadline,
                .waiter = task.waiter,
                .queued = task.queued};
-    piece.done = [parent, i](Outputs outputs) { parent->Part(i, std::move(outputs)); };
+    piece.done = [whole, i](Outputs outputs) { whole->Part(i, std::move(outputs)); };
     AddLocked(std::move(piece));
   }
   return {};
@@ -317,7 +265,7 @@ void BatchQueue::RunBatch(Batch batch) {
   if (outputs.ok()) {
     std::int64_t from = 0;
     for (Task& task : tasks) {
-      Give(task.done, Cut(*outputs, from, task.rows));
+      Give(task.done, CutRows(*outputs, from, task.rows));
       from += task.rows;
     }
   } else if (tasks.size() == 1) {
@@ -335,9 +283,9 @@ void BatchQueue::RunAlone(Task& task) {
     std::vector<Task> one;
     one.push_back(std::move(task));
     outputs = RunSafely(one, rows);
-    if (outputs.ok()) outputs = Cut(*outputs, 0, rows);
+    if (outputs.ok()) outputs = CutRows(*outputs, 0, rows);
   } catch (const std::exception& error) {
-    outputs = NoMemory(error);
+    outputs = NoMemoryForRows(error);
   }
   Give(done, std::move(outputs));
 }

@@ -48,7 +48,6 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
     std::int64_t rows = 0;
     bool closed = false;
   };
-  struct Parent;
   struct Kept;
 
   std::int64_t RunLimit() const;

@@ -116,6 +116,20 @@ Literal Rows(const Literal& tensor, std::int64_t from, std::int64_t count) {
   return out;
 }
 
+Status NoMemoryForRows(const std::exception& error) {
+  return Status(Code::kResourceExhausted, std::string("batch: no memory for the rows of a request: ") + error.what());
+}
+
+Result<std::vector<Literal>> CutRows(std::span<const Literal> tensors, std::int64_t from, std::int64_t rows) {
+  try {
+    std::vector<Literal> own;
+    for (const Literal& tensor : tensors) own.push_back(Rows(tensor, from, rows));
+    return own;
+  } catch (const std::exception& error) {
+    return NoMemoryForRows(error);
+  }
+}
+
 Result<std::int64_t> BatchRows(std::span<const Literal> inputs) {
   if (inputs.empty())
     return Status(Code::kInvalidArgument, "Batching session Run() must have at least one input tensor");

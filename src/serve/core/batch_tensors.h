@@ -1,6 +1,7 @@
 // Tensors of several requests joined along dim 0, and taken apart again.
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,11 @@ Result<Literal> JoinRows(std::span<const Literal* const> tensors, std::int64_t p
 
 /// Rows [from, from + count).
 Literal Rows(const Literal& tensor, std::int64_t from, std::int64_t count);
+
+/// The same rows of each. kResourceExhausted when there is no memory for them.
+Result<std::vector<Literal>> CutRows(std::span<const Literal> tensors, std::int64_t from, std::int64_t rows);
+/// What is said then.
+Status NoMemoryForRows(const std::exception& error);
 
 /// What all inputs have as dim 0. kInvalidArgument for a scalar, for inputs that differ, and for none.
 Result<std::int64_t> BatchRows(std::span<const Literal> inputs);

@@ -1,4 +1,4 @@
-// What a connection keeps of a large request and a large reply.
+// The memory of a connection: what it keeps of a large request and a large reply, and what it refuses.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -49,6 +49,24 @@ TEST(HttpMemory, AConnectionThatWaitsHoldsNothing) {
       ask(10);
     }
   }
+}
+
+TEST(HttpMemory, WhatNeverFitsIsRefusedByItsSize) {
+  Counter refused;
+  HttpServer server({.address = "127.0.0.1", .budget = ByteBudget::Make(8 << 20, &refused)}, std::make_shared<Echo>());
+  ASSERT_TRUE(server.Bind().ok() && server.Start().ok());
+  RawClient large(server.port()), chunked(server.port()), fits(server.port());
+  large.Send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 8000000\r\n\r\n");
+  const auto reply = large.ReadReply();
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_NE(reply.body.find("7340032 bytes with the limit of 8388608 (--max_inflight_bytes)"), std::string::npos);
+  EXPECT_EQ(reply.body.find("again"), std::string::npos);
+  EXPECT_EQ(refused.value(), 1);
+  chunked.Send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7A1200\r\nx");
+  EXPECT_EQ(chunked.ReadReply().status, 413);
+  const std::string body(1 << 20, 'b');
+  fits.Send("POST /echo HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  EXPECT_EQ(fits.ReadReply().body, body);
 }
 
 }  // namespace

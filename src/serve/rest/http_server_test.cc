@@ -366,25 +366,6 @@ TEST_F(HttpServerTest, ALoopThatIsToEndTakesNoConnection) {
   EXPECT_EQ(::close(fd), 0) << "it stays ours";
 }
 
-TEST_F(HttpServerTest, WhatNeverFitsIsRefusedByItsSize) {
-  Counter refused;
-  HttpServerOptions options;
-  options.budget = ByteBudget::Make(8 << 20, &refused);
-  Start(options);
-  RawClient large(port()), chunked(port()), fits(port());
-  large.Send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 8000000\r\n\r\n");
-  const auto reply = large.ReadReply();
-  EXPECT_EQ(reply.status, 413);
-  EXPECT_NE(reply.body.find("7340032 bytes with the limit of 8388608 (--max_inflight_bytes)"), std::string::npos);
-  EXPECT_EQ(reply.body.find("again"), std::string::npos);
-  EXPECT_EQ(refused.value(), 1);
-  chunked.Send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7A1200\r\nx");
-  EXPECT_EQ(chunked.ReadReply().status, 413);
-  const std::string body(1 << 20, 'b');
-  fits.Send("POST /echo HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  EXPECT_EQ(fits.ReadReply().body, "POST:" + body);
-}
-
 TEST_F(HttpServerTest, StopIsBounded) {
   Start();
   RawClient slow(port());
