@@ -71,3 +71,26 @@ def test_connections_are_limited(serve, model):
         alive.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert alive.recv(100).startswith(b"HTTP/1.1 200")
     wait_for(lambda: refused() >= before + 8, "those that are there to go")
+
+
+@pytest.mark.parametrize("transport", ["http2", "library"])
+def test_tokens_are_judged_alike_on_both_protocols(serve, model, tmp_path, transport):
+    import grpc
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    port, tokens = free_port(), tmp_path / "tokens"
+    tokens.write_text("first\nsecond\n")
+    server = serve("--model_name=m", f"--model_base_path={model}", f"--port={port}", f"--bearer_token_file={tokens}", f"--grpc_transport={transport}")
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "m"
+    good = ["Bearer first", "bearer second", "BEARER first"]
+    bad = ["Bearer", "Bearer firs", "Bearer firstfirst", "Bearer  first", "Bearer First", "Basic first", "first", "Bearer third"]
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        for text in good + bad:
+            assert server.predict("m", [2], headers={"Authorization": text}).status_code == (200 if text in good else 401), text
+            with contextlib.nullcontext() if text in good else pytest.raises(grpc.RpcError) as info:
+                stub.GetModelStatus(request, 10, metadata=[("authorization", text)])
+            assert text in good or info.value.code() == grpc.StatusCode.UNAUTHENTICATED, text
+    page = server.get("/metrics", headers={"Authorization": "Bearer first"}).text
+    assert metric(page, "tenon_refused_requests_total", reason="auth") == 2 * len(bad)

@@ -95,11 +95,16 @@ bool GrpcHandler::IsCheap(Method method, std::string_view request) const {
 }
 
 void GrpcHandler::Tail::End(Status status, std::string reply) const {
-  try {
+  const Status sent = Guarded([&]() -> Status {
     Count(*invoker, method, model, status, begun);
     status = Ended(std::move(status), deadline);
     out->Send(status, status.ok() ? std::move(reply) : std::string());
-  } catch (const std::exception& error) {  // no memory: the client waits until its deadline
+    return {};
+  });
+  if (sent.ok()) return;
+  try {  // a short one: the client would wait until its deadline
+    out->Send(sent, {});
+  } catch (const std::exception& error) {
     base::Log(base::LogLevel::kWarning, std::string("gRPC: an answer could not be sent: ") + error.what());
   }
 }
@@ -107,9 +112,9 @@ void GrpcHandler::Tail::End(Status status, std::string reply) const {
 GrpcHandler::Outcome GrpcHandler::Profile(Call& call) const {
   if (!options_.profiler) return Status(Code::kUnimplemented, "");
   auto tail = std::make_shared<const Tail>(call, invoker_);
-  TENON_RETURN_IF_ERROR(profiler_.Profile(
-      call.request, {call.deadline, tail->out},
-      [tail](Status status, std::string reply) { tail->End(std::move(status), std::move(reply)); }));
+  TENON_RETURN_IF_ERROR(
+      profiler_.Profile(call.request, {call.deadline, tail->out},
+                        [tail](Status status, std::string reply) { tail->End(std::move(status), std::move(reply)); }));
   return std::nullopt;
 }
 

@@ -37,6 +37,28 @@ TEST_F(Handler, InputsWithADefaultMayBeLeftOut) {
       "3 input size does not match signature: 0!=1 len({}) != len({x}). Sent extra: {}. Missing but required: {x}.");
 }
 
+TEST_F(Handler, WhereThereIsNoMemoryForAnAnswerAShortOneSaysSo) {
+  struct Narrow : GrpcLater {
+    struct To : GrpcReply {
+      explicit To(std::shared_ptr<std::promise<Status>> p) : promise(std::move(p)) {}
+      void Send(const Status& status, std::string reply) override {
+        if (!reply.empty()) throw std::bad_alloc();
+        promise->set_value(status);
+      }
+      bool gone() const override { return false; }
+      const std::shared_ptr<std::promise<Status>> promise;
+    };
+    std::shared_ptr<GrpcReply> Make() override { return std::make_shared<To>(promise); }
+    const std::shared_ptr<std::promise<Status>> promise = std::make_shared<std::promise<Status>>();
+  } later;
+  std::string reply;
+  const std::string request = Predict("bm", {{"x", Floats({1}, {1})}});
+  ASSERT_FALSE(handler_->Handle(Method::kPredict, request, nullptr, kNoDeadline, reply, later));
+  auto answer = later.promise->get_future();
+  ASSERT_EQ(answer.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_EQ(answer.get(), Status(Code::kResourceExhausted, "Request: no memory to answer it"));
+}
+
 TEST_F(Handler, VersionsAndLabels) {
   const auto y = [&](std::int64_t version, std::string_view label) {
     const Reply r = Ask(Method::kPredict, Predict("m", {{"x", Floats({1}, {5})}}, "", {}, version, label));

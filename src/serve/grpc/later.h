@@ -13,7 +13,7 @@ namespace tenon::serve {
 /// As a waiter it is gone when the client has cancelled the call, or is gone itself.
 class GrpcReply : public Waiter {
  public:
-  /// Once. A client that is gone by now gets nothing.
+  /// Once, or again after it threw (there was no memory for that reply). A client that is gone by now gets nothing.
   virtual void Send(const Status& status, std::string reply) = 0;
 };
 

@@ -60,8 +60,8 @@ class Http2Connection::Reply : public GrpcReply {
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
   void Send(const Status& status, std::string reply) override {
-    ConnectionOwner& owner = connection_->owner_;
-    owner.Post(std::move(connection_), stream_, status, std::move(reply));
+    connection_->owner_.Post(connection_, stream_, status, std::move(reply));
+    connection_.reset();
   }
   bool gone() const override { return gone_->load(std::memory_order_relaxed); }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -72,7 +73,10 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   if (!options.access_log.empty()) {
     TENON_ASSIGN_OR_RETURN(const std::shared_ptr<AccessLog> log, AccessLog::Open(options.access_log));
     grpc.access = [log](const GrpcAccess& a) {
-      log->WriteCall(a.peer, a.path, a.code, a.bytes_in, a.bytes_out, a.took);
+      try {
+        log->WriteCall(a.peer, a.path, a.code, a.bytes_in, a.bytes_out, a.took);
+      } catch (const std::bad_alloc&) {  // a line less
+      }
     };
   }
   if (rate)
