@@ -137,9 +137,8 @@ Status OneHot(NodeContext& n) {
   const Ex indices = Select(Op("less", raw, n.Scalar(0, DType::kI64)), raw + depth, raw);
   Ex on;
   if (const std::optional<Literal> known = n.Const(1); known && known->size() == 1) {
-    const Value hot = n.Add(
-        "one_hot", {indices},
-        {{"depth", ir::ToInts(*known)[0]}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
+    const Value hot = n.Add("one_hot", {indices},
+                            {{"depth", ir::ToInts(*known)[0]}, {"axis", std::int64_t{axis}}, {"dtype", DType::kI32}});
     on = Op("greater", n.ex(hot), n.Scalar(0, DType::kI32));
   } else {
     TENON_ASSIGN_OR_RETURN(const Dim count, DimOf(n, n.b.Cast(n.in(1), DType::kI64), "depth"));
