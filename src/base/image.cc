@@ -190,9 +190,9 @@ Result<Image> DecodePnm(Bytes file) {
   return image;
 }
 
-Result<Image> DecodeImage(Bytes file) {
+Result<Image> DecodeImage(Bytes file, bool fast) {
   using namespace std::string_view_literals;
-  if (StartsWith(file, "\xff\xd8\xff"sv)) return DecodeJpeg(file);
+  if (StartsWith(file, "\xff\xd8\xff"sv)) return DecodeJpeg(file, fast);
   if (StartsWith(file, "\x89PNG\r\n\x1a\n"sv)) return DecodePng(file);
   if (StartsWith(file, "BM"sv)) return DecodeBmp(file);
   if (StartsWith(file, "II*\0"sv) || StartsWith(file, "MM\0*"sv)) return DecodeTiff(file);

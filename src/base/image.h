@@ -21,13 +21,14 @@ struct Image {
 /// upper ones, gray becomes three equal channels, transparency is left out, palettes are resolved. Any bytes are safe:
 /// an image of more than 64 MiB is refused unless the file has at least 1/2048 of that, so that a small file cannot ask
 /// for much memory. kInvalidArgument for broken files, kUnimplemented for variants that are not read.
-Result<Image> DecodeImage(std::span<const std::uint8_t> file);
+/// `fast`: a JPEG by the inverse cosine transform of fewer bits, which differs by a few levels.
+Result<Image> DecodeImage(std::span<const std::uint8_t> file, bool fast = false);
 
 /// An image of that size, zeros; kResourceExhausted when it is too large for a file of so many bytes.
 Result<Image> NewImage(std::string_view format, std::int64_t width, std::int64_t height, std::size_t file_bytes);
 
 // One format each.
-Result<Image> DecodeJpeg(std::span<const std::uint8_t> file);
+Result<Image> DecodeJpeg(std::span<const std::uint8_t> file, bool fast = false);
 Result<Image> DecodePng(std::span<const std::uint8_t> file);
 Result<Image> DecodeBmp(std::span<const std::uint8_t> file);
 Result<Image> DecodePnm(std::span<const std::uint8_t> file);

@@ -105,7 +105,7 @@ bool PngPixels(png_structp png, png_bytepp rows) {
 
 }  // namespace
 
-Result<Image> DecodeJpeg(std::span<const std::uint8_t> file) {
+Result<Image> DecodeJpeg(std::span<const std::uint8_t> file, bool fast) {
   JpegErrors errors;
   jpeg_decompress_struct info = {};
   info.err = jpeg_std_error(&errors.manager);
@@ -122,6 +122,7 @@ Result<Image> DecodeJpeg(std::span<const std::uint8_t> file) {
     jpeg_destroy_decompress(&info);
     return image;
   }
+  if (fast) info.dct_method = JDCT_IFAST;
   image->channels = info.num_components == 1 ? 1 : 3;
   std::vector<std::uint8_t> line(static_cast<std::size_t>(image->width) * 4);
   if (!JpegPixels(&info, &errors, image->rgb.data(), line.data())) return broken();

@@ -18,7 +18,8 @@ Status InferDecode(InferContext& ctx) {
 }
 Status EvalDecode(EvalContext& ctx) {
   const std::string& channels = ctx.attrs().String("channels");
-  TENON_ASSIGN_OR_RETURN(const base::Image image, base::DecodeImage(ctx.in(0).data<std::uint8_t>()));
+  TENON_ASSIGN_OR_RETURN(const base::Image image,
+                         base::DecodeImage(ctx.in(0).data<std::uint8_t>(), ctx.attrs().Bool("fast")));
   if (channels == "file" && image.channels % 2 == 0)
     return ctx.Fail("got an image with transparency, expected one without it or a number of channels");
   const std::int64_t count = channels == "file" ? image.channels : channels == "gray" ? 1 : 3;
@@ -60,7 +61,8 @@ constinit const OpDef kOps[] = {
      .summary = "The pixels [height, width, channels] of an image file: JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or PNM.",
      .inputs = {{.name = "file", .type = "B", .dtypes = Only(DType::kU8), .doc = "the bytes of the file"}},
      .outputs = {{.name = "pixels", .type = "B", .dtypes = Only(DType::kU8)}},
-     .attrs = {StringAttr("channels", "rgb", "rgb, bgr, gray, or file: as many as the file holds (1 or 3)")},
+     .attrs = {StringAttr("channels", "rgb", "rgb, bgr, gray, or file: as many as the file holds (1 or 3)"),
+               BoolAttr("fast", false, "a JPEG by a cosine transform of fewer bits, as TensorFlow reads it")},
      .infer = InferDecode,
      .eval = EvalDecode,
      .samples = DecodeSamples},

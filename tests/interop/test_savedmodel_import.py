@@ -167,6 +167,36 @@ def images():
 
 
 @case
+def image_files():
+    def call(_, files):
+        read = lambda f: tf.image.resize(tf.io.decode_jpeg(f, channels=3), (8, 8)) / 255.0
+        exact = lambda f: tf.image.resize(tf.io.decode_jpeg(f, channels=1, dct_method="INTEGER_ACCURATE"), (8, 8)) / 255.0
+        return {"rgb": tf.map_fn(read, files, fn_output_signature=tf.float32), "gray": tf.map_fn(exact, files[:1], fn_output_signature=tf.float32)}
+
+    waves = (np.add.outer(np.arange(40), np.arange(50))[..., None] * [1, 2, 1] % 256).astype("uint8")
+    made = [tf.io.encode_jpeg(waves, quality=95).numpy(), tf.io.encode_png(waves[:9, :7]).numpy()]
+    return module(call, files=texts(*made))
+
+
+@case
+def recurrence_of_lengths():
+    def call(made, x, n):
+        lines = tf.TensorArray(tf.float32, size=tf.shape(x)[1]).unstack(tf.transpose(x, (1, 0, 2)))
+
+        def step(t, h, out):
+            new = tf.tanh(tf.concat([lines.read(t), h], 1) @ made.variable)
+            h = tf.cond(t < tf.reduce_min(n), lambda: new, lambda: tf.where(tf.broadcast_to((t >= n)[:, None], tf.shape(h)), h, new))
+            return t + 1, h, out.write(t, h)
+
+        first = (0, tf.zeros((tf.shape(x)[0], 4)), tf.TensorArray(tf.float32, size=tf.shape(x)[1]))
+        _, last, out = tf.while_loop(lambda t, *_: t < tf.shape(x)[1], step, first)
+        return {"last": last, "all": tf.transpose(out.stack(), (1, 0, 2))}
+
+    rng = np.random.default_rng(7)
+    return module(call, rng.normal(size=(7, 4)), x=rng.normal(size=(2, 5, 3)).astype("float32"), n=np.array([5, 3], "int32"))
+
+
+@case
 def algebra():
     def call(_, x):
         s = x @ tf.transpose(x, [0, 2, 1]) + tf.eye(3)
@@ -202,7 +232,8 @@ def test_gives_what_tensorflow_gives(name, tenon, tmp_path):
     else:
         tf.saved_model.save(made, folder, signatures=made.call.get_concrete_function())
     wanted = tf.saved_model.load(folder).signatures["serving_default"](**{k: tf.constant(v) for k, v in inputs.items()})
-    np.savez(tmp_path / "in.npz", **{k: np.char.encode(v.astype(str), "utf-8") if v.dtype == object else v for k, v in inputs.items()})
+    encoded = lambda v: [t if isinstance(t, bytes) else t.encode("utf-8") for t in v.ravel()]
+    np.savez(tmp_path / "in.npz", **{k: np.array(encoded(v)).reshape(v.shape) if v.dtype == object else v for k, v in inputs.items()})
     for backend in ("ref", "cpu"):
         tenon("run", folder, "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz", "--backend", backend)
         got = np.load(tmp_path / "out.npz")

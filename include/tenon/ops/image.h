@@ -7,6 +7,8 @@ namespace tenon {
 struct DecodeImageOptions {
   /// rgb, bgr, gray, or file: as many as the file holds (1 or 3)
   std::string channels = "rgb";
+  /// a JPEG by a cosine transform of fewer bits, as TensorFlow reads it
+  bool fast = false;
 };
 /// The pixels [height, width, channels] of an image file: JPEG, PNG, BMP, TIFF, WebP, JPEG 2000 or PNM.
 /// file: u8; the bytes of the file.

@@ -7,7 +7,8 @@ namespace tenon {
 
 Tensor decode_image(const Tensor& file, const DecodeImageOptions& options) {
   static const ir::OpDef& def = ir::GetOp("decode_image");
-  const ir::Attrs attrs = {{"channels", options.channels}};
+  const ir::Attrs attrs = {{"channels", options.channels},
+                           {"fast", options.fast}};
   const Tensor inputs[] = {file};
   return eager::Call(def, inputs, attrs)[0];
 }

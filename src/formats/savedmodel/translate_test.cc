@@ -97,6 +97,20 @@ NodeDef Node(std::string name, std::string op, std::vector<std::string> inputs) 
   return node;
 }
 
+TEST(TranslateTest, FunctionsInPythonAreRefusedByName) {
+  GraphDef graph;
+  NodeDef x = Node("x", "Placeholder", {});
+  x.attrs["dtype"].value = TfType::kFloat;
+  x.attrs["shape"].value = TfShape{false, {2}};
+  graph.nodes = {x, Node("back", "EagerPyFunc", {"x"})};
+  const std::string path = testing::TempDir() + "/python.pb";
+  ASSERT_TRUE(base::WriteFile(path, EncodeGraphDef(graph)).ok());
+  const Status status = LoadGraphDef(path).status();
+  EXPECT_EQ(status.code(), Code::kUnimplemented);
+  EXPECT_NE(status.message().find("EagerPyFunc: it calls a function in Python"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("(node back)"), std::string::npos) << status.message();
+}
+
 TEST(TranslateTest, CallsThatExplodeOrRecurAreRefused) {
   // f0 calls f1 twice, which calls f2 twice, ...: 2^60 nodes from 61 functions.
   GraphDef graph;

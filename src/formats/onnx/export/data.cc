@@ -64,6 +64,7 @@ Status ParseNumber(OpWriter& w) {
 Status DecodeImage(OpWriter& w) {
   const std::string& channels = w.attrs().String("channels");
   if (channels == "file") return w.Unsupported("as many channels as the file has");
+  if (w.attrs().Bool("fast")) return w.Unsupported("TensorFlow's way to read a JPEG");
   w.Finish("ImageDecoder", {w.in(0)},
            {StringAttribute("pixel_format", channels == "rgb"   ? "RGB"
                                             : channels == "bgr" ? "BGR"

@@ -125,6 +125,10 @@ Status Call(OpContext& c) {
   return {};
 }
 
+Status Python(OpContext& c) {
+  return c.Unsupported("it calls a function in Python, which is no part of a saved model");
+}
+
 /// A shape check: the value passes.
 Status PlaceholderWithDefault(OpContext& c) { return PassFirst(c); }
 
@@ -161,6 +165,9 @@ constexpr Rule kRules[] = {
     {"VarIsInitializedOp", IsInitialized},
     {"IsVariableInitialized", IsInitialized},
     {"VariableShape", VariableShape},
+    {"PyFunc", Python},
+    {"PyFuncStateless", Python},
+    {"EagerPyFunc", Python},
     {"PartitionedCall", Call},
     {"StatefulPartitionedCall", Call},
 };

@@ -148,6 +148,8 @@ Status Find(OpContext& c) {  // table, keys, default
   return {};
 }
 
+Status Change(OpContext& c) { return c.Unsupported("a table that changes while the model runs"); }
+
 Status Size(OpContext& c) {
   const Cell* table = Table(c);
   if (table != nullptr) c.Set(c.b.Constant(Literal::scalar(table->keys->size())));
@@ -174,6 +176,8 @@ constexpr Rule kRules[] = {
     {"InitializeTableFromTextFile", FillFromFile},
     {"LookupTableFindV2", Find},
     {"LookupTableFind", Find},
+    {"LookupTableInsertV2", Change},
+    {"LookupTableRemoveV2", Change},
     {"LookupTableSizeV2", Size},
     {"LookupTableExportV2", Export},
 };

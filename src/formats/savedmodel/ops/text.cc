@@ -239,7 +239,8 @@ Status DecodeImage(OpContext& c) {
   if (c.Int("ratio", 1) != 1) return c.Unsupported("scaled down while it is read");
   const Value file = c.b.Add("decode_bytes", {c.in(0)}, {{"dtype", DType::kU8}, {"little_endian", true}});
   const std::string kind = channels == 0 ? "file" : channels == 1 ? "gray" : "rgb";
-  ir::Ex pixels = Ex(c, c.b.Add("decode_image", {file}, {{"channels", kind}}));
+  ir::Ex pixels = Ex(c, c.b.Add("decode_image", {file},
+                                {{"channels", kind}, {"fast", c.String("dct_method", "") != "INTEGER_ACCURATE"}}));
   if (dtype == DType::kF32) pixels = Ex(c, c.b.Cast(pixels, dtype)) / 255.0;
   c.Set(pixels);
   return {};
