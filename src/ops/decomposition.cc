@@ -3,6 +3,7 @@
 // of equal ones) of each eigenvector, and of each right singular vector, is positive.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "ops/array_util.h"
@@ -128,6 +129,10 @@ Status EvalSolve(EvalContext& ctx) {
 
 // ---- singular values, and from them eigenvalues ----
 
+bool AllFinite(std::span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
 // One-sided Jacobi: columns of a (rows x n, by columns) are turned against each other until they are orthogonal; v
 // (n x n, by columns, at first the unit matrix) takes the same turns.
 void Orthogonalize(Doubles& a, Doubles& v, std::size_t rows, std::size_t n) {
@@ -221,6 +226,13 @@ Status EvalSvd(EvalContext& ctx) {
   const std::size_t count = all.empty() ? 0 : all.size() / (m * n);
   Doubles s, u, v;
   for (std::size_t c = 0; c < count; ++c) {
+    if (!AllFinite(std::span(all).subspan(c * m * n, m * n))) {
+      constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+      s.insert(s.end(), k, kNone);
+      u.insert(u.end(), m * k, kNone);
+      v.insert(v.end(), n * k, kNone);
+      continue;
+    }
     Doubles a(rows * k), turns(k * k, 0);
     for (std::size_t i = 0; i < rows; ++i)
       for (std::size_t j = 0; j < k; ++j) a[j * rows + i] = all[c * m * n + (wide ? j * n + i : i * n + j)];
@@ -285,6 +297,8 @@ Status EvalEigh(EvalContext& ctx) {
     Doubles a(n * n), v(n * n, 0);
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t j = 0; j < n; ++j) a[i * n + j] = all[base + std::max(i, j) * n + std::min(i, j)];
+    if (!AllFinite(a))
+      return ctx.Fail("got a matrix with NaN or infinity in its lower triangle, expected finite numbers");
     for (std::size_t i = 0; i < n; ++i) v[i * n + i] = 1;
     for (int sweep = 0; sweep < 60; ++sweep) {
       bool done = true;
@@ -405,7 +419,7 @@ constinit const OpDef kOps[] = {
     {.name = "symmetric_eigen",
      .summary =
          "Eigenvalues in rising order and eigenvectors (columns) of symmetric matrices; only the lower triangle of "
-         "x counts.",
+         "x counts. NaN or infinity in it is an error of the run.",
      .inputs = {kIn},
      .outputs = {Out("values", "[..., n]"), Out("vectors", "[..., n, n]")},
      .traits = kAccumulates,
@@ -413,7 +427,8 @@ constinit const OpDef kOps[] = {
      .eval = EvalEigh,
      .samples = EighSamples},
     {.name = "singular_values",
-     .summary = "x = u s v^T with the singular values s in falling order and orthonormal columns of u and v.",
+     .summary = "x = u s v^T with the singular values s in falling order and orthonormal columns of u and v; all NaN "
+                "for a matrix that holds NaN or infinity.",
      .inputs = {kIn},
      .outputs = {Out("s", "[..., k], k the smaller of m and n"), Out("u", "[..., m, k]"), Out("v", "[..., n, k]")},
      .traits = kAccumulates,

@@ -3,7 +3,8 @@
 // the key; results take the words in order.
 //   uniform: the low bits of a word (f64: of two, the first above) as the fraction of a number in [1, 2), minus 1
 //   normal: Box and Muller's transform of two uniform numbers gives two results, by sine and by cosine
-//   truncated_normal: four results share 256 blocks, from which pairs are drawn until four lie inside (-2, 2)
+//   truncated_normal: four results share 256 blocks (f64: two share 128), from which pairs are drawn until all lie
+//   inside (-2, 2)
 //   bits: words as they are
 #include <algorithm>
 #include <bit>
@@ -92,7 +93,9 @@ struct PairF {
   float sine = 0, cosine = 0;
 };
 PairF NormalF32(U32 a, U32 b) {
-  const float u = std::max(UnitF32(a), 1.0e-7f), angle = static_cast<float>(2 * 3.14159265358979323846) * UnitF32(b);
+  // The product with 2 pi is one of doubles, rounded once.
+  const float u = std::max(UnitF32(a), 1.0e-7f);
+  const auto angle = static_cast<float>(2 * 3.14159265358979323846 * static_cast<double>(UnitF32(b)));
   const float radius = std::sqrt(-2.0f * std::log(u));
   return {std::sin(angle) * radius, std::cos(angle) * radius};
 }

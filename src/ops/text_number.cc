@@ -7,13 +7,12 @@
 #include <cstdio>
 
 #include "ops/array_util.h"
+#include "ops/text_util.h"
 
 namespace tenon::ir::ops {
 namespace {
 
 constexpr DTypeSet kText = Only(DType::kString);
-
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // The shortest digits that read back as the same number of that dtype: plain from 1e-4 to below 1e16 ("0.5", "3.0"),
 // scientific outside ("1e-05"); NaN, INF, -INF.
@@ -95,17 +94,46 @@ bool Whole(std::string_view text, T* out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   return error == std::errc() && end == text.data() + text.size();
 }
-bool Number(std::string_view text, double* out) {
+// A float or a double, rounded once.
+template <class T>
+bool Number(std::string_view text, T* out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   if (end != text.data() + text.size() || text.empty()) return false;
   if (error == std::errc()) return true;
   if (error != std::errc::result_out_of_range) return false;
-  *out = std::strtod(std::string(text).c_str(), nullptr);  // infinity, or the nearest to zero
+  const std::string copy(text);  // infinity, or the nearest to zero
+  if constexpr (std::is_same_v<T, float>)
+    *out = std::strtof(copy.c_str(), nullptr);
+  else
+    *out = std::strtod(copy.c_str(), nullptr);
+  return true;
+}
+// The integer that a text holds, when the dtype has it; with a fraction, unless `whole`, what is left without it.
+bool Integer(std::string_view text, DType dtype, bool whole, std::int64_t* out) {
+  const int bits = dtype_bits(dtype);
+  const bool is_signed = is_signed_integer(dtype);
+  double number = 0;
+  std::uint64_t natural = 0;
+  if (Whole(text, out)) {
+    if (is_signed)
+      return bits == 64 || (*out >= -(std::int64_t{1} << (bits - 1)) && *out < std::int64_t{1} << (bits - 1));
+    return *out >= 0 && (bits == 64 || *out < std::int64_t{1} << bits);
+  }
+  if (Whole(text, &natural)) {  // 2^63 and more
+    *out = static_cast<std::int64_t>(natural);
+    return !is_signed && bits == 64;
+  }
+  if (whole || !Number(text, &number)) return false;
+  number = std::trunc(number);
+  const double end = std::ldexp(1.0, is_signed ? bits - 1 : bits);
+  if (!(number >= (is_signed ? -end : 0.0) && number < end)) return false;
+  *out = number < 0 ? static_cast<std::int64_t>(number) : static_cast<std::int64_t>(static_cast<std::uint64_t>(number));
   return true;
 }
 Status EvalFromText(EvalContext& ctx) {
   const DType dtype = ctx.out_dtype();
   const Literal& x = ctx.in(0);
+  const bool whole = ctx.attrs().Bool("whole");
   const auto refuse = [&](const std::string& text) {
     return ctx.Fail("got \"" + text.substr(0, 40) + "\", expected a number that reads as " +
                     std::string(dtype_name(dtype)));
@@ -116,7 +144,6 @@ Status EvalFromText(EvalContext& ctx) {
     const std::string_view trimmed = Trimmed(text);
     double number = 0;
     std::int64_t integer = 0;
-    std::uint64_t natural = 0;
     if (dtype == DType::kBool) {
       const std::string word = Lower(trimmed);
       if (word == "true" || word == "false")
@@ -126,15 +153,15 @@ Status EvalFromText(EvalContext& ctx) {
       else
         return refuse(text);
       ints.push_back(integer);
+    } else if (dtype == DType::kF32) {
+      float narrow = 0;
+      if (!Number(trimmed, &narrow)) return refuse(text);
+      floats.push_back(narrow);
     } else if (is_float(dtype)) {
       if (!Number(trimmed, &number)) return refuse(text);
       floats.push_back(number);
-    } else if (Whole(trimmed, &integer)) {
+    } else if (Integer(trimmed, dtype, whole, &integer)) {
       ints.push_back(integer);
-    } else if (Whole(trimmed, &natural)) {
-      ints.push_back(static_cast<std::int64_t>(natural));
-    } else if (Number(trimmed, &number) && std::abs(number) < 0x1p63) {
-      ints.push_back(static_cast<std::int64_t>(number));
     } else {
       return refuse(text);
     }
@@ -176,7 +203,7 @@ Status EvalFormat(EvalContext& ctx) {
     format += style == "plain" ? 'f' : style == "scientific" ? 'e' : 'g';
     for (const double v : ToDoubles(x)) print(v);
   } else {
-    const bool is_signed = x.dtype() != DType::kU64;
+    const bool is_signed = is_signed_integer(x.dtype());
     format += is_signed ? "lld" : "llu";
     for (const std::int64_t v : ToInts(x))
       is_signed ? print(static_cast<long long>(v)) : print(static_cast<unsigned long long>(v));
@@ -200,6 +227,9 @@ std::vector<Sample> FromTextSamples() {
            .inputs = {Texts({6}, {"1.5", "-2e3", "NaN", "+INF", "-inf", " 7 "})},
            .attrs = {{"dtype", DType::kF32}}},
           {.name = "integers", .inputs = {Texts({2}, {"-12", "9007199254740993"})}, .attrs = {{"dtype", DType::kI64}}},
+          {.name = "whole",
+           .inputs = {Texts({2}, {" +5 ", "-9223372036854775808"})},
+           .attrs = {{"dtype", DType::kI64}, {"whole", true}}},
           {.name = "bools", .inputs = {Texts({3}, {"True", "0", "1.5"})}, .attrs = {{"dtype", DType::kBool}}},
           {.name = "complex", .inputs = {Texts({1}, {"1"})}, .attrs = {{"dtype", DType::kC64}}, .error = "c1"}};
 }
@@ -209,18 +239,20 @@ std::vector<Sample> FormatSamples() {
         {"style", std::string(style)}, {"precision", precision}, {"width", width}, {"fill", std::string(fill)}};
   };
   const Literal x = Values({6}, {0, 1, -2.5, 0.1, 1e-5, 123456.75}), whole = Ints({3}, {0, -7, 9223372036854775807});
-  return {{.name = "plain", .inputs = {x}, .attrs = attrs("plain", -1), .only_f32 = true},
-          {.name = "rounded", .inputs = {x}, .attrs = attrs("plain", 1), .only_f32 = true},
-          {.name = "scientific", .inputs = {x}, .attrs = attrs("scientific", 3), .only_f32 = true},
-          {.name = "shortest", .inputs = {x}, .attrs = attrs("shortest", -1), .only_f32 = true},
-          {.name = "wide", .inputs = {x}, .attrs = attrs("plain", 2, 9, "0"), .only_f32 = true},
-          {.name = "left", .inputs = {whole}, .attrs = attrs("plain", -1, 5, "-")},
-          {.name = "integers", .inputs = {whole}, .attrs = attrs("plain", -1)},
-          {.name = "bools", .inputs = {Bools({2}, {true, false})}, .attrs = attrs("plain", -1)},
-          {.name = "empty", .inputs = {Ints({0}, {})}, .attrs = attrs("plain", -1)},
-          {.name = "style", .inputs = {x}, .attrs = attrs("hex", -1), .error = "c1"},
-          {.name = "fill", .inputs = {x}, .attrs = attrs("plain", -1, 4, "%s"), .error = "c2"},
-          {.name = "width", .inputs = {x}, .attrs = attrs("plain", -1, 100000), .error = "c3"}};
+  return {
+      {.name = "plain", .inputs = {x}, .attrs = attrs("plain", -1), .only_f32 = true},
+      {.name = "rounded", .inputs = {x}, .attrs = attrs("plain", 1), .only_f32 = true},
+      {.name = "scientific", .inputs = {x}, .attrs = attrs("scientific", 3), .only_f32 = true},
+      {.name = "shortest", .inputs = {x}, .attrs = attrs("shortest", -1), .only_f32 = true},
+      {.name = "wide", .inputs = {x}, .attrs = attrs("plain", 2, 9, "0"), .only_f32 = true},
+      {.name = "left", .inputs = {whole}, .attrs = attrs("plain", -1, 5, "-")},
+      {.name = "integers", .inputs = {whole}, .attrs = attrs("plain", -1)},
+      {.name = "unsigned", .inputs = {Literal::from<std::uint8_t>({2}, {5, 250})}, .attrs = attrs("plain", -1, 4, "+")},
+      {.name = "bools", .inputs = {Bools({2}, {true, false})}, .attrs = attrs("plain", -1)},
+      {.name = "empty", .inputs = {Ints({0}, {})}, .attrs = attrs("plain", -1)},
+      {.name = "style", .inputs = {x}, .attrs = attrs("hex", -1), .error = "c1"},
+      {.name = "fill", .inputs = {x}, .attrs = attrs("plain", -1, 4, "%s"), .error = "c2"},
+      {.name = "width", .inputs = {x}, .attrs = attrs("plain", -1, 100000), .error = "c3"}};
 }
 
 constexpr Port kTextIn = {.name = "x", .dtypes = kText};
@@ -250,10 +282,12 @@ constinit const OpDef kOps[] = {
      .samples = FormatSamples},
     {.name = "parse_number",
      .summary = "Every text as a number: plain or scientific, NaN and INF in any case, white space around it; an "
-                "integer from a text with a fraction is truncated. Anything else is an error of the run.",
+                "integer from a text with a fraction is truncated. Anything else, and a number that an integer dtype "
+                "does not hold, is an error of the run.",
      .inputs = {kTextIn},
      .outputs = {{.name = "y", .type = "U", .dtypes = kNumberSet}},
-     .attrs = {DTypeAttr("dtype", DType::kF32, "of the result")},
+     .attrs = {DTypeAttr("dtype", DType::kF32, "of the result"),
+               BoolAttr("whole", false, "of integers: only digits and a sign are read, no fraction, no exponent")},
      .traits = kExact,
      .infer = InferFromText,
      .eval = EvalFromText,

@@ -58,11 +58,14 @@ Status EvalSplit(EvalContext& ctx) {
 
 // ---- n-grams ----
 
-// c1: items are a vector. c3: lengths above 0.
+constexpr std::int64_t kMostItems = 1 << 20;
+
+// c1: items are a vector. c3: lengths from 1 to kMostItems.
 Status InferNgrams(InferContext& ctx) {
   TENON_RETURN_IF_ERROR(SplitsOfVector(ctx).status());
   for (const std::int64_t n : ctx.attrs().Ints("lengths"))
-    if (n < 1) return ctx.Fail(3, "got a length of " + std::to_string(n) + ", expected 1 or more");
+    if (n < 1 || n > kMostItems)
+      return ctx.Fail(3, "got a length of " + std::to_string(n) + ", expected 1 to " + std::to_string(kMostItems));
   ctx.Set(0, DType::kString, {ctx.FreshDim()});
   ctx.Set(1, ctx.type(1));
   return {};
@@ -75,32 +78,43 @@ Status EvalNgrams(EvalContext& ctx) {
   const std::int64_t most = ctx.attrs().Int("pad_width");
   std::vector<std::string> out;
   std::vector<std::int64_t> splits{0};
-  std::size_t bytes = 0;
-  constexpr std::size_t kMostBytes = std::size_t{1} << 31;
-  // Items first … first + length - 1 of a row of `count`; those outside are padding.
-  const auto add = [&](std::int64_t begin, std::int64_t count, std::int64_t first, std::int64_t length) {
+  // What the n-grams cost so far: their bytes, and 16 for each item they hold, since empty ones take time too.
+  std::size_t cost = 0;
+  constexpr std::size_t kMostCost = std::size_t{1} << 31;
+  // Items first … first + length - 1 of a row of `count`; those outside are padding. A text is built once its size is
+  // known to fit.
+  const auto add = [&](std::int64_t begin, std::int64_t count, std::int64_t first, std::int64_t length) -> Status {
+    const auto item = [&](std::int64_t k) -> const std::string& {
+      return k < 0 ? left : k >= count ? right : items[Size(begin + k)];
+    };
+    std::size_t size = 0;
+    for (std::int64_t k = first; k < first + length; ++k) {
+      const std::size_t more = item(k).size() + (k > first ? separator.size() : 0);
+      size += more;
+      cost += 16 + more;
+      if (cost > kMostCost) return ctx.Fail("its n-grams take more than 2 GiB");
+    }
+    cost += sizeof(std::string);
     std::string text;
+    text.reserve(size);
     for (std::int64_t k = first; k < first + length; ++k) {
       if (k > first) text += separator;
-      text += k < 0 ? left : k >= count ? right : items[Size(begin + k)];
+      text += item(k);
     }
-    bytes += text.size() + sizeof(std::string);
     out.push_back(std::move(text));
+    return {};
   };
   for (std::size_t r = 0; r + 1 < rows.size(); ++r) {
     const std::int64_t begin = rows[r], count = rows[r + 1] - begin;
     const std::size_t before = out.size();
     for (const std::int64_t n : ctx.attrs().Ints("lengths")) {
       const std::int64_t pad = std::min(most < 0 ? n - 1 : most, n - 1);
-      for (std::int64_t first = -pad; first + n <= count + pad; ++first) {
-        add(begin, count, first, n);
-        if (bytes > kMostBytes) return ctx.Fail("its n-grams take more than 2 GiB");
-      }
+      for (std::int64_t first = -pad; first + n <= count + pad; ++first)
+        TENON_RETURN_IF_ERROR(add(begin, count, first, n));
     }
     if (ctx.attrs().Bool("preserve_short") && out.size() == before && count > 0) {
-      const std::int64_t pad = std::min<std::int64_t>(std::max<std::int64_t>(most, 0), 1 << 20);
-      add(begin, count, -pad, count + 2 * pad);
-      if (bytes > kMostBytes) return ctx.Fail("its n-grams take more than 2 GiB");
+      const std::int64_t pad = std::min(std::max<std::int64_t>(most, 0), kMostItems);
+      TENON_RETURN_IF_ERROR(add(begin, count, -pad, count + 2 * pad));
     }
     splits.push_back(static_cast<std::int64_t>(out.size()));
   }
@@ -211,7 +225,8 @@ std::vector<Sample> NgramSamples() {
            .inputs = {Literal::from_strings({1, 1}, {"a"}), Ints({2}, {0, 1})},
            .attrs = attrs({2}, 0, false),
            .error = "c1"},
-          {.name = "length", .inputs = {items, splits}, .attrs = attrs({0}, 0, false), .error = "c3"}};
+          {.name = "length", .inputs = {items, splits}, .attrs = attrs({0}, 0, false), .error = "c3"},
+          {.name = "huge", .inputs = {items, splits}, .attrs = attrs({(1 << 20) + 1}, -1, false), .error = "c3"}};
 }
 std::vector<Sample> DecodeSamples() {
   const auto attrs = [](const char* errors, bool control = false) {

@@ -34,6 +34,7 @@ struct SymmetricEigenResult {
   Tensor vectors = {};
 };
 /// Eigenvalues in rising order and eigenvectors (columns) of symmetric matrices; only the lower triangle of x counts.
+/// NaN or infinity in it is an error of the run.
 /// x: floats.
 TENON_API SymmetricEigenResult symmetric_eigen(const Tensor& x);
 
@@ -45,7 +46,8 @@ struct SingularValuesResult {
   /// [..., n, k]
   Tensor v = {};
 };
-/// x = u s v^T with the singular values s in falling order and orthonormal columns of u and v.
+/// x = u s v^T with the singular values s in falling order and orthonormal columns of u and v; all NaN for a matrix
+/// that holds NaN or infinity.
 /// x: floats.
 TENON_API SingularValuesResult singular_values(const Tensor& x);
 

@@ -26,9 +26,12 @@ TENON_API Tensor format_number(const Tensor& x, const FormatNumberOptions& optio
 struct ParseNumberOptions {
   /// of the result
   DType dtype = DType::kF32;
+  /// of integers: only digits and a sign are read, no fraction, no exponent
+  bool whole = false;
 };
 /// Every text as a number: plain or scientific, NaN and INF in any case, white space around it; an integer from a text
-/// with a fraction is truncated. Anything else is an error of the run.
+/// with a fraction is truncated. Anything else, and a number that an integer dtype does not hold, is an error of the
+/// run.
 /// x: string.
 TENON_API Tensor parse_number(const Tensor& x, const ParseNumberOptions& options = {});
 

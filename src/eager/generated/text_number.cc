@@ -23,7 +23,8 @@ Tensor format_number(const Tensor& x, const FormatNumberOptions& options) {
 
 Tensor parse_number(const Tensor& x, const ParseNumberOptions& options) {
   static const ir::OpDef& def = ir::GetOp("parse_number");
-  const ir::Attrs attrs = {{"dtype", options.dtype}};
+  const ir::Attrs attrs = {{"dtype", options.dtype},
+                           {"whole", options.whole}};
   const Tensor inputs[] = {x};
   return eager::Call(def, inputs, attrs)[0];
 }

@@ -113,7 +113,7 @@ def stateless_random(ins, attrs):
     def pairs(counter, count):
         words = draw("bits", counter, [2 * count], np.uint32)
         unit = ((words & 0x7fffff) | 0x3f800000).view(np.float32) - np.float32(1)
-        angle = (np.float32(2 * np.pi) * unit[1::2]).astype(np.float64)
+        angle = (2 * np.pi * unit[1::2].astype(np.float64)).astype(np.float32).astype(np.float64)
         radius = np.sqrt(-2 * np.log(np.maximum(unit[::2], np.float32(1e-7)).astype(np.float64)))
         return np.stack([np.sin(angle) * radius, np.cos(angle) * radius], 1).ravel()
 

@@ -167,7 +167,8 @@ def format_number(ins, attrs):
     def one(v):
         if isinstance(v, np.bool_):
             return "true" if v else "false"
-        return (form + (letter if isinstance(v, np.floating) else "d")) % v
+        bare = form.replace("+", "") if isinstance(v, np.unsignedinteger) else form  # C's %u knows no sign
+        return (bare + (letter if isinstance(v, np.floating) else "d")) % v
 
     return texts([one(v) for v in ins[0].ravel()], ins[0].shape)
 

@@ -57,6 +57,7 @@ Status ToString(OpWriter& w) {
   w.Finish("Cast", {w.in(0)}, {IntAttribute("to", FromDType(DType::kString))});
   return {};
 }
+// `whole` only makes errors: every text that it takes reads the same without it.
 Status ParseNumber(OpWriter& w) {
   w.Finish("Cast", {w.in(0)}, {IntAttribute("to", FromDType(w.attrs().Dtype("dtype")))});
   return {};

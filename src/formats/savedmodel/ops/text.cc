@@ -128,7 +128,7 @@ Status SplitV1(OpContext& c) {  // x, delimiter
 }
 
 Status ToNumber(OpContext& c) {
-  c.Set(c.b.Add("parse_number", {c.in(0)}, {{"dtype", c.Type("out_type").value_or(DType::kF32)}}));
+  c.Set(c.b.Add("parse_number", {c.in(0)}, {{"dtype", c.Type("out_type").value_or(DType::kF32)}, {"whole", true}}));
   return {};
 }
 
