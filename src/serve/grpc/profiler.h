@@ -32,7 +32,7 @@ class Profiler {
   Profiler& operator=(const Profiler&) = delete;
 
   /// A session: ends after the duration asked for, when Terminate names it, or when its waiter is gone. `done` gets the
-  /// reply on a thread of the session's own, once; not when this returns an error: kInvalidArgument for a request that
+  /// reply on a thread of its own, once; not when this returns an error: kInvalidArgument for a request that
   /// cannot be read, kResourceExhausted when kMost sessions are under way. It ends with kDeadlineExceeded at the
   /// deadline, with kCancelled after Stop.
   Status Profile(std::string_view request, Patience patience, Done done);
