@@ -1,6 +1,6 @@
 #include "formats/savedmodel/lists.h"
 
-#include <string>
+#include "formats/savedmodel/ops/build.h"
 
 namespace tenon::savedmodel {
 
@@ -22,11 +22,7 @@ Slot Materialize(ir::Builder& b, const Slot& list, const Shape& item) {
   if (list.pending == nullptr) return list;
   std::vector<Dim> dims = item.dims();
   dims.insert(dims.begin(), list.pending->count);
-  const DType dtype = list.pending->dtype;
-  const ir::Value zero = dtype == DType::kBool     ? b.Constant(Literal::scalar(false))
-                         : dtype == DType::kString ? b.Constant(Literal::scalar(std::string()))
-                                                   : b.Scalar(0, dtype);
-  return ListSlot(b.Add("broadcast_to", {zero}, {{"dims", Shape(std::move(dims))}}));
+  return ListSlot(Filled(b, Shape(std::move(dims)), 0, list.pending->dtype));
 }
 
 }  // namespace tenon::savedmodel

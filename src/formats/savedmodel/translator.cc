@@ -12,7 +12,7 @@ namespace tenon::savedmodel {
 namespace {
 
 constexpr int kMaxCallDepth = 64;
-constexpr std::int64_t kMaxNodes = std::int64_t{1} << 22;
+constexpr std::int64_t kMaxNodes = std::int64_t{1} << 20;  // about 1 KB each
 
 std::int64_t FeedKey(const Ref& ref) { return (std::int64_t{ref.node} << 16) | ref.output; }
 
@@ -104,6 +104,7 @@ Status Translator::TranslateNode(Scope& scope, int id) {
   }
   ir::Graph& graph = *building_->graph;
   const std::int32_t before = graph.size();
+  const std::int64_t counted = translated_;
   ir::Builder builder(&graph);
   OpContext context(*this, builder, node, std::move(slots), scope.prefix + node.name);
   Status status;
@@ -113,6 +114,8 @@ Status Translator::TranslateNode(Scope& scope, int id) {
     status = error.status();
   }
   if (!builder.ok()) status = builder.status();
+  // What the nodes of a call made has been counted with them.
+  translated_ = std::max(translated_, counted + graph.size() - before);
   if (!status.ok()) {
     if (status.code() == Code::kResourceExhausted) return status;
     Report(node, status);
@@ -182,6 +185,14 @@ Status Translator::Spend(std::size_t bytes) {
   if (bytes > splat_budget_) return Status(Code::kResourceExhausted, name_ + ": its constants expand beyond 1 GiB");
   splat_budget_ -= bytes;
   return {};
+}
+
+Result<std::vector<Literal>> Translator::Shared(const std::string& key, std::size_t bytes,
+                                                const std::function<Literals()>& make) {
+  const auto known = shared_.find(key);
+  if (known != shared_.end()) return known->second;
+  TENON_RETURN_IF_ERROR(Spend(bytes));
+  return shared_.emplace(key, make()).first->second;
 }
 
 void Translator::Report(const NodeDef& node, const Status& status) {

@@ -99,6 +99,9 @@ class Translator {
   std::optional<Literal> Restored(const std::string& key) const;
   /// Bytes of repeated values may still be expanded; kResourceExhausted when used up.
   Status Spend(std::size_t bytes);
+  /// Constants that nodes share: what `make` gives at the first call with this key. Their `bytes` are spent before it.
+  using Literals = std::vector<Literal>;
+  Result<Literals> Shared(const std::string& key, std::size_t bytes, const std::function<Literals()>& make);
 
  private:
   struct Inside;
@@ -138,7 +141,8 @@ class Translator {
   std::set<std::string> reported_;  // op and node of each problem
   std::set<std::string> paths_;     // of variables
   int random_cell_ = -1;
-  std::int64_t translated_ = 0;  // nodes, to bound what calls of calls expand to
+  std::int64_t translated_ = 0;  // nodes read and nodes made, to bound what calls of calls expand to
+  std::map<std::string, Literals> shared_;
   std::size_t splat_budget_ = std::size_t{1} << 30;
   int depth_ = 0;
 };

@@ -1,5 +1,10 @@
 #include "formats/savedmodel/ops/build.h"
 
+#include <algorithm>
+
+#include "formats/savedmodel/fold.h"
+#include "ir/numeric.h"
+
 namespace tenon::savedmodel {
 
 using ir::Value;
@@ -9,15 +14,11 @@ ir::Ex Iota(OpContext& c, Shape dims, std::int64_t axis, DType dtype) {
   return Ex(c, c.b.Add("iota", {}, {{"dims", std::move(dims)}, {"axis", axis}, {"dtype", dtype}}));
 }
 
-ir::Ex Filled(OpContext& c, Shape dims, double value, DType dtype) {
-  Value one;
-  if (dtype == DType::kString)
-    one = c.b.Constant(Literal::scalar(std::string()));
-  else if (dtype == DType::kBool)
-    one = c.b.Constant(Literal::scalar(value != 0));
-  else
-    one = c.b.Scalar(value, dtype);
-  return Ex(c, c.b.Add("broadcast_to", {one}, {{"dims", std::move(dims)}}));
+Value Filled(ir::Builder& b, Shape dims, double value, DType dtype) {
+  const Value one = dtype == DType::kString ? b.Constant(Literal::scalar(std::string()))
+                    : dtype == DType::kBool ? b.Constant(Literal::scalar(value != 0))
+                                            : b.Scalar(value, dtype);
+  return b.Add("broadcast_to", {one}, {{"dims", std::move(dims)}});
 }
 
 ir::Ex SliceAxis(OpContext& c, Value x, int axis, const Dim& start, const Dim& limit) {
@@ -52,6 +53,41 @@ Dim OneAbove(OpContext& c, Value x) {
   const Value all = Join(c, {none, c.b.Cast(x, DType::kI64)}, 0);
   const Value largest = c.b.Add("reduce_max", {all}, {{"axes", Ints{0}}, {"keep_dims", true}});
   return AsDim(c, Ex(c, largest) + 1.0);
+}
+
+ir::Ex Checked(OpContext& c, Value indices, Value good) {
+  if (!c.b.ok()) return Ex(c, {});
+  const DType dtype = c.b.dtype(indices);
+  const double lowest = dtype == DType::kI32 ? -0x1p31 : -0x1p63;
+  return Select(Ex(c, good), Ex(c, indices), Ex(c, c.b.Scalar(lowest, dtype)));
+}
+
+ir::Ex Checked(OpContext& c, Value indices) {
+  if (!c.b.ok()) return Ex(c, {});
+  if (const std::optional<Literal> known = KnownLiteral(c.b.graph(), indices); known) {
+    const Ints all = ir::ToInts(*known);
+    if (std::ranges::all_of(all, [](std::int64_t i) { return i >= 0; })) return Ex(c, indices);
+  }
+  return Checked(c, indices, c.b.Add("greater_equal", {indices, c.b.Scalar(0, c.b.dtype(indices))}));
+}
+
+ir::Ex Required(OpContext& c, Value x, Value good) {
+  if (c.rank(x) < 1) return Ex(c, {});
+  return Take(c, x, Checked(c, Iota(c, Shape({c.shape(x)[0]}), 0, DType::kI64), good), 0);
+}
+
+ir::Ex CheckedSplits(OpContext& c, Value splits, Value values, bool whole) {
+  const Value wide = c.b.Cast(splits, DType::kI64);
+  if (c.rank(wide) != 1 || c.rank(values) < 1) return Ex(c, {});
+  const Value n = c.b.Reshape(SizeOf(c, values, 0, DType::kI64), Shape{1});
+  const Value around = Join(c, {c.b.Constant(Literal::from<std::int64_t>({1}, {0})), wide, n}, 0);
+  const Value ascends = c.b.Add("less_equal", {Starts(c, around), Limits(c, around)});
+  Value good = c.b.Add("reduce_all", {ascends}, {{"axes", Ints{0}}});
+  if (whole) {
+    const Value first = c.b.Reshape(SliceAxis(c, wide, 0, 0, 1), Shape{});
+    good = c.b.Add("logical_and", {good, c.b.Add("equal", {first, c.b.Scalar(0, DType::kI64)})});
+  }
+  return Required(c, wide, good);
 }
 
 ir::Ex Expand(OpContext& c, Value x, std::int64_t axis) {

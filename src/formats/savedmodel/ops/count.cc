@@ -125,21 +125,22 @@ Joined KindOf(std::string_view op) {
 
 double Extreme(DType dtype, bool lowest) {
   if (dtype == DType::kF64) return lowest ? -std::numeric_limits<double>::max() : std::numeric_limits<double>::max();
+  if (dtype == DType::kBF16) return lowest ? -0x1.fep127 : 0x1.fep127;
   if (is_float(dtype) && dtype != DType::kF16)
     return lowest ? -double{std::numeric_limits<float>::max()} : double{std::numeric_limits<float>::max()};
   if (dtype == DType::kF16) return lowest ? -65504 : 65504;
   return lowest ? -0x1p63 : 0x1p64;  // saturates
 }
 
-/// Rows [n, …] joined by their segment into `count` rows. Rows of a negative segment are left out. Segments of no rows
-/// hold `empty`.
+/// Rows [n, …] joined by their segment into `count` rows. Segments of no rows hold `empty`. Rows of a negative segment
+/// are left out; the run fails when one is `count` (also given as `number`) or more.
 ir::Ex Segments(OpContext& c, Value data, ir::Ex ids, const Dim& count, ir::Ex number, Joined kind, double empty) {
   if (!c.b.ok()) return Ex(c, {});
   const DType dtype = c.b.dtype(data);
   std::vector<Dim> dims = c.shape(data).dims();
   dims[0] = count + Dim(1);  // the last row takes what is left out
   const ir::Ex zero = Ex(c, c.b.Scalar(0, DType::kI64));
-  const ir::Ex rows = Select(Op("less", ids, zero), number, ids);
+  const ir::Ex rows = Select(Op("less", ids, zero), number, Checked(c, ids, Op("less", ids, number)));
   const auto cut = [&](Value whole) { return SliceAxis(c, whole, 0, 0, count); };
   const auto sum = [&](Value of, Shape shape) {
     return c.b.Add("scatter_add", {Filled(c, std::move(shape), 0, c.b.dtype(of)), rows, of},
@@ -181,13 +182,21 @@ Status UnsortedSegment(OpContext& c) {
   return {};
 }
 
+/// Segments as they are; the run fails unless they ascend from 0 or more.
+ir::Ex Ascending(OpContext& c, Value ids) {
+  if (c.rank(ids) != 1) return Ex(c, {});
+  const Value before = Join(c, {c.b.Constant(Literal::from<std::int64_t>({1}, {0})), ids}, 0);
+  const Value ascends = c.b.Add("less_equal", {Starts(c, before), ids});
+  return Required(c, ids, c.b.Add("reduce_all", {ascends}, {{"axes", Ints{0}}}));
+}
+
 /// SegmentX: data, ascending ids; as many rows as the last id says. Empty ones hold 0, of a product 1.
 /// SparseSegmentX: data, which rows of it, ids[, the number of segments].
 Status Segment(OpContext& c) {
   const bool sparse = c.node.op.starts_with("Sparse");
   Value data = c.in(0);
-  if (sparse) data = Take(c, data, c.b.Cast(c.in(1), DType::kI64), 0);
-  const ir::Ex ids = Ex(c, c.b.Cast(c.in(sparse ? 2 : 1), DType::kI64));
+  if (sparse) data = Take(c, data, Checked(c, c.in(1)), 0);
+  const ir::Ex ids = Ascending(c, c.b.Cast(c.in(sparse ? 2 : 1), DType::kI64));
   if (c.rank(data) < 1 || c.rank(ids) != 1) return c.Fail("expected rows and a vector of segments");
   Dim count;
   ir::Ex number;
@@ -224,7 +233,8 @@ Status DynamicPartition(OpContext& c) {
   std::vector<Dim> dims{c.shape(partitions).size()};
   for (int d = prefix; d < rank; ++d) dims.push_back(c.shape(data)[d]);
   if (prefix != 1) data = c.b.Reshape(data, Shape(std::move(dims)));
-  partitions = Flat(c, partitions);
+  // Numbers up to count at the partitions are the partitions again, and refuse others.
+  partitions = Take(c, Iota(c, Shape({count}), 0, DType::kI32), Checked(c, Flat(c, partitions)), 0);
   for (std::int64_t k = 0; k < count && c.b.ok(); ++k) {
     const Value here = c.b.Add("equal", {partitions, c.b.Scalar(static_cast<double>(k), c.b.dtype(partitions))});
     const Value found = c.b.Add("nonzero", {here});
@@ -243,7 +253,7 @@ Status DynamicStitch(OpContext& c) {
   bool fixed = true;
   std::vector<Dim> item;
   for (int m = 0; m < n; ++m) {
-    const Value index = c.b.Cast(c.in(m), DType::kI64), data = c.in(n + m);
+    const Value index = Checked(c, c.b.Cast(c.in(m), DType::kI64)), data = c.in(n + m);
     const int prefix = c.rank(index), rank = c.rank(data);
     if (!c.b.ok()) return {};
     if (prefix > rank) return c.Fail("indices of a higher rank than their data");

@@ -69,22 +69,51 @@ Status Angle(OpContext& c) {
   return {};
 }
 
-/// [rows, columns] of cos and sin of 2 pi row column / length, times the weight of a row.
+enum class Weight {
+  kOne,
+  kMean,  // 1 / length
+  kHalf,  // the same of half a spectrum: rows that stand for their mirror image too count twice
+};
+
+/// [rows, columns] of the weight of the row times sin (or cos) of 2 pi row column / length.
+template <class T>
+Literal Wave(std::int64_t length, std::int64_t rows, std::int64_t columns, Weight weight, bool sine) {
+  std::vector<double> turn;
+  for (std::int64_t k = 0; k < length; ++k) {
+    const double angle = 2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(length);
+    turn.push_back(sine ? std::sin(angle) : std::cos(angle));
+  }
+  Literal made = Literal::uninitialized(DTypeOf<T>::value, {rows, columns});
+  const std::span<T> out = made.mutable_data<T>();
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const bool twice = weight == Weight::kHalf && i != 0 && 2 * i != length;
+    const double scale = weight == Weight::kOne ? 1 : (twice ? 2.0 : 1.0) / static_cast<double>(length);
+    for (std::int64_t k = 0; k < columns; ++k)
+      out[static_cast<std::size_t>(i * columns + k)] =
+          static_cast<T>(turn[static_cast<std::size_t>(i * k % length)] * scale);
+  }
+  return made;
+}
+
 struct Waves {
   Value cosine, sine;
 };
-template <class Weight>
+/// The two constants; all nodes that take the same ones share them.
 Waves MakeWaves(OpContext& c, std::int64_t length, std::int64_t rows, std::int64_t columns, DType dtype,
-                const Weight& weight) {
-  std::vector<double> cosines, sines;
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t k = 0; k < columns; ++k) {
-      const double angle = 2 * std::numbers::pi * static_cast<double>(i * k % length) / static_cast<double>(length);
-      cosines.push_back(std::cos(angle) * weight(i));
-      sines.push_back(std::sin(angle) * weight(i));
-    }
-  return {c.b.Constant(ir::FromDoubles(dtype, {rows, columns}, cosines)),
-          c.b.Constant(ir::FromDoubles(dtype, {rows, columns}, sines))};
+                Weight weight) {
+  const bool wide = dtype == DType::kF64;
+  const auto bytes = static_cast<std::size_t>(2 * rows * columns * (wide ? 8 : 4));
+  const std::string key = fmt::format("waves {} {} {} {} {}", length, rows, columns, wide, static_cast<int>(weight));
+  const auto wave = [&](bool sine) {
+    return wide ? Wave<double>(length, rows, columns, weight, sine) : Wave<float>(length, rows, columns, weight, sine);
+  };
+  const Result<std::vector<Literal>> made =
+      c.t.Shared(key, bytes, [&] { return std::vector<Literal>{wave(false), wave(true)}; });
+  if (!made.ok()) {
+    c.b.SetStatus(made.status());
+    return {};
+  }
+  return {c.b.Constant((*made)[0]), c.b.Constant((*made)[1])};
 }
 
 ir::Ex Times(OpContext& c, Value x, Value waves) { return Ex(c, c.b.Add("matmul", {x, waves})); }
@@ -111,17 +140,14 @@ Status RealTransform(OpContext& c) {
   if (c.node.op == "RFFT") {
     const Value signal = Fitted(c, x, length);
     if (!c.b.ok()) return {};
-    const Waves w = MakeWaves(c, length, length, bins, c.b.dtype(x), [](std::int64_t) { return 1.0; });
+    const Waves w = MakeWaves(c, length, length, bins, c.b.dtype(x), Weight::kOne);
     c.Set(Complex(c, Times(c, signal, w.cosine), -Times(c, signal, w.sine)));
     return {};
   }
   // What half a spectrum leaves out mirrors the rest; the bins of mean and fastest wave are real.
   const Value re = Fitted(c, Real(c, x), bins), im = Fitted(c, Imaginary(c, x), bins);
   if (!c.b.ok()) return {};
-  const auto alone = [length](std::int64_t k) { return k == 0 || 2 * k == length; };
-  const auto n = static_cast<double>(length);
-  const Waves w =
-      MakeWaves(c, length, bins, length, c.b.dtype(re), [&](std::int64_t k) { return (alone(k) ? 1.0 : 2.0) / n; });
+  const Waves w = MakeWaves(c, length, bins, length, c.b.dtype(re), Weight::kHalf);
   c.Set(Times(c, re, w.cosine) - Times(c, im, w.sine));
   return {};
 }
@@ -135,9 +161,8 @@ Status Transform(OpContext& c) {
   if (length < 1 || length > kMostLength)
     return c.Unsupported(fmt::format("a transform of length {}", c.shape(x)[rank - 1].to_string()));
   const bool inverse = c.node.op == "IFFT";
-  const double scale = inverse ? 1.0 / static_cast<double>(length) : 1.0;
   const ir::Ex re = Real(c, x), im = Imaginary(c, x);
-  const Waves w = MakeWaves(c, length, length, length, c.b.dtype(re), [scale](std::int64_t) { return scale; });
+  const Waves w = MakeWaves(c, length, length, length, c.b.dtype(re), inverse ? Weight::kMean : Weight::kOne);
   const ir::Ex a = Times(c, re, w.cosine), b = Times(c, im, w.sine), d = Times(c, im, w.cosine),
                e = Times(c, re, w.sine);
   c.Set(inverse ? Complex(c, a - b, d + e) : Complex(c, a + b, d - e));

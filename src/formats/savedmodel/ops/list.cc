@@ -55,9 +55,7 @@ Status Stack(OpContext& c) {
 }
 
 /// Item i. A list without a value has none: what needs it cannot be translated yet (a trial of a loop finds the dims).
-Value Item(OpContext& c, const Slot& list, Value index) {
-  return c.b.Add("gather", {list.value, index}, {{"axis", std::int64_t{0}}});
-}
+Value Item(OpContext& c, const Slot& list, Value index) { return Take(c, list.value, Checked(c, index), 0); }
 
 Status GetItem(OpContext& c) {  // list, index, element_shape
   const Slot* list = List(c, 0);
@@ -87,7 +85,19 @@ Slot WithItem(OpContext& c, const Slot& list, Value index, Value item, bool grow
   Slot whole = Materialize(c.b, list, c.shape(item));
   const Value place = c.b.Reshape(c.b.Cast(index, DType::kI64), Shape{1});
   if (grows) whole.value = Resized(c, whole.value, Ex(c, c.b.Reshape(place, Shape{})) + 1.0, false);
-  return ListSlot(c.b.Add("scatter_nd", {whole.value, place, item}));
+  return ListSlot(c.b.Add("scatter_nd", {whole.value, Checked(c, place), item}));
+}
+
+/// Items [n, …] at n places of a list.
+Slot WithItems(OpContext& c, const Slot& list, Value places, Value items) {
+  if (c.rank(items) < 1 || c.rank(places) != 1) {
+    c.b.SetStatus(c.Fail("expected items and a vector of places"));
+    return {};
+  }
+  const std::vector<Dim>& dims = c.shape(items).dims();
+  const Slot whole = Materialize(c.b, list, Shape(std::vector<Dim>(dims.begin() + 1, dims.end())));
+  const Value column = Expand(c, Checked(c, c.b.Cast(places, DType::kI64)), 1);
+  return ListSlot(c.b.Add("scatter_nd", {whole.value, column, items}));
 }
 
 Status SetItem(OpContext& c) {  // list, index, item
@@ -151,7 +161,7 @@ Status PopBack(OpContext& c) {  // list, element_shape
   if (list->pending != nullptr) return c.Unsupported("of a list that was never written");
   const ir::Ex last = SizeOf(c, list->value, 0, DType::kI64) - 1.0;
   c.SetSlot(0, ListSlot(SliceAxis(c, list->value, 0, 0, AsDim(c, last))));
-  c.Set(1, Item(c, *list, last));
+  c.Set(1, Take(c, list->value, last, 0));
   return {};
 }
 
@@ -185,18 +195,30 @@ Status Concat(OpContext& c) {
   return {};
 }
 
-/// Items of a tensor at places of a new list.
+/// Items of a tensor at places of a new list. It has as many as num_elements says; of -1 one more than the last place.
 Status Scatter(OpContext& c) {  // tensor, indices, element_shape, num_elements
-  const Value items = c.in(0), places = c.b.Cast(c.in(1), DType::kI64);
-  if (c.rank(items) < 1 || c.rank(places) != 1) return c.Fail("expected items and a vector of places");
+  const Value places = c.in(1);
+  if (c.rank(places) != 1) return c.Fail("expected a vector of places");
   const auto given = c.has(3) ? c.dims(3) : std::nullopt;
-  std::vector<Dim> dims = c.shape(items).dims();
-  if (given && given->size() == 1 && (*given)[0] != Dim(-1))
-    dims[0] = (*given)[0];
-  else
-    dims[0] = OneAbove(c, places);
-  const Value empty = Filled(c, Shape(std::move(dims)), 0, c.b.dtype(items));
-  c.SetSlot(0, ListSlot(c.b.Add("scatter_nd", {empty, Expand(c, places, 1), items})));
+  if (given && given->size() != 1) return c.Fail("expected one number of items");
+  Dim count(-1);
+  if (given) count = (*given)[0];
+  if (c.has(3) && !given) {
+    const ir::Ex number = Ex(c, c.b.Reshape(c.b.Cast(c.in(3), DType::kI64), Shape{}));
+    const ir::Ex above = SizeOf(c, Filled(c, Shape({OneAbove(c, places)}), 0, DType::kBool), 0, DType::kI64);
+    count = AsDim(c, Select(Op("equal", number, Ex(c, c.b.Scalar(-1, DType::kI64))), above, number));
+  } else if (count == Dim(-1)) {
+    count = OneAbove(c, places);
+  }
+  if (!count.is_symbolic() && count.value() < 0) return c.Fail("expected -1 or a number of items");
+  const Value items = c.in(0);
+  if (!c.b.ok()) return {};
+  c.SetSlot(0, WithItems(c, PendingSlot(count, c.b.dtype(items)), places, items));
+  return {};
+}
+Status ScatterInto(OpContext& c) {  // list, tensor, indices
+  const Slot* list = List(c, 0);
+  if (list != nullptr) c.SetSlot(0, WithItems(c, *list, c.in(2), c.in(1)));
   return {};
 }
 
@@ -234,17 +256,9 @@ Status ArrayRead(OpContext& c) {  // handle, index or indices, flow
   c.Set(Item(c, *list, c.in(1)));
   return {};
 }
-/// The whole array at once: the indices are those of all items in order.
 Status ArrayScatter(OpContext& c) {  // handle, indices, value, flow
   const Slot* list = List(c, 3);
-  if (list == nullptr) return {};
-  const Value value = c.in(2), indices = c.in(1);
-  if (c.rank(value) < 1) return {};
-  const Slot whole =
-      Materialize(c.b, *list, Shape(std::vector<Dim>(c.shape(value).dims().begin() + 1, c.shape(value).dims().end())));
-  const Value column =
-      c.b.Add("expand_dims", {c.b.Cast(indices, DType::kI64)}, {{"axes", std::vector<std::int64_t>{-1}}});
-  c.SetSlot(0, ListSlot(c.b.Add("scatter_nd", {whole.value, column, value})));
+  if (list != nullptr) c.SetSlot(0, WithItems(c, *list, c.in(1), c.in(2)));
   return {};
 }
 Status ArraySize(OpContext& c) {  // handle, flow
@@ -254,17 +268,29 @@ Status ArraySize(OpContext& c) {  // handle, flow
 }
 
 constexpr Rule kRules[] = {
-    {"TensorListReserve", Reserve},     {"TensorListFromTensor", FromTensor},
-    {"TensorListStack", Stack},         {"TensorListGetItem", GetItem},
-    {"TensorListSetItem", SetItem},     {"TensorListLength", ListLength},
-    {"TensorListGather", ListGather},   {"TensorArrayV3", Array},
-    {"TensorArrayWriteV3", ArrayWrite}, {"TensorArrayReadV3", ArrayRead},
-    {"TensorArrayGatherV3", ArrayRead}, {"TensorArrayScatterV3", ArrayScatter},
-    {"TensorArraySizeV3", ArraySize},   {"EmptyTensorList", Empty},
-    {"TensorListPushBack", PushBack},   {"TensorListPopBack", PopBack},
-    {"TensorListResize", Resize},       {"TensorListConcat", Concat},
-    {"TensorListConcatV2", Concat},     {"TensorListScatter", Scatter},
-    {"TensorListScatterV2", Scatter},   {"TensorListElementShape", ElementShape},
+    {"TensorListReserve", Reserve},
+    {"TensorListFromTensor", FromTensor},
+    {"TensorListStack", Stack},
+    {"TensorListGetItem", GetItem},
+    {"TensorListSetItem", SetItem},
+    {"TensorListLength", ListLength},
+    {"TensorListGather", ListGather},
+    {"TensorArrayV3", Array},
+    {"TensorArrayWriteV3", ArrayWrite},
+    {"TensorArrayReadV3", ArrayRead},
+    {"TensorArrayGatherV3", ArrayRead},
+    {"TensorArrayScatterV3", ArrayScatter},
+    {"TensorArraySizeV3", ArraySize},
+    {"EmptyTensorList", Empty},
+    {"TensorListPushBack", PushBack},
+    {"TensorListPopBack", PopBack},
+    {"TensorListResize", Resize},
+    {"TensorListConcat", Concat},
+    {"TensorListConcatV2", Concat},
+    {"TensorListScatter", Scatter},
+    {"TensorListScatterV2", Scatter},
+    {"TensorListElementShape", ElementShape},
+    {"TensorListScatterIntoExistingList", ScatterInto},
 };
 
 }  // namespace

@@ -10,14 +10,15 @@ namespace {
 using ir::Value;
 using Ints = std::vector<std::int64_t>;
 
-/// The row splits that the partition inputs from `first` on describe: ROW_SPLITS, or FIRST_DIM_SIZE and VALUE_ROWIDS.
+/// The row splits of input 1 that the partition inputs from `first` on describe: ROW_SPLITS, or FIRST_DIM_SIZE and
+/// VALUE_ROWIDS.
 Result<Value> Splits(OpContext& c, const std::vector<std::string>& kinds, int first) {
   if (kinds == std::vector<std::string>{"ROW_SPLITS"} && c.size() == first + 1)
-    return c.b.Cast(c.in(first), DType::kI64);
+    return Value(CheckedSplits(c, c.in(first), c.in(1)));
   if (kinds != std::vector<std::string>{"FIRST_DIM_SIZE", "VALUE_ROWIDS"} || c.size() != first + 2)
     return c.Unsupported("of more than one ragged dim");
   const auto rows = c.sizes(first);
-  const Value ids = c.b.Cast(c.in(first + 1), DType::kI64);
+  const Value ids = Checked(c, c.b.Cast(c.in(first + 1), DType::kI64));
   if (!rows || rows->size() != 1 || c.rank(ids) != 1)
     return c.Fail("expected a number of rows and a row of each value");
   const Value lengths = c.b.Add("scatter_add", {Filled(c, Shape({(*rows)[0]}), 0, DType::kI64), ids, c.b.OnesLike(ids)},
@@ -72,9 +73,9 @@ Walk WalkRows(OpContext& c, ir::Ex starts, ir::Ex lengths, ir::Ex steps) {
 /// Rows of a ragged tensor of one ragged dim: row splits, values, which rows.
 Status Gather(OpContext& c) {
   if (c.Int("PARAMS_RAGGED_RANK", 1) != 1 || c.size() != 3) return c.Unsupported("of more than one ragged dim");
-  const Value splits = c.in(0), values = c.in(1), rows = c.b.Cast(c.in(2), DType::kI64);
+  const Value splits = c.in(0), values = c.in(1), rows = Checked(c, c.b.Cast(c.in(2), DType::kI64));
   if (c.rank(splits) != 1 || c.rank(rows) != 1) return c.Unsupported("by indices that are no vector");
-  const ir::Ex wide = Ex(c, c.b.Cast(splits, DType::kI64)), starts = Take(c, Starts(c, wide), rows, 0);
+  const ir::Ex wide = CheckedSplits(c, splits, values, false), starts = Take(c, Starts(c, wide), rows, 0);
   const Walk walk = WalkRows(c, starts, Take(c, Limits(c, wide), rows, 0) - starts, Ex(c, {}));
   if (!c.b.ok()) return {};
   c.Set(0, c.b.Cast(walk.splits, c.b.dtype(splits)));

@@ -34,6 +34,13 @@ Status Draw(OpContext& c) {  // shape
   return {};
 }
 
+/// The least number, rank 0; the run fails unless it is below the limit. Of nothing to draw TensorFlow asks nothing.
+ir::Ex Least(OpContext& c, Value least, Value limit, const Shape& dims) {
+  if (dims.size() == Dim(0)) return Ex(c, least);
+  const Value good = c.b.Reshape(c.b.Add("less", {least, limit}), Shape{});
+  return Ex(c, c.b.Reshape(Required(c, c.b.Reshape(least, Shape{1}), good), Shape{}));
+}
+
 Status DrawInteger(OpContext& c) {  // shape, least, limit
   const auto dims = c.sizes(0);
   const Value least = c.in(1), limit = c.in(2);
@@ -41,7 +48,8 @@ Status DrawInteger(OpContext& c) {  // shape, least, limit
   if (!dims) return c.Unsupported("of a shape whose rank is known only at run time");
   TENON_ASSIGN_OR_RETURN(const Value state, NextState(c));
   const ir::Ex u = Ex(c, c.b.Add("random_uniform", {state}, {{"dims", Shape(*dims)}, {"dtype", DType::kF64}}));
-  const ir::Ex low = Ex(c, c.b.Cast(least, DType::kF64)), high = Ex(c, c.b.Cast(limit, DType::kF64));
+  const ir::Ex low = Ex(c, c.b.Cast(Least(c, least, limit, Shape(*dims)), DType::kF64)),
+               high = Ex(c, c.b.Cast(limit, DType::kF64));
   c.Set(c.b.Cast(Op("floor", low + u * (high - low)), c.b.dtype(least)));
   return {};
 }
@@ -103,7 +111,8 @@ Status StatelessIntegers(OpContext& c) {
     return {};
   }
   if (dtype != DType::kI32 && dtype != DType::kI64) return c.Unsupported("of such a type");
-  const ir::Ex least = Ex(c, c.in(source.next)), limit = Ex(c, c.in(source.next + 1));
+  const Value limit = c.in(source.next + 1);
+  const ir::Ex least = Least(c, c.in(source.next), limit, Shape(*dims));
   const DType wide = DType::kU64;
   const DType bits = dtype == DType::kI32 ? DType::kU32 : DType::kU64;
   const ir::Ex drawn = Ex(c, c.b.Cast(Stateless(c, source, Shape(*dims), "bits", bits), wide));
