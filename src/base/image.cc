@@ -113,6 +113,7 @@ Result<Image> DecodeBmp(Bytes file) {
   if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32)
     return Broken("BMP", fmt::format("{} bits a pixel", bits));
   TENON_ASSIGN_OR_RETURN(Image image, NewImage("BMP", width, height, file.size()));
+  image.channels = bits == 32 ? 4 : 3;
   const std::uint64_t stride = (static_cast<std::uint64_t>(width) * bits + 31) / 32 * 4;
   if (offset > file.size() || stride * static_cast<std::uint64_t>(height) > file.size() - offset)
     return Broken("BMP", fmt::format("the pixels of {} x {} end behind the file", width, height));

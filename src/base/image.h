@@ -12,8 +12,9 @@ namespace tenon::base {
 /// Rows from the top, three bytes (red, green, blue) a pixel.
 struct Image {
   std::int64_t height = 0, width = 0;
-  int channels =
-      3;  // what the file holds, of PNG and JPEG: 1 gray, 2 gray and transparency, 3 color, 4 with transparency
+  /// What the file holds, of PNG and JPEG: 1 gray, 2 gray and transparency, 3 color, 4 with transparency (of BMP: 32
+  /// bits a pixel). Of other formats 3.
+  int channels = 3;
   std::vector<std::uint8_t> rgb;
 };
 

@@ -33,6 +33,9 @@ TEST(Image, Bmp) {
   std::copy(std::begin(rows), std::end(rows), file.begin() + 54);
   EXPECT_EQ(DecodeImage(file).value().rgb, (std::vector<std::uint8_t>{255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}));
   for (std::size_t n = 0; n < file.size(); ++n) EXPECT_FALSE(DecodeImage({file.data(), n}).ok()) << n;
+  EXPECT_EQ(DecodeImage(file).value().channels, 3);
+  file[28] = 32;
+  EXPECT_EQ(DecodeImage(file).value().channels, 4);
   file[28] = 5;
   EXPECT_FALSE(DecodeImage(file).ok());
 }

@@ -30,7 +30,8 @@ Status InferCase(InferContext& ctx) {
 }
 Status EvalCase(EvalContext& ctx) {
   const bool upper = ctx.attrs().String("to") == "upper", ascii = ctx.attrs().Bool("ascii");
-  return Each(ctx, [&](const std::string& text) { return ChangeCase(text, upper, ascii); });
+  return Each(ctx,
+              [&](const std::string& text) { return ascii ? ChangeCase(text, upper, true) : FullCase(text, upper); });
 }
 
 Status InferStrip(InferContext& ctx) {
@@ -165,6 +166,12 @@ std::vector<Sample> CaseSamples() {
   return {{.name = "lower", .inputs = {Some()}, .attrs = attrs("lower", false)},
           {.name = "upper", .inputs = {Some()}, .attrs = attrs("upper", false)},
           {.name = "ascii", .inputs = {Some()}, .attrs = attrs("lower", true)},
+          {.name = "long",
+           .inputs = {Texts({3}, {"Straße ŉ ΐ ﬃ ᾳ ა", "ΣΑΣ ΑΣ. ΑΣ.Α İ Σ", "ǆ ǅ"})},
+           .attrs = attrs("upper", false)},
+          {.name = "sigma",
+           .inputs = {Texts({3}, {"ΣΑΣ ΑΣ. ΑΣ.Α İ Σ", "AΣ\u0301", "A\u00adΣ'B"})},
+           .attrs = attrs("lower", false)},
           {.name = "scalar", .inputs = {Texts({}, {"Ab"})}, .attrs = attrs("upper", true)},
           {.name = "empty", .inputs = {Texts({0}, {})}, .attrs = attrs("upper", false)},
           {.name = "title", .inputs = {Some()}, .attrs = attrs("title", false), .error = "c1"}};
@@ -211,10 +218,12 @@ constexpr AttrSpec kUnit = StringAttr("unit", "bytes", "bytes, or points: Unicod
 
 constinit const OpDef kOps[] = {
     {.name = "string_case",
-     .summary = "Every letter in lower or upper case, by Unicode's simple mappings.",
+     .summary = "Every text in lower or upper case, by Unicode's full mappings: ß becomes SS, a sigma at the end of a "
+                "word ς, bytes that are no UTF-8 U+FFFD.",
      .inputs = {kTextIn},
      .outputs = {kTextOut},
-     .attrs = {StringAttr("to", "lower", "lower or upper"), BoolAttr("ascii", false, "only A to Z change")},
+     .attrs = {StringAttr("to", "lower", "lower or upper"),
+               BoolAttr("ascii", false, "only A to Z change, all other bytes stay")},
      .traits = kExact,
      .infer = InferCase,
      .eval = EvalCase,

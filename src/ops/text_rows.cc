@@ -47,7 +47,7 @@ Status EvalSplit(EvalContext& ctx) {
   std::vector<std::string> pieces;
   std::vector<std::int64_t> splits{0};
   for (const std::string& text : ctx.in(0).strings()) {
-    for (std::string& piece : SplitText(text, delimiter, ctx.attrs().Int("max_splits")))
+    for (std::string& piece : SplitText(text, delimiter, ctx.attrs().Int("max_splits"), true))
       pieces.push_back(std::move(piece));
     splits.push_back(static_cast<std::int64_t>(pieces.size()));
   }
@@ -202,6 +202,9 @@ std::vector<Sample> SplitSamples() {
   return {{.name = "words", .inputs = {x}, .attrs = attrs("")},
           {.name = "comma", .inputs = {x}, .attrs = attrs(",")},
           {.name = "most", .inputs = {x}, .attrs = attrs(",", 1)},
+          {.name = "most_words", .inputs = {Row({"a b c  ", "a b ", " x ", ""})}, .attrs = attrs("", 1)},
+          {.name = "two_words", .inputs = {Row({"a b c  ", "a b ", " x ", ""})}, .attrs = attrs("", 2)},
+          {.name = "no_cuts", .inputs = {Row({" x ", ""})}, .attrs = attrs("", 0)},
           {.name = "empty", .inputs = {Row({})}, .attrs = attrs(",")},
           {.name = "scalar", .inputs = {Literal::from_strings({}, {"a"})}, .attrs = attrs(","), .error = "c1"},
           {.name = "negative", .inputs = {x}, .attrs = attrs(",", -2), .error = "c2"}};
@@ -260,7 +263,9 @@ constexpr AttrSpec kReplacement = IntAttr("replacement", 0xfffd, "the code point
 
 constinit const OpDef kOps[] = {
     {.name = "string_split_rows",
-     .summary = "Every text cut at a delimiter (an empty one: at runs of white space): all pieces in a row.",
+     .summary = "Every text cut at a delimiter (an empty one: at runs of white space): all pieces in a row. After the "
+                "most cuts the rest of a text is a piece as it is, an empty one too, less white space before it when "
+                "that cuts.",
      .inputs = {{.name = "x", .dtypes = kText}},
      .outputs = {{.name = "pieces", .type = "S", .dtypes = kText}, kRowSplits},
      .attrs = {StringAttr("delimiter", "", "between the pieces"),

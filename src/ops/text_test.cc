@@ -80,5 +80,35 @@ TEST(Ngrams, TheBoundHoldsBeforeATextIsBuilt) {
   EXPECT_LT(seconds("", "", 1 << 20), 30);                         // a million empty items in each of a million texts
 }
 
+Texts Split(const std::string& text, std::int64_t most) {
+  return Eval("string_split_rows", {Row({text})}, {{"delimiter", std::string()}, {"max_splits", most}})[0].strings();
+}
+TEST(SplitRows, TheRestStaysAsItIs) {
+  EXPECT_EQ(Split("a b c  ", 1), (Texts{"a", "b c  "}));
+  EXPECT_EQ(Split("a b ", 2), (Texts{"a", "b", ""}));
+  EXPECT_EQ(Split(" x ", 1), (Texts{"x", ""}));
+  EXPECT_EQ(Split(" x ", 0), (Texts{" x "}));
+  EXPECT_EQ(Split("", 0), (Texts{""}));
+  EXPECT_EQ(Split("  ", 1), Texts{});
+  EXPECT_EQ(Split("a b ", 3), (Texts{"a", "b"}));
+}
+
+std::string Case(const std::string& text, const char* to) {
+  return Eval("string_case", {Row({text})}, {{"to", std::string(to)}, {"ascii", false}})[0].strings()[0];
+}
+TEST(StringCase, FullMappings) {
+  EXPECT_EQ(Case("Straße", "upper"), "STRASSE");
+  EXPECT_EQ(Case("ŉ ΐ ﬃ ᾳ", "upper"), "ʼN \u0399\u0308\u0301 FFI ΑΙ");
+  EXPECT_EQ(Case("ΣΑΣ ΑΣ. ΑΣ.Α Σ", "lower"), "σας ας. ασ.α σ");
+  EXPECT_EQ(Case("İ", "lower"), "i\u0307");
+  EXPECT_EQ(Case("a\xff"
+                 "b\xe2\x82"
+                 "c",
+                 "upper"),
+            "A\xef\xbf\xbd"
+            "B\xef\xbf\xbd"
+            "C");
+}
+
 }  // namespace
 }  // namespace tenon::ir::ops

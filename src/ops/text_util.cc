@@ -64,11 +64,16 @@ std::string ChangeCase(const std::string& text, bool upper, bool ascii) {
 namespace {
 
 // Without a delimiter: the words between runs of white space; the rest keeps its inner white space.
-std::vector<std::string> Words(const std::string& text, std::size_t most) {
+std::vector<std::string> Words(const std::string& text, std::size_t most, bool keep_rest) {
+  if (keep_rest && most == 0) return {text};
   std::vector<std::string> out;
   std::size_t at = 0;
   for (;;) {
     while (at < text.size() && IsSpace(text[at])) ++at;
+    if (keep_rest && out.size() == most) {
+      out.push_back(text.substr(at));
+      return out;
+    }
     if (at == text.size()) return out;
     std::size_t end = at;
     if (out.size() == most) {
@@ -97,9 +102,10 @@ std::vector<std::string> Parts(const std::string& text, const std::string& delim
 
 }  // namespace
 
-std::vector<std::string> SplitText(const std::string& text, const std::string& delimiter, std::int64_t limit) {
+std::vector<std::string> SplitText(const std::string& text, const std::string& delimiter, std::int64_t limit,
+                                   bool keep_rest) {
   const std::size_t most = limit < 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(limit);
-  return delimiter.empty() ? Words(text, most) : Parts(text, delimiter, most);
+  return delimiter.empty() ? Words(text, most, keep_rest) : Parts(text, delimiter, most);
 }
 
 }  // namespace tenon::ir::ops

@@ -7,10 +7,11 @@ namespace tenon {
 struct StringCaseOptions {
   /// lower or upper
   std::string to = "lower";
-  /// only A to Z change
+  /// only A to Z change, all other bytes stay
   bool ascii = false;
 };
-/// Every letter in lower or upper case, by Unicode's simple mappings.
+/// Every text in lower or upper case, by Unicode's full mappings: ß becomes SS, a sigma at the end of a word ς, bytes
+/// that are no UTF-8 U+FFFD.
 /// x: string.
 TENON_API Tensor string_case(const Tensor& x, const StringCaseOptions& options = {});
 

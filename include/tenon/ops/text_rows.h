@@ -15,7 +15,8 @@ struct StringSplitRowsResult {
   /// where each row starts, and the end
   Tensor row_splits = {};
 };
-/// Every text cut at a delimiter (an empty one: at runs of white space): all pieces in a row.
+/// Every text cut at a delimiter (an empty one: at runs of white space): all pieces in a row. After the most cuts the
+/// rest of a text is a piece as it is, an empty one too, less white space before it when that cuts.
 /// x: string.
 TENON_API StringSplitRowsResult string_split_rows(const Tensor& x, const StringSplitRowsOptions& options = {});
 

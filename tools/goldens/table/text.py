@@ -77,7 +77,7 @@ def regex_replace(ins, attrs):
 @golden("string_case")
 def string_case(ins, attrs):
     change = str.upper if attrs["to"] == "upper" else str.lower
-    one = lambda t: "".join(change(c) if ord(c) < 128 or not attrs.get("ascii") else c for c in t)
+    one = (lambda t: "".join(change(c) if ord(c) < 128 else c for c in t)) if attrs.get("ascii") else change
     return texts([one(str(t)) for t in ins[0].ravel()], ins[0].shape)
 
 
@@ -113,10 +113,13 @@ def string_reduce_join(ins, attrs):
 
 @golden("string_split_rows")
 def string_split_rows(ins, attrs):
-    most = attrs.get("max_splits", -1)
-    rows = [str(t).split(attrs.get("delimiter") or None, most) for t in ins[0]]
-    pieces = [p for row in rows for p in row]
-    return [texts(pieces, (len(pieces),)), np.cumsum([0] + [len(row) for row in rows]).astype(np.int64)]
+    """TensorFlow's own op."""
+    import tensorflow as tf
+
+    split = tf.raw_ops.StringSplitV2(input=ins[0], sep=attrs.get("delimiter", ""), maxsplit=attrs.get("max_splits", -1))
+    counts = np.bincount(split.indices.numpy()[:, 0], minlength=len(ins[0]))
+    pieces = [p.decode() for p in split.values.numpy()]
+    return [texts(pieces, (len(pieces),)), np.cumsum([0, *counts]).astype(np.int64)]
 
 
 @golden("string_ngrams")

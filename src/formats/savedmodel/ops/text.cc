@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/status_macros.h"
 #include "formats/savedmodel/ops/build.h"
@@ -67,8 +68,15 @@ Status Length(OpContext& c) {
   return {};
 }
 
+/// A length below 0 takes all bytes to the end, but no code points.
 Status Substr(OpContext& c) {  // x, start, length
-  c.Set(c.b.Add("string_slice", {c.in(0), c.in(1), c.in(2)}, {{"unit", Unit(c)}}));
+  const std::string unit = Unit(c);
+  const ir::Ex length = Ex(c, c.b.Cast(c.in(2), DType::kI64));
+  if (!c.b.ok()) return {};
+  const Value zero = c.b.Constant(Literal::scalar(std::int64_t{0}));
+  const Value below = unit == "bytes" ? c.b.Constant(Literal::scalar(std::numeric_limits<std::int64_t>::max())) : zero;
+  const Value most = c.b.Add("select", {c.b.Add("less", {length, zero}), below, length});
+  c.Set(c.b.Add("string_slice", {c.in(0), c.b.Cast(c.in(1), DType::kI64), most}, {{"unit", unit}}));
   return {};
 }
 
@@ -102,7 +110,7 @@ Status Split(OpContext& c) {  // x, separator
   return {};
 }
 
-/// Of TF1: every character of the delimiter cuts; empty pieces go.
+/// Of TF1: every character of the delimiter cuts; empty pieces go, or at least those of empty texts.
 Status SplitV1(OpContext& c) {  // x, delimiter
   TENON_ASSIGN_OR_RETURN(const std::string delimiter, Known(c, 1, "a delimiter"));
   if (delimiter.size() != 1) return c.Unsupported("at other than one character");
@@ -111,18 +119,18 @@ Status SplitV1(OpContext& c) {  // x, delimiter
   const std::vector<Value> out = c.b.AddAll("string_split_rows", {x}, {{"delimiter", delimiter}});
   if (out.size() != 2) return {};
   Value pieces = out[0], splits = out[1];
-  if (c.Bool("skip_empty", true)) {
-    const Value some = c.b.Add("not_equal", {pieces, c.b.Constant(Literal::scalar(std::string()))});
-    const Value found = c.b.Add("nonzero", {some});
-    if (!c.b.ok()) return {};
-    const Value kept = c.b.Reshape(found, Shape({c.shape(found)[1]}));
-    const ir::Ex row = Take(c, RowsOf(c, splits, c.shape(pieces)[0]), kept, 0);
-    const Value lengths =
-        c.b.Add("scatter_add", {Filled(c, Shape({c.shape(x)[0]}), 0, DType::kI64), row, c.b.OnesLike(row)},
-                {{"axis", std::int64_t{0}}});
-    pieces = Take(c, pieces, kept, 0);
-    splits = SplitsOf(c, lengths);
-  }
+  const ir::Ex rows = RowsOf(c, splits, c.shape(pieces)[0]);
+  const Value judged = c.Bool("skip_empty", true) ? pieces : Value(Take(c, x, rows, 0));
+  const Value some = c.b.Add("not_equal", {judged, c.b.Constant(Literal::scalar(std::string()))});
+  const Value found = c.b.Add("nonzero", {some});
+  if (!c.b.ok()) return {};
+  const Value kept = c.b.Reshape(found, Shape({c.shape(found)[1]}));
+  const ir::Ex row = Take(c, rows, kept, 0);
+  const Value lengths =
+      c.b.Add("scatter_add", {Filled(c, Shape({c.shape(x)[0]}), 0, DType::kI64), row, c.b.OnesLike(row)},
+              {{"axis", std::int64_t{0}}});
+  pieces = Take(c, pieces, kept, 0);
+  splits = SplitsOf(c, lengths);
   SetSparse(c, pieces, splits);
   return {};
 }
@@ -237,6 +245,7 @@ Status DecodeImage(OpContext& c) {
     return c.Unsupported(fmt::format("to {} channels, expected 0, 1 or 3", channels));
   if (dtype != DType::kU8 && dtype != DType::kF32) return c.Unsupported("to such a type");
   if (c.Int("ratio", 1) != 1) return c.Unsupported("scaled down while it is read");
+  if (!c.Bool("fancy_upscaling", true)) return c.Unsupported("with coarse upscaling of the colours");
   const Value file = c.b.Add("decode_bytes", {c.in(0)}, {{"dtype", DType::kU8}, {"little_endian", true}});
   const std::string kind = channels == 0 ? "file" : channels == 1 ? "gray" : "rgb";
   ir::Ex pixels = Ex(c, c.b.Add("decode_image", {file},
