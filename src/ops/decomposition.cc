@@ -132,6 +132,16 @@ Status EvalSolve(EvalContext& ctx) {
 bool AllFinite(std::span<const double> values) {
   return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
 }
+// Multiplies by the power of two that brings the largest magnitude to [1, 2), so that squares and their products stay
+// in range; gives the exponent that was taken out.
+int TakeScale(std::span<double> values) {
+  double most = 0;
+  for (const double v : values) most = std::max(most, std::abs(v));
+  if (most == 0) return 0;
+  const int exponent = std::ilogb(most);
+  for (double& v : values) v = std::scalbn(v, -exponent);
+  return exponent;
+}
 
 // One-sided Jacobi: columns of a (rows x n, by columns) are turned against each other until they are orthogonal; v
 // (n x n, by columns, at first the unit matrix) takes the same turns.
@@ -237,6 +247,7 @@ Status EvalSvd(EvalContext& ctx) {
     for (std::size_t i = 0; i < rows; ++i)
       for (std::size_t j = 0; j < k; ++j) a[j * rows + i] = all[c * m * n + (wide ? j * n + i : i * n + j)];
     for (std::size_t j = 0; j < k; ++j) turns[j * k + j] = 1;
+    const int scale = TakeScale(a);
     Orthogonalize(a, turns, rows, k);
     Doubles size(k);
     for (std::size_t j = 0; j < k; ++j)
@@ -245,7 +256,7 @@ Status EvalSvd(EvalContext& ctx) {
     Doubles left(rows * k), right(k * k);
     for (std::size_t j = 0; j < k; ++j) {
       const std::size_t from = order[j];
-      s.push_back(size[from]);
+      s.push_back(std::scalbn(size[from], scale));
       std::copy_n(&turns[from * k], k, &right[j * k]);
       if (size[from] > size[order[0]] * 1e-15) {
         for (std::size_t i = 0; i < rows; ++i) left[j * rows + i] = a[from * rows + i] / size[from];
@@ -300,6 +311,7 @@ Status EvalEigh(EvalContext& ctx) {
     if (!AllFinite(a))
       return ctx.Fail("got a matrix with NaN or infinity in its lower triangle, expected finite numbers");
     for (std::size_t i = 0; i < n; ++i) v[i * n + i] = 1;
+    const int scale = TakeScale(a);
     for (int sweep = 0; sweep < 60; ++sweep) {
       bool done = true;
       for (std::size_t p = 0; p + 1 < n; ++p)
@@ -328,7 +340,7 @@ Status EvalEigh(EvalContext& ctx) {
     }
     const std::vector<std::size_t> order =
         Order(n, [&](std::size_t p, std::size_t q) { return a[p * n + p] < a[q * n + q]; });
-    for (const std::size_t k : order) values.push_back(a[k * n + k]);
+    for (const std::size_t k : order) values.push_back(std::scalbn(a[k * n + k], scale));
     for (std::size_t i = 0; i < n; ++i)
       for (const std::size_t k : order) vectors.push_back(v[k * n + i] * SignOf(&v[k * n], n));
   }

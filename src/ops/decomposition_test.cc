@@ -34,5 +34,16 @@ TEST(Decomposition, EigenvaluesOfWhatIsNotFiniteAreRefused) {
   }
 }
 
+TEST(Decomposition, NumbersOfAnySizeKeepTheirProportions) {
+  for (const double scale : {0x1p-1000, 0x1p-400, 1.0, 0x1p300, 0x1p700, 0x1p1020}) {
+    const Literal x = Literal::from<double>({2, 2}, {2 * scale, scale, scale, 2 * scale});
+    const Literal singular = Eval("singular_values", {x})[0], eigen = Eval("symmetric_eigen", {x})[0];
+    EXPECT_NEAR(singular.at(0) / scale, 3, 1e-12) << scale;
+    EXPECT_NEAR(singular.at(1) / scale, 1, 1e-12) << scale;
+    EXPECT_NEAR(eigen.at(0) / scale, 1, 1e-12) << scale;
+    EXPECT_NEAR(eigen.at(1) / scale, 3, 1e-12) << scale;
+  }
+}
+
 }  // namespace
 }  // namespace tenon::ir::ops
