@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <complex>
+#include <limits>
 #include <numbers>
 
 #include "formats/savedmodel/ops/build.h"
 #include "ir/numeric.h"
+#include "ir/op_def.h"
 
 namespace tenon::savedmodel {
 namespace {
@@ -23,12 +25,65 @@ DType ComplexOf(DType real) { return real == DType::kF64 ? DType::kC128 : DType:
 ir::Ex Turn(OpContext& c, DType dtype, double imaginary) {
   return Ex(c, c.b.Constant(ir::FromComplex(dtype, {}, {std::complex<double>(0, imaginary)})));
 }
-ir::Ex Real(OpContext& c, Value x) { return Ex(c, c.b.Cast(x, RealOf(c.b.dtype(x)))); }
-ir::Ex Imaginary(OpContext& c, Value x) { return Real(c, Ex(c, x) * Turn(c, c.b.dtype(x), -1)); }
+ir::Ex Finite(OpContext& c, Value x) { return Op("is_finite", Ex(c, x)); }
+
+/// A number times i is NaN where it is infinite: there the product is written out.
 ir::Ex Complex(OpContext& c, Value re, Value im) {
   if (!c.b.ok()) return Ex(c, {});
   const DType dtype = ComplexOf(c.b.dtype(re));
-  return Ex(c, c.b.Cast(re, dtype)) + Ex(c, c.b.Cast(im, dtype)) * Turn(c, dtype, 1);
+  const ir::Ex product = Ex(c, c.b.Cast(im, dtype)) * Turn(c, dtype, 1);
+  const double endless = std::numeric_limits<double>::infinity();
+  const ir::Ex zero = Ex(c, c.b.Scalar(0, c.b.dtype(im))), up = Turn(c, dtype, endless),
+               down = Turn(c, dtype, -endless);
+  const ir::Ex none = Turn(c, dtype, std::numeric_limits<double>::quiet_NaN());
+  const ir::Ex other = Select(Op("greater", Ex(c, im), zero), up, Select(Op("less", Ex(c, im), zero), down, none));
+  return Ex(c, c.b.Cast(re, dtype)) + Select(Finite(c, im), product, other);
+}
+
+struct Parts {
+  Value re, im;
+};
+/// What a value of Complex() was made of, so that no complex arithmetic stands between a transform and its magnitude.
+std::optional<Parts> PartsOf(OpContext& c, Value x) {
+  const ir::Graph& graph = c.b.graph();
+  const auto made = [&](Value v, std::string_view op) {
+    return v.valid() && graph.node(v).op->name == op ? &graph.node(v) : nullptr;
+  };
+  const ir::Node* sum = made(x, "add");
+  const ir::Node* re = sum == nullptr ? nullptr : made(sum->inputs[0], "cast");
+  const ir::Node* chosen = sum == nullptr ? nullptr : made(sum->inputs[1], "select");
+  if (re == nullptr || chosen == nullptr) return std::nullopt;
+  const ir::Node *finite = made(chosen->inputs[0], "is_finite"), *product = made(chosen->inputs[1], "multiply");
+  const ir::Node* im = product == nullptr ? nullptr : made(product->inputs[0], "cast");
+  const ir::Node* turn = product == nullptr ? nullptr : made(product->inputs[1], "constant");
+  if (finite == nullptr || im == nullptr || turn == nullptr || finite->inputs[0] != im->inputs[0]) return std::nullopt;
+  const Literal& unit = turn->attrs.Lit("value");
+  if (unit.size() != 1 || ir::ToComplex(unit)[0] != std::complex<double>(0, 1)) return std::nullopt;
+  Parts parts{re->inputs[0], im->inputs[0]};
+  const DType dtype = RealOf(c.b.dtype(x));
+  if (c.b.dtype(parts.re) != dtype || c.b.dtype(parts.im) != dtype) return std::nullopt;
+  if (!c.b.ranked(parts.re) || !c.b.ranked(parts.im) || !c.b.ranked(x)) return std::nullopt;
+  if (c.shape(parts.re) != c.shape(parts.im)) parts = {c.b.BroadcastLike(parts.re, x), c.b.BroadcastLike(parts.im, x)};
+  return parts;
+}
+
+ir::Ex Real(OpContext& c, Value x) {
+  if (!c.b.ok()) return Ex(c, {});
+  const std::optional<Parts> parts = PartsOf(c, x);
+  return Ex(c, parts ? parts->re : c.b.Cast(x, RealOf(c.b.dtype(x))));
+}
+
+/// Where the real part is not finite a product with -i is NaN: of c64 the upper half of the bits says it there.
+ir::Ex Imaginary(OpContext& c, Value x) {
+  if (!c.b.ok()) return Ex(c, {});
+  if (const std::optional<Parts> parts = PartsOf(c, x)) return Ex(c, parts->im);
+  const DType dtype = c.b.dtype(x);
+  const Value turned = c.b.Cast(Ex(c, x) * Turn(c, dtype, -1), RealOf(dtype));
+  if (dtype != DType::kC64 || !c.b.ok()) return Ex(c, turned);
+  const ir::Ex bits = Op("bitcast", Ex(c, x), {{"dtype", DType::kU64}});
+  const ir::Ex upper = Op("floor_divide", bits, Ex(c, c.b.Scalar(0x1p32, DType::kU64)));
+  const Value said = c.b.Add("bitcast", {c.b.Cast(upper, DType::kU32)}, {{"dtype", DType::kF32}});
+  return Select(Finite(c, Real(c, x)), Ex(c, turned), Ex(c, said));
 }
 
 Status RealPart(OpContext& c) {
@@ -60,7 +115,9 @@ Status Magnitude(OpContext& c) {
   const ir::Ex most = Op("maximum", a, b), least = Op("minimum", a, b);
   const ir::Ex zero = Ex(c, c.b.Scalar(0, c.b.dtype(a))), none = Op("equal", most, zero);
   const ir::Ex ratio = least / Select(none, Ex(c, c.b.OnesLike(most)), most);
-  c.Set(Select(none, zero, most * Op("sqrt", 1.0 + ratio * ratio)));
+  const ir::Ex endless = Ex(c, c.b.Scalar(std::numeric_limits<double>::infinity(), c.b.dtype(a)));
+  const ir::Ex infinite = Op("logical_or", Op("is_inf", a), Op("is_inf", b));
+  c.Set(Select(infinite, endless, Select(none, zero, most * Op("sqrt", 1.0 + ratio * ratio))));
   return {};
 }
 Status Angle(OpContext& c) {
