@@ -14,7 +14,7 @@ Status Gather(OpContext& c) {
   const Value x = c.in(0), indices = c.in(1);
   const std::int64_t axis = v2 ? c.integer(2) : 0;
   const auto elements = c.dims(0), which = c.dims(1);
-  c.Set(c.b.Add("gather", {x, indices}, {{"axis", axis}, {"batch_dims", v2 ? c.Int("batch_dims", 0) : 0}}));
+  c.Set(c.b.Add("gather", {x, Checked(c, indices)}, {{"axis", axis}, {"batch_dims", v2 ? c.Int("batch_dims", 0) : 0}}));
   if (!c.b.ok() || !elements || !which || !c.b.ranked(x) || c.shape(x).rank() != 1) return {};
   std::vector<Dim> out;
   for (const Dim& index : *which) {
@@ -31,16 +31,16 @@ Status ResourceGather(OpContext& c) {
   if (cell < 0) return {};
   TENON_ASSIGN_OR_RETURN(const Value table, c.t.Read(cell));
   if (c.node.op == "ResourceGatherNd") {
-    c.Set(c.b.Add("gather_nd", {table, c.in(1)}));
+    c.Set(c.b.Add("gather_nd", {table, Checked(c, c.in(1))}));
   } else {
     const std::int64_t batch = c.Int("batch_dims", 0);
-    c.Set(c.b.Add("gather", {table, c.in(1)}, {{"axis", batch}, {"batch_dims", batch}}));
+    c.Set(c.b.Add("gather", {table, Checked(c, c.in(1))}, {{"axis", batch}, {"batch_dims", batch}}));
   }
   return {};
 }
 
 Status GatherNd(OpContext& c) {
-  c.Set(c.b.Add("gather_nd", {c.in(0), c.in(1)}));
+  c.Set(c.b.Add("gather_nd", {c.in(0), Checked(c, c.in(1))}));
   return {};
 }
 
@@ -93,14 +93,14 @@ Status ScatterNd(OpContext& c) {
   if (!dims) return c.Unsupported("to a shape that is known only at run time");
   const Value updates = c.in(1);
   const Value zeros = c.b.Add("broadcast_to", {c.b.Scalar(0, c.b.dtype(updates))}, {{"dims", Shape(*dims)}});
-  c.Set(c.b.Add("scatter_nd_add", {zeros, c.in(0), updates}));
+  c.Set(c.b.Add("scatter_nd_add", {zeros, Checked(c, c.in(0)), updates}));
   return {};
 }
 
 Status TensorScatterAdd(OpContext& c) {
   Value updates = c.in(2);
   if (c.node.op == "TensorScatterSub") updates = c.b.Add("neg", {updates});
-  c.Set(c.b.Add("scatter_nd_add", {c.in(0), c.in(1), updates}));
+  c.Set(c.b.Add("scatter_nd_add", {c.in(0), Checked(c, c.in(1)), updates}));
   return {};
 }
 
@@ -109,16 +109,17 @@ Status ScatterVariable(OpContext& c) {
   const int cell = c.cell(0);
   if (cell < 0) return {};
   TENON_ASSIGN_OR_RETURN(const Value before, c.t.Read(cell));
+  const Value indices = Checked(c, c.in(1));
   Value updates = c.in(2);
   if (c.node.op.ends_with("Sub")) updates = c.b.Add("neg", {updates});
   const bool nd = c.node.op.find("Nd") != std::string::npos;
   Value after;
   if (c.node.op.ends_with("Update"))
-    after = c.b.Add("scatter_nd", {before, nd ? c.in(1) : Value(Expand(c, c.in(1), -1)), updates});
+    after = c.b.Add("scatter_nd", {before, nd ? indices : Value(Expand(c, indices, -1)), updates});
   else if (nd)
-    after = c.b.Add("scatter_nd_add", {before, c.in(1), updates});
+    after = c.b.Add("scatter_nd_add", {before, indices, updates});
   else
-    after = c.b.Add("scatter_add", {before, c.in(1), updates}, {{"axis", std::int64_t{0}}});
+    after = c.b.Add("scatter_add", {before, indices, updates}, {{"axis", std::int64_t{0}}});
   TENON_RETURN_IF_ERROR(c.b.status());
   c.t.Write(cell, after);
   c.SetSlot(0, c.inputs[0]);
@@ -126,8 +127,10 @@ Status ScatterVariable(OpContext& c) {
 }
 
 Status TensorScatterJoin(OpContext& c) {
-  const std::string reduction = c.node.op == "TensorScatterMax" ? "maximum" : "minimum";
-  c.Set(c.b.Add("scatter_nd", {c.in(0), c.in(1), c.in(2)}, {{"reduction", reduction}}));
+  const std::string reduction = c.node.op == "TensorScatterMax"   ? "maximum"
+                                : c.node.op == "TensorScatterMin" ? "minimum"
+                                                                  : "none";
+  c.Set(c.b.Add("scatter_nd", {c.in(0), Checked(c, c.in(1)), c.in(2)}, {{"reduction", reduction}}));
   return {};
 }
 
@@ -164,6 +167,7 @@ constexpr Rule kRules[] = {
     {"ScatterUpdate", ScatterVariable},
     {"TensorScatterMax", TensorScatterJoin},
     {"TensorScatterMin", TensorScatterJoin},
+    {"TensorScatterUpdate", TensorScatterJoin},
     {"LowerBound", Bound},
     {"UpperBound", Bound},
 };

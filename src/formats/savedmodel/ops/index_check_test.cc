@@ -167,6 +167,30 @@ TEST(PartitionTest, PartitionsAndPlacesOutOfRangeAreRefused) {
   EXPECT_NE(stitched(I({0, -1})).find("got index"), std::string::npos);
 }
 
+// Gather, scatter, sparse tensors.
+
+TEST(IndexTest, IndicesBelowZeroAreRefused) {
+  const auto made = [](const std::string& op, std::int32_t at) {
+    SmallGraph g;
+    const std::string data = g.Input(F({3}, {1, 2, 3})), one = g.Input(F({1}, {9})), index = g.Input(I({at}));
+    const std::string row = g.Input(Literal::from<std::int32_t>({1, 1}, {at})), size = g.Constant(I({3}));
+    if (op == "Gather") return g.Text(g.Add(op, {data, index}));
+    if (op == "GatherV2") return g.Text(g.Add(op, {data, index, g.Number(0)}));
+    if (op == "GatherNd") return g.Text(g.Add(op, {data, row}));
+    if (op == "ScatterNd") return g.Text(g.Add(op, {row, one, size}));
+    if (op == "SparseToDense") return g.Text(g.Add(op, {index, size, one, g.Constant(Literal::scalar(0.0f))}));
+    return g.Text(g.Add(op, {data, row, one}));  // TensorScatterX
+  };
+  EXPECT_EQ(made("GatherV2", 2), "f32[1] {3}");
+  EXPECT_EQ(made("GatherNd", 1), "f32[1] {2}");
+  EXPECT_EQ(made("ScatterNd", 1), "f32[3] {0, 9, 0}");
+  EXPECT_EQ(made("SparseToDense", 1), "f32[3] {0, 9, 0}");
+  EXPECT_EQ(made("TensorScatterUpdate", 1), "f32[3] {1, 9, 3}");
+  for (const char* op : {"Gather", "GatherV2", "GatherNd", "ScatterNd", "SparseToDense", "TensorScatterUpdate",
+                         "TensorScatterAdd", "TensorScatterMax"})
+    EXPECT_NE(made(op, -1).find("got index"), std::string::npos) << op << ": " << made(op, -1);
+}
+
 TEST(RandomTest, EmptyRangesAreRefused) {
   const auto drawn = [](bool stateless, std::int32_t least, std::int32_t limit, std::int32_t count) {
     SmallGraph g;

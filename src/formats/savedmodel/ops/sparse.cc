@@ -9,7 +9,7 @@ namespace {
 using ir::Value;
 
 Status SparseToDense(OpContext& c) {  // indices, shape, values, default
-  Value indices = c.b.Cast(c.in(0), DType::kI64);
+  Value indices = Checked(c, c.b.Cast(c.in(0), DType::kI64));
   const auto dims = c.sizes(1);
   Value values = c.in(2);
   const int rank = c.rank(indices);
@@ -24,7 +24,7 @@ Status SparseToDense(OpContext& c) {  // indices, shape, values, default
 
 /// Rows of b, weighted and added up.
 Status SparseTensorDenseMatMul(OpContext& c) {  // indices [n, 2], values, shape, b
-  const Value indices = c.b.Cast(c.in(0), DType::kI64), values = c.in(1);
+  const Value indices = Checked(c, c.b.Cast(c.in(0), DType::kI64)), values = c.in(1);
   Value b = c.in(3);
   if (c.rank(b) == 2 && c.Bool("adjoint_b", false)) b = c.b.Transpose(b, {1, 0});
   const int out = c.Bool("adjoint_a", false) ? 1 : 0;  // which index is a row of the result
@@ -50,7 +50,7 @@ ir::Ex At(OpContext& c, Value v, std::int64_t k) {
 
 /// Rows without a value get the default in column 0. Also: which rows those are, and where each value has gone.
 Status FillEmptyRows(OpContext& c) {  // indices, values, shape, default
-  const Value indices = c.b.Cast(c.in(0), DType::kI64), values = c.in(1), shape = c.in(2);
+  const Value indices = Checked(c, c.b.Cast(c.in(0), DType::kI64)), values = c.in(1), shape = c.in(2);
   if (c.rank(indices) != 2 || c.rank(values) != 1 || c.rank(shape) != 1) return c.Fail("expected a sparse tensor");
   const Dim n = c.shape(values)[0], rows = AsDim(c, At(c, shape, 0)), rank = c.shape(indices)[1];
   const ir::Ex row = Ex(c, c.b.Reshape(SliceAxis(c, indices, 1, 0, 1), Shape({n})));
