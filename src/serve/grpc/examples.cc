@@ -229,7 +229,7 @@ GrpcHandler::Outcome GrpcHandler::MultiInference(Call& call) const {
     });
     if (!begun.ok()) done(begun);
   }
-  return std::nullopt;
+  return tail->Later();
 }
 
 }  // namespace tenon::serve

@@ -101,21 +101,31 @@ void GrpcHandler::Tail::End(Status status, std::string reply) const {
     out->Send(status, status.ok() ? std::move(reply) : std::string());
     return {};
   });
+  ended_ = sent.ok();
   if (sent.ok()) return;
   try {  // a short one: the client would wait until its deadline
     out->Send(sent, {});
+    ended_ = true;
   } catch (const std::exception& error) {
     base::Log(base::LogLevel::kWarning, std::string("gRPC: an answer could not be sent: ") + error.what());
   }
 }
 
+GrpcHandler::Tail::~Tail() {
+  if (!left_ || ended_) return;
+  try {
+    out->Send(Status(Code::kInternal, ""), {});
+  } catch (const std::exception&) {  // no memory for that either: the client waits until its deadline
+  }
+}
+
 GrpcHandler::Outcome GrpcHandler::Profile(Call& call) const {
   if (!options_.profiler) return Status(Code::kUnimplemented, "");
-  auto tail = std::make_shared<const Tail>(call, invoker_);
+  const auto tail = std::make_shared<const Tail>(call, invoker_);
   TENON_RETURN_IF_ERROR(
       profiler_.Profile(call.request, {call.deadline, tail->out},
                         [tail](Status status, std::string reply) { tail->End(std::move(status), std::move(reply)); }));
-  return std::nullopt;
+  return tail->Later();
 }
 
 GrpcHandler::Outcome GrpcHandler::Dispatch(Call& call) const {

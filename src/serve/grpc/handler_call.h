@@ -1,5 +1,7 @@
 // One call on its way through GrpcHandler; for the files of its methods.
 #pragma once
+#include <atomic>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -21,7 +23,8 @@ struct GrpcHandler::Call {
   std::string model = {};  // as soon as it is known
 };
 
-/// The last steps of a call whose reply comes later. It owns what they need.
+/// The last steps of a call whose reply comes later. It owns what they need. A call that was left to it is answered:
+/// when all that could do so is gone without, its client gets kInternal, and does not wait for ever.
 struct GrpcHandler::Tail {
   Tail(const Call& call, std::shared_ptr<const Invoker> in)
       : invoker(std::move(in)),
@@ -30,6 +33,9 @@ struct GrpcHandler::Tail {
         begun(call.begun),
         model(call.model),
         out(call.later.Make()) {}
+  ~Tail();
+  Tail(const Tail&) = delete;
+  Tail& operator=(const Tail&) = delete;
 
   const std::shared_ptr<const Invoker> invoker;
   const Method method;
@@ -40,6 +46,14 @@ struct GrpcHandler::Tail {
 
   /// Counts the call and sends its reply.
   void End(Status status, std::string reply) const;
+  /// From now on the call is not answered otherwise: what GrpcHandler returns says so.
+  Outcome Later() const {
+    left_ = true;
+    return std::nullopt;
+  }
+
+ private:
+  mutable std::atomic<bool> left_ = false, ended_ = false;
 };
 
 template <class Write>
@@ -51,17 +65,15 @@ GrpcHandler::Outcome GrpcHandler::RunThen(Call& call, const ServableHandle& hand
                            invoker_->Run(handle, signature, std::move(inputs), wanted, call.deadline, kind));
     return write(handle, outputs, call.reply);
   }
-  auto tail = std::make_shared<const Tail>(call, invoker_);
-  const std::shared_ptr<const Waiter> waiter = tail->out;
-  invoker_->RunAsync(
-      handle, signature, std::move(inputs), wanted, {call.deadline, waiter}, kind,
-      [tail = std::move(tail), handle, write = std::move(write)](const Result<std::vector<Literal>>& outputs) {
-        std::string reply;
-        const auto make = [&] { return write(handle, *outputs, reply); };
-        Status status = outputs.ok() ? Guarded(make) : outputs.status();
-        tail->End(std::move(status), std::move(reply));
-      });
-  return std::nullopt;
+  const auto tail = std::make_shared<const Tail>(call, invoker_);
+  invoker_->RunAsync(handle, signature, std::move(inputs), wanted, {call.deadline, tail->out}, kind,
+                     [tail, handle, write = std::move(write)](const Result<std::vector<Literal>>& outputs) {
+                       std::string reply;
+                       const auto make = [&] { return write(handle, *outputs, reply); };
+                       Status status = outputs.ok() ? Guarded(make) : outputs.status();
+                       tail->End(std::move(status), std::move(reply));
+                     });
+  return tail->Later();
 }
 
 }  // namespace tenon::serve

@@ -142,6 +142,13 @@ TEST_F(Handler, EveryTypeBothForms) {
   }
 }
 
+TEST_F(Handler, ARunThatIsNeverDoneIsAnswered) {
+  bool later = false;
+  const Reply reply = Ask(Method::kPredict, Predict("lost", {{"x", Floats({1}, {1})}}), kNoDeadline, &later);
+  EXPECT_TRUE(later);
+  EXPECT_EQ(reply.status.code(), Code::kInternal);
+}
+
 TEST_F(Handler, Deadline) {
   const std::string request = Predict("slow", {{"x", Floats({1}, {1})}});
   const auto now = std::chrono::steady_clock::now();

@@ -73,7 +73,8 @@ inline Signature MakeSignature(const char* name, std::vector<TensorInfo> inputs,
 }
 
 /// Model m: versions 1 (y = x + 1) and 2 (y = 2 x + 3), label "stable" = 1. Model e: classify and regress. Model t:
-/// every type, echoed. Model slow: as m, takes 50 ms. Models bm and be: m's version 2 and e, batched.
+/// every type, echoed. Model slow: as m, takes 50 ms. Models bm and be: m's version 2 and e, batched. Model lost: its
+/// runs are never done.
 class HandlerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -87,6 +88,7 @@ class HandlerTest : public ::testing::Test {
                                                   Batching{.max_batch_size = 16}, std::make_shared<BatchPool>(2),
                                                   std::make_shared<ServerMetrics>());
       if (id.name == "t") return Echo();
+      if (id.name == "lost") return std::make_unique<Lost>();
       if (id.name == "d") return WithDefault();
       if (id.name == "slow") {
         Signature s = MakeSignature("serving_default", {{.alias = "x"}}, {{.alias = "y"}});
@@ -100,13 +102,14 @@ class HandlerTest : public ::testing::Test {
     monitor_ = std::make_shared<StateMonitor>();
     manager_ = std::make_shared<Manager>(std::move(options), monitor_);
     manager_->SetAspired("m", {{1, "/m/1"}, {2, "/m/2"}});
-    for (const char* name : {"e", "t", "slow", "d", "be", "bm"}) manager_->SetAspired(name, {{7, "/x/7"}});
+    for (const char* name : {"e", "t", "slow", "d", "be", "bm", "lost"}) manager_->SetAspired(name, {{7, "/x/7"}});
     manager_->SetLabels({{"m", {{"stable", 1}}}});
     ASSERT_TRUE(serve::testing::Eventually([&] {
       return manager_->serving().Specific("m", 1).ok() && manager_->serving().Specific("m", 2).ok() &&
              manager_->serving().Latest("e").ok() && manager_->serving().Latest("t").ok() &&
              manager_->serving().Latest("slow").ok() && manager_->serving().Latest("d").ok() &&
-             manager_->serving().Latest("be").ok() && manager_->serving().Latest("bm").ok();
+             manager_->serving().Latest("be").ok() && manager_->serving().Latest("bm").ok() &&
+             manager_->serving().Latest("lost").ok();
     }));
     metrics_ = std::make_shared<ServerMetrics>();
     handler_ =
@@ -127,6 +130,11 @@ class HandlerTest : public ::testing::Test {
           return std::vector<Literal>{out};
         });
   }
+  struct Lost : FakeServable {
+    Lost() : FakeServable({MakeSignature("serving_default", {{.alias = "x"}}, {{.alias = "y"}})}, {}) {}
+    bool waits() const override { return true; }
+    void RunAsync(const Signature&, std::vector<Literal>, std::span<const int>, Patience, Done) override {}
+  };
   static std::unique_ptr<Servable> WithDefault() {
     const Signature s = MakeSignature("serving_default",
                                       {{.alias = "x"}, {.alias = "b", .default_value = Literal::from<float>({1}, {5})}},

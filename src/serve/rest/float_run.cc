@@ -115,45 +115,69 @@ struct CommaList {
   unsigned gap;  // spaces behind each comma and one; 0: they differ
 };
 
-/// Lists the commas in [p, p + size), size a multiple of 64. `compress`: the processor has vpcompressb.
-template <bool compress>
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt"))) inline void ListCommas(
-    const char* p, std::size_t size, CommaList& list) {
+/// What the blocks of a piece have had so far.
+struct Blanks {
+  std::uint64_t any = 0, unlike = 0, carry = 0;
+
+  /// The commas of the next block.
+  __attribute__((target("avx512f,avx512bw"))) std::uint64_t Commas(const char* block) {
+    const __m512i v = _mm512_loadu_si512(block);
+    const std::uint64_t commas = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(','));
+    const std::uint64_t blanks = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(' '));
+    any |= blanks;
+    unlike |= blanks ^ (commas << 1 | carry);
+    carry = commas >> 63;
+    return commas;
+  }
+  void End(const std::uint16_t* to, CommaList& list) const {
+    list.count = static_cast<std::size_t>(to - list.all) - 1;
+    list.gap = any == 0 ? 1 : unlike == 0 ? 2 : 0;
+    list.all[0] = static_cast<std::uint16_t>(-list.gap);
+  }
+};
+
+/// Lists the commas in [p, p + size), size a multiple of 64.
+using ListCommas = void (*)(const char* p, std::size_t size, CommaList& list);
+
+__attribute__((target("avx512f,avx512bw,bmi,popcnt"))) void ListOneByOne(const char* p, std::size_t size,
+                                                                         CommaList& list) {
+  std::uint16_t* to = list.all + 1;
+  Blanks blanks;
+  for (std::size_t at = 0; at < size; at += 64) {
+    std::uint64_t commas = blanks.Commas(p + at);
+    std::uint16_t* const next = to + __builtin_popcountll(commas);
+    do {
+      for (int i = 0; i < 8; ++i) {  // more than there are: the rest is overwritten
+        *to++ = static_cast<std::uint16_t>(at + static_cast<std::size_t>(__builtin_ctzll(commas | 1ULL << 63)));
+        commas &= commas - 1;
+      }
+    } while (to < next);
+    to = next;
+  }
+  blanks.End(to, list);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt"))) void ListByBlock(const char* p,
+                                                                                         std::size_t size,
+                                                                                         CommaList& list) {
   alignas(64) static constexpr auto kIota = [] {
     std::array<std::uint8_t, 64> iota{};
     for (std::size_t i = 0; i < 64; ++i) iota[i] = static_cast<std::uint8_t>(i);
     return iota;
   }();
   std::uint16_t* to = list.all + 1;
-  std::uint64_t spaces = 0, unlike = 0, carry = 0;
+  Blanks blanks;
   for (std::size_t at = 0; at < size; at += 64) {
-    const __m512i block = _mm512_loadu_si512(p + at);
-    std::uint64_t commas = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(','));
-    const std::uint64_t blanks = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(' '));
-    spaces |= blanks;
-    unlike |= blanks ^ (commas << 1 | carry);
-    carry = commas >> 63;
+    const std::uint64_t commas = blanks.Commas(p + at);
     std::uint16_t* const next = to + __builtin_popcountll(commas);
-    if constexpr (compress) {
-      const __m512i from = _mm512_set1_epi16(static_cast<std::int16_t>(at));
-      const __m512i places = _mm512_maskz_compress_epi8(commas, _mm512_load_si512(kIota.data()));
-      _mm512_storeu_si512(to, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(places)), from));
-      if (next - to > 32)
-        _mm512_storeu_si512(to + 32,
-                            _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(places, 1)), from));
-    } else {
-      do {
-        for (int i = 0; i < 8; ++i) {  // more than there are: the rest is overwritten
-          *to++ = static_cast<std::uint16_t>(at + static_cast<std::size_t>(__builtin_ctzll(commas | 1ULL << 63)));
-          commas &= commas - 1;
-        }
-      } while (to < next);
-    }
+    const __m512i from = _mm512_set1_epi16(static_cast<std::int16_t>(at));
+    const __m512i places = _mm512_maskz_compress_epi8(commas, _mm512_load_si512(kIota.data()));
+    _mm512_storeu_si512(to, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_castsi512_si256(places)), from));
+    if (next - to > 32)
+      _mm512_storeu_si512(to + 32, _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(places, 1)), from));
     to = next;
   }
-  list.count = static_cast<std::size_t>(to - list.all) - 1;
-  list.gap = spaces == 0 ? 1 : unlike == 0 ? 2 : 0;
-  list.all[0] = static_cast<std::uint16_t>(-list.gap);
+  blanks.End(to, list);
 }
 
 /// One bit for each of the four numbers of a vector, from one for each byte of it.
@@ -228,9 +252,10 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2"))) inline bo
   return true;
 }
 
-template <bool compress>
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,bmi,bmi2,popcnt"))) const char* RunWide(
-    const char* p, const char* end, float*& next) {
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2"))) const char* RunWide(const char* p,
+                                                                                           const char* end,
+                                                                                           float*& next,
+                                                                                           ListCommas commas_of) {
   CommaList list;
   float* to = next;
   const auto one = [&](const char* comma) __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) {
@@ -244,7 +269,7 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,bmi,bmi2,p
   while (good && end - p >= 64 + kFloatReach) {
     const char* const base = p;
     const auto size = std::min(static_cast<std::size_t>(end - p - kFloatReach) & ~std::size_t{63}, kPiece);
-    ListCommas<compress>(base, size, list);
+    commas_of(base, size, list);
     if (list.count == 0) break;
     const std::uint16_t* const commas = list.all + 1;
     std::size_t i = 0;
@@ -273,7 +298,7 @@ int FloatRunLevel() {
 }
 
 const char* ScanFloatRunAt(int level, const char* p, const char* end, float*& next) {
-  if (level >= 2) return level == 3 ? RunWide<true>(p, end, next) : RunWide<false>(p, end, next);
+  if (level >= 2) return RunWide(p, end, next, level == 3 ? ListByBlock : ListOneByOne);
   return level == 1 ? Run(p, end, next) : p;
 }
 

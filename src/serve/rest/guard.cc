@@ -149,8 +149,14 @@ void Guard::Decorate(const HttpRequest& request, HttpResponse& response) const {
 HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
   const auto begun = std::chrono::steady_clock::now();
   inflight_.Add(1);
-  std::optional<HttpResponse> refused = Refused(request);
-  HttpResponse response = refused ? *std::move(refused) : inner_->Handle(request, deadline);
+  HttpResponse response;
+  try {
+    std::optional<HttpResponse> refused = Refused(request);
+    response = refused ? *std::move(refused) : inner_->Handle(request, deadline);
+  } catch (const std::exception& error) {
+    base::Log(base::LogLevel::kWarning, std::string("REST: a request could not be answered: ") + error.what());
+    response = HttpErrorPage(500);
+  }
   Finish(request, request.body.size(), begun, response);
   return response;
 }
@@ -158,16 +164,13 @@ HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
 void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
   const auto begun = std::chrono::steady_clock::now();
   inflight_.Add(1);
-  if (std::optional<HttpResponse> refused = Refused(request)) {
-    Finish(request, request.body.size(), begun, *refused);
-    return done(*std::move(refused));
-  }
-  inner_->HandleAsync(
-      request, deadline,
-      [this, &request, bytes_in = request.body.size(), begun, done = std::move(done)](HttpResponse response) mutable {
-        Finish(request, bytes_in, begun, response);
-        done(std::move(response));
-      });
+  Done finish = [this, &request, bytes_in = request.body.size(), begun,
+                 done = std::move(done)](HttpResponse response) mutable {
+    Finish(request, bytes_in, begun, response);
+    done(std::move(response));
+  };
+  if (std::optional<HttpResponse> refused = Refused(request)) return finish(*std::move(refused));
+  inner_->HandleAsync(request, deadline, std::move(finish));
 }
 
 }  // namespace tenon::serve

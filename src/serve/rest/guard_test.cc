@@ -47,6 +47,34 @@ TEST(RateLimitTest, BucketsByKey) {
   for (int i = 0; i < 300'000; ++i) limit.Allow(std::to_string(i), now);  // does not grow without end
 }
 
+TEST(Guard, WhatIsNotAnsweredIs500AndCounted) {
+  struct Bad : HttpHandler {
+    Effort EffortOf(const HttpRequest&) const override { return Effort::kLong; }
+    HttpResponse Handle(const HttpRequest&, Deadline) override { throw std::bad_alloc(); }
+    void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override {
+      if (request.target == "/throw") HttpHandler::HandleAsync(request, deadline, std::move(done));
+    }
+  };
+  const auto metrics = std::make_shared<ServerMetrics>();
+  Guard guard({}, std::make_shared<Bad>(), metrics);
+  const HttpResponse now = Ask(guard, "/now", {{"X-Request-Id", "a1"}});
+  EXPECT_EQ(now.status, 500);
+  ASSERT_EQ(now.headers.size(), 1U);
+  for (const char* target : {"/throw", "/drop"}) {
+    const HttpRequest request{
+        .method = "POST", .target = target, .headers = {{"X-Request-Id", "a1"}}, .body = {}, .peer = "10.0.0.1"};
+    std::vector<HttpResponse> replies;
+    try {
+      guard.HandleAsync(request, kNoDeadline, [&](HttpResponse r) { replies.push_back(std::move(r)); });
+    } catch (const std::bad_alloc&) {
+    }
+    ASSERT_EQ(replies.size(), 1U) << target;
+    EXPECT_EQ(replies[0].status, 500);
+    EXPECT_EQ(replies[0].headers.size(), 1U);
+  }
+  EXPECT_EQ(metrics->inflight.At({}).value(), 0);
+}
+
 TEST(Guard, CompressionAndRequestId) {
   Guard guard = Make({.compress = true});
   const std::string large(5000, 'x');

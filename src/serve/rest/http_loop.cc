@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "base/log.h"
 #include "serve/core/batch_round.h"
@@ -91,11 +92,24 @@ void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connectio
   }
 }
 
+/// What throws (no memory to read, to answer) ends the connection and not the process.
+template <class Work>
+void HttpServer::Loop::Attempt(HttpConnection& connection, Work work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    base::Log(base::LogLevel::kWarning, fmt::format("HTTP server: a connection ends: {}", error.what()));
+    connection.Broken();
+  }
+}
+
 void HttpServer::Loop::Deliver(std::vector<Reply>& replies) {
   working_ -= replies.size();
   for (auto& [connection, reply] : replies) {
-    connection->Finished(std::move(reply), now_);
-    while (connection->pending_input()) connection->Readable(now_, scratch_);
+    Attempt(*connection, [&] {
+      connection->Finished(std::move(reply), now_);
+      while (connection->pending_input()) connection->Readable(now_, scratch_);
+    });
     touched_.push_back(connection.get());
   }
 }
@@ -216,12 +230,14 @@ void HttpServer::Loop::Run() {
         if (listening_) AcceptAll();
       } else {
         auto& connection = *static_cast<HttpConnection*>(event.data.ptr);
-        if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
-        while (connection.pending_input()) connection.Readable(now_, scratch_);
-        if (event.events & EPOLLOUT) {
-          connection.Writable(now_);
+        Attempt(connection, [&] {
+          if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
           while (connection.pending_input()) connection.Readable(now_, scratch_);
-        }
+          if (event.events & EPOLLOUT) {
+            connection.Writable(now_);
+            while (connection.pending_input()) connection.Readable(now_, scratch_);
+          }
+        });
         if ((event.events & (EPOLLHUP | EPOLLERR)) && !(event.events & EPOLLIN)) connection.Broken();
         if (connection.busy() && (event.events & (EPOLLHUP | EPOLLERR))) connection.Broken();
         if (connection.done()) touched_.push_back(&connection);

@@ -46,6 +46,8 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Wake();
   void TakeMail();
   void Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply);
+  template <class Work>
+  void Attempt(HttpConnection& connection, Work work);
   void Deliver(std::vector<Reply>& replies);
   void AcceptAll();
   void StopAccepting();

@@ -5,6 +5,9 @@
 #include <array>
 #include <charconv>
 #include <ctime>
+#include <exception>
+
+#include "base/log.h"
 
 namespace tenon::serve {
 namespace {
@@ -109,6 +112,15 @@ void AppendHttpResponse(const HttpResponse& response, bool head_only, bool keep_
   if (!keep_alive) out += "\r\nConnection: close";
   out += "\r\n\r\n";
   if (!head_only) out += response.body;
+}
+
+ReplyTo::~ReplyTo() {
+  if (!take_) return;
+  try {
+    (*this)(HttpErrorPage(500));
+  } catch (const std::exception& error) {
+    base::Log(base::LogLevel::kWarning, std::string("HTTP server: a request is not answered: ") + error.what());
+  }
 }
 
 HttpResponse HttpErrorPage(int status) {

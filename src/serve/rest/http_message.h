@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,25 @@ struct HttpResponse {
   std::string_view content_type = {};  // a text that stays; none when empty
   std::string body = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+/// Takes the reply of one request: it is called once. Dropped without that it answers 500, so that no client waits for
+/// ever for what a handler could not finish. Any thread.
+class ReplyTo {
+ public:
+  template <class Take>
+    requires(!std::is_same_v<std::remove_cvref_t<Take>, ReplyTo>)
+  ReplyTo(Take&& take) : take_(std::forward<Take>(take)) {}
+  ReplyTo(ReplyTo&&) = default;
+  ReplyTo& operator=(ReplyTo&&) = delete;
+  ~ReplyTo();
+  void operator()(HttpResponse response) {
+    base::UniqueFunction<void(HttpResponse)> take = std::move(take_);
+    take(std::move(response));
+  }
+
+ private:
+  base::UniqueFunction<void(HttpResponse)> take_;
 };
 
 /// How an I/O thread is to answer a request.
@@ -34,7 +54,7 @@ class HttpHandler {
   virtual HttpResponse Handle(const HttpRequest& request, Deadline deadline) = 0;
   /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
   /// valid until then, but for its body, which ends with the call where it joins. The default calls Handle.
-  using Done = base::UniqueFunction<void(HttpResponse)>;
+  using Done = ReplyTo;
   virtual void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
     done(Handle(request, deadline));
   }

@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 class Echo : public HttpHandler {
  public:
   Effort EffortOf(const HttpRequest& request) const override {
+    if (request.target == "/effort") throw std::bad_alloc();
     if (request.target.ends_with("join") || request.target == "/away") return Effort::kJoins;
     return request.target.ends_with("slow") ? Effort::kLong : Effort::kShort;
   }
@@ -159,6 +160,11 @@ TEST_F(HttpServerTest, WhatAHandlerDoesNotAnswerIs500) {
     client.Send("POST /join HTTP/1.1\r\nContent-Length: 1\r\n\r\ny");
     EXPECT_EQ(client.ReadReply().body, "POST:y") << "after " << target;
   }
+  RawClient unlucky(port());
+  unlucky.Send("GET /effort HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(unlucky.Closed());
+  client.Send("GET /echo HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(client.ReadReply().body, "GET:");
 }
 
 TEST_F(HttpServerTest, ClientsThatLeaveInARound) {
