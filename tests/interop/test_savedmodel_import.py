@@ -155,6 +155,29 @@ def signals():
 
 
 @case
+def endless_numbers():
+    def call(_, z, re, im):
+        whole = tf.complex(re, im)
+        return {"re": tf.math.real(z), "im": tf.math.imag(z), "size": tf.abs(z), "angle": tf.math.angle(z), "other": tf.math.imag(tf.math.conj(z)),
+                "whole": whole, "most": tf.abs(whole), "low": tf.cast(tf.math.unsorted_segment_max(tf.cast(re, tf.bfloat16), [1] * 4, 2), tf.float32)}
+
+    inf, nan = np.inf, np.nan
+    return module(call, z=np.array([complex(inf, 2), complex(1, inf), complex(inf, -inf), complex(nan, 1), complex(0, nan), complex(3, -4)], "complex64"),
+                  re=np.array([1, inf, 0, -2], "float32"), im=np.array([inf, 1, nan, -inf], "float32"))
+
+
+@case
+def scattered_list():
+    def call(_, x, at, count):
+        made = tf.raw_ops.TensorListScatterV2(tensor=x, indices=at, element_shape=tf.zeros([0], tf.int32), num_elements=count[0])
+        more = tf.raw_ops.TensorListScatterIntoExistingList(input_handle=made, tensor=-x, indices=at - 1)
+        stack = lambda v: tf.raw_ops.TensorListStack(input_handle=v, element_shape=tf.zeros([0], tf.int32), element_dtype=tf.float32)
+        return {"length": tf.raw_ops.TensorListLength(input_handle=made), "items": stack(made), "more": stack(more)}
+
+    return module(call, x=np.array([1, 2], "float32"), at=np.array([1, 3], "int32"), count=np.array([7], "int32"))
+
+
+@case
 def images():
     def call(_, x):
         return {"nearest": tf.image.resize(x, (5, 9), "nearest"), "cubic": tf.image.resize(x, (9, 5), "bicubic"), "linear": tf.image.resize(x, (3, 11)),
