@@ -105,8 +105,10 @@ def sparse_ops():
     def call(_, x):
         s = tf.sparse.reorder(tf.sparse.from_dense(x))
         filled, empty = tf.sparse.fill_empty_rows(s, 9.0)
-        flipped = tf.sparse.reorder(tf.SparseTensor(s.indices[:, ::-1], s.values, s.dense_shape[::-1]))
-        return {"filled": tf.sparse.to_dense(filled), "empty": empty, "reshaped": tf.sparse.to_dense(tf.sparse.reshape(s, [-1, 2])),
+        turned = tf.SparseTensor(s.indices[:, ::-1], s.values, s.dense_shape[::-1])
+        flipped = tf.sparse.reorder(turned)
+        mixed = tf.raw_ops.SparseFillEmptyRows(indices=[[2, 1], [0, 0], [2, 0]], values=x[0, :3] + 5, dense_shape=[4, 2], default_value=9.0)
+        return {"filled": tf.sparse.to_dense(filled), "empty": empty, "mixed": mixed.output_indices, "mixed_values": mixed.output_values, "reshaped": tf.sparse.to_dense(tf.sparse.reshape(s, [-1, 2])),
                 "part": tf.sparse.to_dense(tf.sparse.slice(s, [1, 0], [2, 2])), "flipped": tf.sparse.to_dense(flipped),
                 "product": tf.sparse.sparse_dense_matmul(s, x, adjoint_b=True), "turned": tf.sparse.sparse_dense_matmul(s, x, adjoint_a=True)}
 

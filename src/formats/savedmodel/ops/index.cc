@@ -73,8 +73,8 @@ Status TopK(OpContext& c) {
   if (!c.b.ok()) return {};
   if (rank < 1 || !k || k->size() != 1) return c.Fail("expected rank 1 or more and one number");
   const bool fixed = !(*k)[0].is_symbolic();
-  const std::vector<Value> out =
-      c.b.AddAll("top_k", {x}, {{"k", fixed ? (*k)[0].value() : std::int64_t{-1}}, {"sorted", c.Bool("sorted", true)}});
+  const std::vector<Value> out = c.b.AddAll(
+      "top_k", {x}, {{"k", fixed ? (*k)[0].value() : std::int64_t{-1}}, {"sorted", !fixed || c.Bool("sorted", true)}});
   if (out.size() < 2) return {};
   const auto first = [&](Value v) { return fixed ? v : Value(SliceAxis(c, v, rank - 1, 0, (*k)[0])); };
   c.Set(0, first(out[0]));

@@ -65,7 +65,12 @@ Status FillEmptyRows(OpContext& c) {  // indices, values, shape, default
   if (!c.b.ok()) return {};
   const Dim extra = c.shape(found)[1];
   const Value which = c.b.Reshape(found, Shape({extra}));
-  const ir::Ex moved = Iota(c, Shape({n}), 0, DType::kI64) + Take(c, holes, row, 0);
+  // The values go by row, those of a row as they stand.
+  const std::vector<Value> order = c.b.AddAll("top_k", {row}, {{"k", std::int64_t{-1}}, {"largest", false}});
+  if (order.size() != 2) return {};
+  const Value numbers = Iota(c, Shape({n}), 0, DType::kI64);
+  const Value rank_of = c.b.Add("scatter_nd", {Filled(c, Shape({n}), 0, DType::kI64), Expand(c, order[1], 1), numbers});
+  const ir::Ex moved = Ex(c, rank_of) + Take(c, holes, row, 0);
   const ir::Ex places = Join(c, {moved, Take(c, holes + filled, which, 0)}, 0);
   const Value others = Filled(c, Shape({extra, rank - Dim(1)}), 0, DType::kI64);
   const Value all = Join(c, {indices, Join(c, {Expand(c, which, 1), others}, 1)}, 0);
