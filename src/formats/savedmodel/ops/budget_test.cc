@@ -1,7 +1,7 @@
 // Small files do not make big graphs: what rules make of constants and nodes is bounded.
 #include <set>
 
-#include "formats/savedmodel/ops/small_graph.h"
+#include "formats/savedmodel/ops/small_graph_test_util.h"
 #include "ir/op_def.h"
 
 namespace tenon::savedmodel {

@@ -3,7 +3,7 @@
 #include <complex>
 #include <limits>
 
-#include "formats/savedmodel/ops/small_graph.h"
+#include "formats/savedmodel/ops/small_graph_test_util.h"
 #include "ir/numeric.h"
 #include "ir/op_def.h"
 

@@ -1,5 +1,5 @@
 // What the rules make of indices that TensorFlow's kernels refuse: the run fails. Each of these was tried there.
-#include "formats/savedmodel/ops/small_graph.h"
+#include "formats/savedmodel/ops/small_graph_test_util.h"
 
 namespace tenon::savedmodel {
 namespace {
