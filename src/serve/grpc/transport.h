@@ -58,7 +58,7 @@ struct GrpcTransportOptions {
   int io_threads = 1;
   std::int64_t max_message_bytes = -1;  // of a request; -1: 2 GiB
   std::vector<std::pair<std::string, std::string>> channel_arguments = {};
-  SpinOptions spin = {};                    // of the I/O threads; not the gRPC library's
+  SpinOptions spin = {};  // of the I/O threads; not the gRPC library's
   // A request that does not come on, or an answer that is not taken, for so long ends its call; not the gRPC library's.
   std::chrono::milliseconds stall{60'000};
   std::shared_ptr<ByteBudget> budget = {};  // of requests that are under way; the gRPC library takes its limit alone

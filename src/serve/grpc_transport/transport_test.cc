@@ -234,7 +234,7 @@ TEST_P(Http2Alone, AnswersThatNobodyReadsAreBounded) {
   ASSERT_TRUE(done());
   Writer w;
   w.Text(1, std::string(50'000, 'h'));  // comes back in the answer
-  w.Text(7, "");                         // list_services
+  w.Text(7, "");                        // list_services
   const grpc::ByteBuffer request = BufferOf(std::move(w).Take());
   for (int i = 0; i < 2000; ++i) {  // 100 MB of answers
     call->Write(request, nullptr);
