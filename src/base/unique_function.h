@@ -26,7 +26,7 @@ class UniqueFunction<R(Args...)> {
     using Held = std::decay_t<F>;
     if constexpr (Fits<Held>()) {
       ::new (static_cast<void*>(place_)) Held(std::forward<F>(f));
-      call_ = [](void* at, Args... args) -> R { return (*static_cast<Held*>(at))(std::forward<Args>(args)...); };
+      call_ = [](void* at, Args&&... args) -> R { return (*static_cast<Held*>(at))(std::forward<Args>(args)...); };
       move_ = [](void* from, void* to) {
         Held* const held = static_cast<Held*>(from);
         if (to != nullptr) ::new (to) Held(std::move(*held));
@@ -34,7 +34,7 @@ class UniqueFunction<R(Args...)> {
       };
     } else {
       ::new (static_cast<void*>(place_)) Held*(new Held(std::forward<F>(f)));
-      call_ = [](void* at, Args... args) -> R { return (**static_cast<Held**>(at))(std::forward<Args>(args)...); };
+      call_ = [](void* at, Args&&... args) -> R { return (**static_cast<Held**>(at))(std::forward<Args>(args)...); };
       move_ = [](void* from, void* to) {
         Held* const held = *static_cast<Held**>(from);
         if (to != nullptr)
@@ -76,7 +76,7 @@ class UniqueFunction<R(Args...)> {
     call_ = nullptr;
   }
 
-  R (*call_)(void*, Args...) = nullptr;
+  R (*call_)(void*, Args&&...) = nullptr;
   void (*move_)(void* from,
                 void* to) = nullptr;  // destroys what is at `from`, moved to `to` before unless that is null
   alignas(std::max_align_t) std::byte place_[kInline];

@@ -81,9 +81,9 @@ TEST(ArrayOps, UnknownRanksStayOpen) {
 
 // Indices are checked when the op runs.
 TEST(ArrayOps, IndicesOutOfRange) {
-  const auto message = [](std::string_view op, std::vector<std::optional<Literal>> inputs, Attrs attrs) {
+  const auto message = [](std::string_view op, const std::vector<std::optional<Literal>>& inputs, const Attrs& attrs) {
     try {
-      Eval(op, std::move(inputs), std::move(attrs));
+      Eval(op, inputs, attrs);
     } catch (const Error& e) {
       return e.status().message();
     }

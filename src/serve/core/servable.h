@@ -94,6 +94,7 @@ class Servable {
   /// not begun: kCancelled. The default calls Run.
   using Done = base::UniqueFunction<void(Result<std::vector<Literal>>)>;
   virtual void RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                        // NOLINTNEXTLINE(performance-unnecessary-value-param): overrides move from it
                         Patience patience, Done done) {
     done(Run(signature, std::move(inputs), wanted, patience.deadline));
   }

@@ -250,27 +250,28 @@ bool CanGather(const ir::Graph& graph, const ir::Node& node) {
   return dtype == DType::kI32 || dtype == DType::kI64;
 }
 
-Status GatherNd(WriteContext& c) {  // indices of each dim are checked by the op; negative ones must be constants
-  if (const Literal* known = c.constant(1);
-      known == nullptr || std::ranges::any_of(ir::ToInts(*known), [](std::int64_t i) { return i < 0; })) {
-    if (!c.type().has_rank() || !c.type(1).has_rank() || c.shape(1).back().is_symbolic())
-      return c.Unsupported("indices of unknown length");
-    // The sizes of the indexed dims, as a vector beside the last axis of the indices.
-    std::vector<Dim> sizes;
-    for (int d = 0; d < static_cast<int>(c.shape(1).back().value()); ++d) sizes.push_back(c.shape()[d]);
-    TENON_ASSIGN_OR_RETURN(std::string count, c.w.ShapeVector(Shape(sizes)));
-    if (c.dtype(1) != DType::kI32)
-      count = c.w.Emit("Cast", {count}, {{"SrcT", TypeAttr(DType::kI32)}, {"DstT", TypeAttr(c.dtype(1))}});
-    const Attrs attrs{{"T", TypeAttr(c.dtype(1))}};
-    const std::string negative = c.w.Emit("Less", {c.in(1), c.w.Scalar(0, c.dtype(1))}, attrs);
-    const std::string indices =
-        c.w.Emit("SelectV2", {negative, c.w.Emit("AddV2", {c.in(1), count}, attrs), c.in(1)}, attrs);
-    c.Set(c.w.Emit("GatherNd", {c.in(0), indices},
-                   {{"Tparams", TypeAttr(c.dtype())}, {"Tindices", TypeAttr(c.dtype(1))}}, c.name()));
-    return {};
-  }
-  c.Set(
-      c.w.Emit("GatherNd", c.ins(), {{"Tparams", TypeAttr(c.dtype())}, {"Tindices", TypeAttr(c.dtype(1))}}, c.name()));
+/// Input 1 as index tuples that count from the front, as TensorFlow wants them.
+Result<std::string> TuplesFromFront(WriteContext& c) {
+  const Literal* const known = c.constant(1);
+  if (known != nullptr && std::ranges::none_of(ir::ToInts(*known), [](std::int64_t i) { return i < 0; }))
+    return c.in(1);
+  if (!c.type().has_rank() || !c.type(1).has_rank() || c.shape(1).back().is_symbolic())
+    return c.Unsupported("indices of unknown length");
+  // The sizes of the indexed dims, as a vector beside the last axis of the indices.
+  std::vector<Dim> sizes;
+  for (int d = 0; d < static_cast<int>(c.shape(1).back().value()); ++d) sizes.push_back(c.shape()[d]);
+  TENON_ASSIGN_OR_RETURN(std::string count, c.w.ShapeVector(Shape(sizes)));
+  if (c.dtype(1) != DType::kI32)
+    count = c.w.Emit("Cast", {count}, {{"SrcT", TypeAttr(DType::kI32)}, {"DstT", TypeAttr(c.dtype(1))}});
+  const Attrs attrs{{"T", TypeAttr(c.dtype(1))}};
+  const std::string negative = c.w.Emit("Less", {c.in(1), c.w.Scalar(0, c.dtype(1))}, attrs);
+  return c.w.Emit("SelectV2", {negative, c.w.Emit("AddV2", {c.in(1), count}, attrs), c.in(1)}, attrs);
+}
+
+Status GatherNd(WriteContext& c) {
+  TENON_ASSIGN_OR_RETURN(const std::string indices, TuplesFromFront(c));
+  c.Set(c.w.Emit("GatherNd", {c.in(0), indices}, {{"Tparams", TypeAttr(c.dtype())}, {"Tindices", TypeAttr(c.dtype(1))}},
+                 c.name()));
   return {};
 }
 
@@ -288,8 +289,9 @@ bool CanScatterAdd(const ir::Graph& graph, const ir::Node& node) {
 }
 
 Status ScatterNdAdd(WriteContext& c) {
-  c.Set(c.w.Emit("TensorScatterAdd", c.ins(), {{"T", TypeAttr(c.dtype())}, {"Tindices", TypeAttr(c.dtype(1))}},
-                 c.name()));
+  TENON_ASSIGN_OR_RETURN(const std::string indices, TuplesFromFront(c));
+  c.Set(c.w.Emit("TensorScatterAdd", {c.in(0), indices, c.in(2)},
+                 {{"T", TypeAttr(c.dtype())}, {"Tindices", TypeAttr(c.dtype(1))}}, c.name()));
   return {};
 }
 
