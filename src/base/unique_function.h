@@ -57,6 +57,7 @@ class UniqueFunction<R(Args...)> {
   ~UniqueFunction() { Drop(); }
 
   explicit operator bool() const { return call_ != nullptr; }
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): they are passed on
   R operator()(Args... args) { return call_(place_, std::forward<Args>(args)...); }
 
  private:
