@@ -16,30 +16,43 @@ SERVER_CPU, CLIENT_CPU = CPUS[0], CPUS[-1]
 
 
 class Programs:
-    """BUILD/serving/{load,echo,peer}; peer is None without protoc's plugin for C++."""
+    """BUILD/serving/{load,echo,peer,rest_peer}; peer is None without protoc's plugin for C++, rest_peer without libevent
+    or RapidJSON."""
 
     def __init__(self, build):
         self.build, self.out = build, build / "serving"
         self.out.mkdir(parents=True, exist_ok=True)
-        self.load, self.echo, self.peer = self.make("load"), self.make("echo"), None
+        self.load, self.echo, self.peer, self.rest_peer = self.make("load"), self.make("echo"), None, None
         protos = ROOT / "src/serve/grpc/proto"
         names = ["serving", "serving_config", "tensorflow_error", "tensorflow_types"]
         files = [str(protos / f"{n}.proto") for n in names]
         subprocess.run(["protoc", f"-I{protos}", f"--python_out={self.out}", *files], check=True)
+        generated = [self.out / f"{n}.pb.cc" for n in names]
+        if not all(f.exists() for f in generated):
+            subprocess.run(["protoc", f"-I{protos}", f"--cpp_out={self.out}", *files], check=True)
+        engine = [f"-I{self.out}", f"-I{ROOT}/include", f"-L{build}/lib", "-ltenon", f"-Wl,-rpath,{build.resolve()}/lib", "-Wl,--as-needed"]
+        if subprocess.run(["pkg-config", "--exists", "libevent_pthreads", "re2", "RapidJSON"], check=False).returncode == 0:
+            self.rest_peer = self.make("rest_peer", *generated, *engine, *self.flags("libevent", "libevent_pthreads", "re2", "RapidJSON", "protobuf"), "-lpthread")
+        else:
+            print("no libevent or RapidJSON (packages libevent-dev, rapidjson-dev): no REST server of the original's shape", file=sys.stderr)
         plugin = shutil.which("grpc_cpp_plugin")
         if plugin is None:
             print("no grpc_cpp_plugin (package protobuf-compiler-grpc): no synchronous grpc++ server, no gRPC echo", file=sys.stderr)
             return
-        if not (self.out / "serving.grpc.pb.cc").exists():
-            subprocess.run(["protoc", f"-I{protos}", f"--cpp_out={self.out}", f"--grpc_out={self.out}", f"--plugin=protoc-gen-grpc={plugin}", *files], check=True)
-        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "grpc++", "protobuf"], capture_output=True, text=True, check=True).stdout.split()
-        generated = [self.out / f"{n}.pb.cc" for n in names] + [self.out / "serving.grpc.pb.cc"]
-        self.peer = self.make("peer", *generated, f"-I{self.out}", f"-I{ROOT}/include", f"-L{build}/lib", "-ltenon", f"-Wl,-rpath,{build.resolve()}/lib", "-Wl,--as-needed", *flags, "-lpthread")
+        service = self.out / "serving.grpc.pb.cc"
+        if not service.exists():
+            subprocess.run(["protoc", f"-I{protos}", f"--grpc_out={self.out}", f"--plugin=protoc-gen-grpc={plugin}", *files], check=True)
+        self.peer = self.make("peer", *generated, service, *engine, *self.flags("grpc++", "protobuf"), "-lpthread")
+
+    @staticmethod
+    def flags(*packages):
+        return subprocess.run(["pkg-config", "--cflags", "--libs", *packages], capture_output=True, text=True, check=True).stdout.split()
 
     def make(self, name, *more):
         program, source = self.out / name, SOURCE / f"{name}.cc"
-        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-            subprocess.run(["g++", "-std=c++20", "-O2", str(source), *map(str, more), "-o", str(program)], check=True)
+        newest = max(f.stat().st_mtime for f in [source, *SOURCE.glob("*.h")])
+        if not program.exists() or program.stat().st_mtime < newest:
+            subprocess.run(["g++", "-std=c++20", "-O2", "-DNDEBUG", str(source), *map(str, more), "-o", str(program)], check=True)
         return program
 
 
