@@ -1,9 +1,6 @@
 // The socket's side of a connection: bytes in, bytes out, its end. calls.cc has the calls.
 #include "serve/grpc_http2/connection.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 
 #include "base/give_back.h"
@@ -20,7 +17,7 @@ constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::m
 }  // namespace
 
 Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls)
-    : fd_(fd), owner_(owner), shared_(shared), tls_(std::move(tls)), peer_(PeerOf(fd)) {
+    : socket_(fd, std::move(tls)), owner_(owner), shared_(shared), peer_(PeerOf(fd)) {
   session_ = Callbacks::MakeSession(this);
   if (session_ == nullptr) {
     done_ = true;
@@ -44,12 +41,8 @@ void Http2Connection::Close() {
   done_ = true;
   ::nghttp2_session_del(session_);
   session_ = nullptr;
-  tls_.reset();
-  if (fd_ >= 0) {
-    ::close(fd_);
-    --shared_.connections;
-  }
-  fd_ = -1;
+  if (socket_.fd() >= 0) --shared_.connections;
+  socket_.Close();
   for (const Stream* const stream : streams_)
     if (stream->gone) stream->gone->store(true, std::memory_order_relaxed);
   streams_.clear();
@@ -63,14 +56,6 @@ void Http2Connection::Check(int result) {
   if (result < 0 && ::nghttp2_is_fatal(result)) done_ = true;
 }
 
-ssize_t Http2Connection::Receive(char* to, std::size_t size) {
-  return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0);
-}
-
-ssize_t Http2Connection::Send(const char* from, std::size_t size) {
-  return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
-}
-
 void Http2Connection::Want(bool read, bool write) {
   if (read == reading_ && write == writing_) return;
   reading_ = read;
@@ -81,10 +66,10 @@ void Http2Connection::Want(bool read, bool write) {
 void Http2Connection::Readable(Clock::time_point now, std::string& scratch) {
   now_ = now;
   if (done_) return;
-  const ssize_t n = Receive(scratch.data(), scratch.size());
+  const ssize_t n = socket_.Read(scratch.data(), scratch.size());
   if (n < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) done_ = true;
-    if (tls_ && tls_->wants_write()) Want(reading_, true);
+    if (Socket::Failed()) done_ = true;
+    if (socket_.wants_write()) Want(reading_, true);
     return;
   }
   if (n == 0) {  // a client that is gone reads no answer
@@ -109,11 +94,9 @@ void Http2Connection::AfterProgress() {
   if (unsent() == 0 && !lingering_ &&
       (::nghttp2_session_want_read(session_) == 0 || (going_away_ && streams_.empty())) &&
       ::nghttp2_session_want_write(session_) == 0) {
-    // The client may still be sending: a plain close would reset the connection under what it has not read yet.
     lingering_ = true;
     drained_ = now_;
-    if (tls_) tls_->Shutdown();
-    ::shutdown(fd_, SHUT_WR);
+    socket_.ShutDown();
   }
   Want(lingering_ || unsent() < kOutputLimit, unsent() > 0);
 }
@@ -133,10 +116,10 @@ void Http2Connection::Flush() {
   for (;;) {
     Collect();
     if (done_ || unsent() == 0) break;
-    const ssize_t n = Send(out_.data() + out_at_, unsent());
+    const ssize_t n = socket_.Write(out_.data() + out_at_, unsent());
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) done_ = true;
+      if (Socket::Failed()) done_ = true;
       return;
     }
     out_at_ += static_cast<std::size_t>(n);

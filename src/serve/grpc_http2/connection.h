@@ -12,7 +12,7 @@
 
 #include "serve/grpc/transport.h"
 #include "serve/grpc_http2/stream.h"
-#include "serve/rest/tls.h"
+#include "serve/rest/socket.h"
 
 namespace tenon::serve::http2 {
 
@@ -57,14 +57,14 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   Http2Connection(const Http2Connection&) = delete;
   Http2Connection& operator=(const Http2Connection&) = delete;
 
-  int fd() const { return fd_; }
+  int fd() const { return socket_.fd(); }
   /// Nothing is left to do: the owner drops it.
   bool done() const { return done_; }
 
   /// `scratch` is a buffer of the loop.
   void Readable(Clock::time_point now, std::string& scratch);
   /// Bytes have been received that Readable has not seen yet and that no event will tell of.
-  bool pending_input() const { return tls_ && !done_ && reading_ && tls_->pending(); }
+  bool pending_input() const { return !done_ && reading_ && socket_.pending(); }
   void Writable(Clock::time_point now);
   /// The socket is broken.
   void Broken() { done_ = true; }
@@ -116,13 +116,9 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   void SubmitTrailers(Stream& stream);
   void Check(int result);
 
-  ssize_t Receive(char* to, std::size_t size);
-  ssize_t Send(const char* from, std::size_t size);
-
-  int fd_;
+  Socket socket_;
   ConnectionOwner& owner_;
   Shared& shared_;
-  std::unique_ptr<TlsSession> tls_;
   const std::string peer_;
   nghttp2_session* session_ = nullptr;
   std::vector<Stream*> streams_;                  // open ones

@@ -4,14 +4,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 
 #include "base/log.h"
 #include "serve/core/batch_round.h"
@@ -19,6 +16,7 @@
 namespace tenon::serve::http2 {
 namespace {
 
+constexpr std::string_view kWho = "gRPC";
 constexpr auto kTick = std::chrono::milliseconds(1000), kDrainTick = std::chrono::milliseconds(10);
 constexpr auto kAcceptAgain = std::chrono::milliseconds(100), kSayAgain = std::chrono::milliseconds(10'000);
 constexpr int kQuiet = 120, kAsk = 30, kAsks = 4;  // seconds without a byte, between two questions; how many
@@ -30,48 +28,34 @@ Loop::~Loop() {
     ::close(fd);
     --shared_.connections;
   }
-  if (epoll_ >= 0) ::close(epoll_);
-  if (event_ >= 0) ::close(event_);
 }
 
-Status Loop::Open() {
-  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = &event_}};
-  if (epoll_ < 0 || event_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) != 0)
-    return Status(Code::kResourceExhausted, fmt::format("gRPC: cannot start: {}", std::strerror(errno)));
-  return {};
-}
+Status Loop::Open() { return poller_.Open(kWho); }
 
 void Loop::Accept(std::vector<Listener> listeners, std::vector<Loop*> loops) {
   listeners_ = std::move(listeners);
   loops_ = std::move(loops);
 }
 
-void Loop::Wake() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);  // full means: already awake
-}
-
 bool Loop::Adopt(int fd, bool secure) {
   const std::lock_guard lock(mutex_);
   if (drain_asked_) return false;
   mail_.adopted.emplace_back(fd, secure);
-  Wake();
+  poller_.Wake();
   return true;
 }
 
 void Loop::Notify() {
   const std::lock_guard lock(mutex_);
   mail_.notify = true;
-  Wake();
+  poller_.Wake();
 }
 
 void Loop::Drain() {
   const std::lock_guard lock(mutex_);
   mail_.drain = drain_asked_ = true;
   empty_ = false;  // until the thread has seen it
-  Wake();
+  poller_.Wake();
 }
 
 bool Loop::WaitUntilEmpty(Clock::time_point until) {
@@ -82,7 +66,7 @@ bool Loop::WaitUntilEmpty(Clock::time_point until) {
 void Loop::Finish() {
   const std::lock_guard lock(mutex_);
   mail_.finish = true;
-  Wake();
+  poller_.Wake();
 }
 
 void Loop::Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream, Status status, std::string reply) {
@@ -91,20 +75,18 @@ void Loop::Post(std::shared_ptr<Http2Connection> connection, std::int32_t stream
     return;
   }
   const std::lock_guard lock(mutex_);
-  if (mail_.answers.empty()) Wake();
+  if (mail_.answers.empty()) poller_.Wake();
   mail_.answers.push_back({std::move(connection), stream, std::move(status), std::move(reply)});
 }
 
 void Loop::Watch(Http2Connection& connection, bool read, bool write) {
-  epoll_event event{.events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U), .data = {.ptr = &connection}};
-  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.fd(), &event);
+  poller_.Watch(connection.fd(), &connection, read, write);
 }
 
 void Loop::Watch(Listener& listener, bool on) {
   if (on == listener.watched) return;
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = &listener}};
-  const bool done = ::epoll_ctl(epoll_, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.fd, &event) == 0;
-  listener.watched = on && done;
+  if (!on) poller_.Remove(listener.fd);
+  listener.watched = on && poller_.Add(listener.fd, &listener);
 }
 
 void Loop::Add(int fd, bool secure) {
@@ -122,8 +104,7 @@ void Loop::Add(int fd, bool secure) {
     return;
   }
   auto connection = std::make_shared<Http2Connection>(fd, *this, shared_, std::move(tls));
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
-  if (connection->done() || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return;
+  if (connection->done() || !poller_.Add(fd, connection.get())) return;
   Http2Connection* const raw = connection.get();
   connections_.emplace(raw, std::move(connection));
   if (!secure) raw->Writable(now_);  // the settings
@@ -133,18 +114,13 @@ void Loop::Add(int fd, bool secure) {
 
 void Loop::AcceptAll(Listener& listener) {
   for (int i = 0; i < 256; ++i) {
-    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Out of files or memory: look again in a moment instead of spinning. EINVAL: the server is stopping.
-        if (errno != EINVAL)
-          base::Log(base::LogLevel::kWarning, fmt::format("gRPC: cannot accept: {}", std::strerror(errno)));
-        Watch(listener, false);
-        accept_again_ = now_ + kAcceptAgain;
-      }
-      return;
+    bool stop = false;
+    const int fd = AcceptNext(listener.fd, kWho, stop);
+    if (stop) {
+      Watch(listener, false);
+      accept_again_ = now_ + kAcceptAgain;
     }
+    if (fd < 0) return;
     if (shared_.Full()) {
       // Closed before the client has seen the server's settings: it counts as a failed attempt, and the next one is
       // made later and later.
@@ -212,7 +188,7 @@ void Loop::Sweep() {
   for (Http2Connection* raw : touched_) {
     const auto it = connections_.find(raw);  // may be there twice
     if (it == connections_.end() || !raw->done()) continue;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, raw->fd(), nullptr);
+    poller_.Remove(raw->fd());
     raw->Close();
     connections_.erase(it);  // calls under way elsewhere may still hold it
   }
@@ -220,10 +196,10 @@ void Loop::Sweep() {
 }
 
 /// Events. Before it sleeps it looks for them again and again, for as long as the options say.
-int Loop::Wait(epoll_event* events, int room) {
+int Loop::Wait(std::span<epoll_event> events) {
   const auto tick = static_cast<int>((draining_ ? kDrainTick : kTick).count());
-  const int n = ::epoll_wait(
-      epoll_, events, room,
+  const int n = poller_.Wait(
+      events,
       spinner_.MaySleep(shared_.working.load(std::memory_order_relaxed) > 0) || connections_.empty() ? tick : 0);
   now_ = Clock::now();
   spinner_.Waited(now_, n > 0);
@@ -231,11 +207,7 @@ int Loop::Wait(epoll_event* events, int room) {
 }
 
 void Loop::Handle(void* from, std::uint32_t events) {
-  if (from == &event_) {
-    std::uint64_t count;
-    [[maybe_unused]] const ssize_t got = ::read(event_, &count, sizeof count);
-    return TakeMail();
-  }
+  if (poller_.Woken(from)) return TakeMail();
   for (Listener& listener : listeners_)
     if (from == &listener) return listener.watched ? AcceptAll(listener) : void();
   auto& connection = *static_cast<Http2Connection*>(from);
@@ -258,7 +230,7 @@ void Loop::Run() {
   while (!finished_) {
     if (!draining_ && now_ >= accept_again_)
       for (Listener& listener : listeners_) Watch(listener, true);
-    const int n = Wait(events.data(), static_cast<int>(events.size()));
+    const int n = Wait(events);
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       Handle(event.data.ptr, event.events);

@@ -1,7 +1,5 @@
 // Loop: one I/O thread with its connections.
 #pragma once
-#include <sys/epoll.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "serve/grpc_http2/connection.h"
+#include "serve/rest/poller.h"
 
 namespace tenon::serve::http2 {
 
@@ -62,8 +61,7 @@ class Loop : public ConnectionOwner {
     std::vector<Answer> answers = {};
     bool notify = false, drain = false, finish = false;
   };
-  void Wake();
-  int Wait(epoll_event* events, int room);
+  int Wait(std::span<epoll_event> events);
   void Handle(void* from, std::uint32_t events);
   void TakeMail();
   void Deliver(std::vector<Answer>& answers);
@@ -73,7 +71,7 @@ class Loop : public ConnectionOwner {
   void Sweep();
 
   Shared& shared_;
-  int epoll_ = -1, event_ = -1;
+  Poller poller_;
   std::vector<Listener> listeners_;
   std::vector<Loop*> loops_;
   std::size_t next_loop_ = 0;

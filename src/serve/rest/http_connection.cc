@@ -1,8 +1,5 @@
 #include "serve/rest/http_connection.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -29,26 +26,15 @@ void LogFailure(const std::exception& error) {
 }  // namespace
 
 HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
-    : fd_(fd),
+    : socket_(fd, options.tls ? options.tls->Accept(fd) : nullptr),
       owner_(owner),
       options_(options),
       handler_(handler),
-      tls_(options.tls ? options.tls->Accept(fd) : nullptr),
       peer_(PeerOf(fd)),
       parser_(WithinBudget(options)),
       counted_(options.budget.get()) {
   parser_.SetPeer(peer_);
-  if (options.tls && !tls_) done_ = true;
-}
-
-HttpConnection::~HttpConnection() { ::close(fd_); }
-
-ssize_t HttpConnection::Receive(char* to, std::size_t size) {
-  return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0);
-}
-
-ssize_t HttpConnection::Send(const char* from, std::size_t size) {
-  return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+  if (options.tls && !socket_.secure()) done_ = true;
 }
 
 void HttpConnection::Want(bool read, bool write) {
@@ -73,11 +59,11 @@ void HttpConnection::Readable(Clock::time_point now, std::string& scratch) {
     in_.resize(old + more);
   }
   char* const to = direct ? in_.data() + old : scratch.data();
-  const ssize_t n = Receive(to, direct ? in_.size() - old : scratch.size());
+  const ssize_t n = socket_.Read(to, direct ? in_.size() - old : scratch.size());
   if (direct) in_.resize(old + static_cast<std::size_t>(n > 0 ? n : 0));
   if (n < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) done_ = true;
-    if (tls_ && tls_->wants_write()) Want(reading_, true);
+    if (Socket::Failed()) done_ = true;
+    if (socket_.wants_write()) Want(reading_, true);
     return;
   }
   progress_ = now;
@@ -299,10 +285,10 @@ void HttpConnection::AfterProgress() {
 
 void HttpConnection::Flush() {
   while (out_at_ < out_.size()) {
-    const ssize_t n = Send(out_.data() + out_at_, out_.size() - out_at_);
+    const ssize_t n = socket_.Write(out_.data() + out_at_, out_.size() - out_at_);
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) done_ = true;
+      if (Socket::Failed()) done_ = true;
       return;
     }
     out_at_ += static_cast<std::size_t>(n);
@@ -342,12 +328,10 @@ void HttpConnection::Tick(Clock::time_point now) {
   }
 }
 
-/// The client may still be sending: a plain close would reset the connection under the reply.
 void HttpConnection::Linger() {
   lingering_ = true;
   begun_ = now_;  // a client that goes on sending is not read for ever
-  if (tls_) tls_->Shutdown();
-  ::shutdown(fd_, SHUT_WR);
+  socket_.ShutDown();
 }
 
 void HttpConnection::Drain(Clock::time_point now, std::string& scratch) {

@@ -6,6 +6,7 @@
 
 #include "base/unique_function.h"
 #include "serve/rest/http_server.h"
+#include "serve/rest/socket.h"
 
 namespace tenon::serve {
 
@@ -29,11 +30,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   using Clock = std::chrono::steady_clock;
   HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler);
-  ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
-  int fd() const { return fd_; }
+  int fd() const { return socket_.fd(); }
   /// Nothing is left to do: the owner drops it (once it is not busy).
   bool done() const { return done_; }
   bool busy() const { return busy_; }
@@ -42,7 +42,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void Readable(Clock::time_point now, std::string& scratch);
   /// Bytes have been received that Readable has not seen yet and that no event will tell of.
-  bool pending_input() const { return tls_ && !done_ && !busy_ && reading_ && tls_->pending(); }
+  bool pending_input() const { return !done_ && !busy_ && reading_ && socket_.pending(); }
   void Writable(Clock::time_point now);
   /// The socket is broken.
   void Broken() { done_ = true; }
@@ -91,17 +91,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Want(bool read, bool write);
   bool output_full() const { return out_.size() - out_at_ > kOutputLimit; }
 
-  ssize_t Receive(char* to, std::size_t size);
-  ssize_t Send(const char* from, std::size_t size);
-
   static constexpr std::size_t kOutputLimit = 1 << 20;  // unsent bytes at which reading pauses
   static constexpr std::size_t kUncounted = 64;         // bytes that a string holds without memory of its own, and more
 
-  int fd_;
+  Socket socket_;
   ConnectionOwner& owner_;
   const HttpServerOptions& options_;
   HttpHandler& handler_;
-  std::unique_ptr<TlsSession> tls_;
   std::string peer_;
   HttpParser parser_;
   std::string in_;         // bytes received and not yet done with

@@ -4,55 +4,42 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <exception>
 
 #include "base/log.h"
 #include "serve/core/batch_round.h"
 
 namespace tenon::serve {
+namespace {
+
+constexpr std::string_view kWho = "HTTP server";
+
+}  // namespace
 
 HttpServer::Loop::Loop(std::shared_ptr<Shared> shared)
     : shared_(std::move(shared)), scratch_(256 << 10, '\0'), spinner_(shared_->options.spin) {}
 
 HttpServer::Loop::~Loop() {
   for (const int fd : adopted_) ::close(fd);
-  if (epoll_ >= 0) ::close(epoll_);
-  if (event_ >= 0) ::close(event_);
 }
 
-Status HttpServer::Loop::Open() {
-  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-  event_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = &event_}};
-  if (epoll_ < 0 || event_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) != 0)
-    return Status(Code::kResourceExhausted, fmt::format("HTTP server: cannot start: {}", std::strerror(errno)));
-  return {};
-}
+Status HttpServer::Loop::Open() { return poller_.Open(kWho); }
 
 void HttpServer::Loop::Accept(int listener, std::vector<std::shared_ptr<Loop>> loops) {
   listener_ = listener;
   loops_ = std::move(loops);
 }
 
-void HttpServer::Loop::Wake() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(event_, &one, sizeof one);  // full means: already awake
-}
-
 bool HttpServer::Loop::Adopt(int fd) {
   const std::lock_guard lock(mutex_);
   if (drain_asked_) return false;
   adopted_.push_back(fd);
-  Wake();
+  poller_.Wake();
   return true;
 }
 
@@ -60,7 +47,7 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
   const std::lock_guard lock(mutex_);
   drain_asked_ = true;
   drain_until_ = until;
-  Wake();
+  poller_.Wake();
 }
 
 void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
@@ -83,7 +70,7 @@ void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connectio
   if (std::this_thread::get_id() != thread_.load(std::memory_order_relaxed)) {
     const std::lock_guard lock(mutex_);
     finished_.emplace_back(connection, std::move(reply));
-    Wake();
+    poller_.Wake();
   } else if (connection->joining()) {
     --working_;
     connection->Joined(std::move(reply));
@@ -115,16 +102,14 @@ void HttpServer::Loop::Deliver(std::vector<Reply>& replies) {
 }
 
 void HttpServer::Loop::Watch(HttpConnection& connection, bool read, bool write) {
-  epoll_event event{.events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U), .data = {.ptr = &connection}};
-  ::epoll_ctl(epoll_, EPOLL_CTL_MOD, connection.fd(), &event);
+  poller_.Watch(connection.fd(), &connection, read, write);
 }
 
 void HttpServer::Loop::Add(int fd) {
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   auto connection = std::make_shared<HttpConnection>(fd, *this, shared_->options, *shared_->handler);
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = connection.get()}};
-  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+  if (!poller_.Add(fd, connection.get())) {
     --shared_->connections;
     return;
   }
@@ -135,18 +120,13 @@ void HttpServer::Loop::Add(int fd) {
 
 void HttpServer::Loop::AcceptAll() {
   for (int i = 0; i < 256; ++i) {
-    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Out of files or memory: look again in a moment instead of spinning. EINVAL: the server is stopping.
-        if (errno != EINVAL)
-          base::Log(base::LogLevel::kWarning, fmt::format("HTTP server: cannot accept: {}", std::strerror(errno)));
-        StopAccepting();
-        accept_again_ = now_ + std::chrono::milliseconds(100);
-      }
-      return;
+    bool stop = false;
+    const int fd = AcceptNext(listener_, kWho, stop);
+    if (stop) {
+      StopAccepting();
+      accept_again_ = now_ + std::chrono::milliseconds(100);
     }
+    if (fd < 0) return;
     if (++shared_->connections > shared_->options.max_connections) {
       --shared_->connections;
       if (shared_->options.refused) shared_->options.refused();
@@ -160,7 +140,7 @@ void HttpServer::Loop::AcceptAll() {
 
 void HttpServer::Loop::StopAccepting() {
   if (!listening_) return;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+  poller_.Remove(listener_);
   listening_ = false;
 }
 
@@ -192,7 +172,7 @@ void HttpServer::Loop::Sweep() {
   for (HttpConnection* raw : touched_) {
     const auto it = connections_.find(raw);  // may be there twice
     if (it == connections_.end() || !raw->done()) continue;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, raw->fd(), nullptr);
+    poller_.Remove(raw->fd());
     if (raw->busy()) continue;  // the worker's reply comes first
     connections_.erase(it);
     --shared_->connections;
@@ -210,21 +190,16 @@ void HttpServer::Loop::Run() {
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BatchRound round;
   for (;;) {
-    if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_) {
-      epoll_event event{.events = EPOLLIN, .data = {.ptr = &listener_}};
-      listening_ = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0;
-    }
+    if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_)
+      listening_ = poller_.Add(listener_, &listener_);
     const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
-    const int n =
-        ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                     spinner_.MaySleep(working_ > 0) || connections_.empty() ? static_cast<int>(wait.count()) : 0);
+    const int n = poller_.Wait(
+        events, spinner_.MaySleep(working_ > 0) || connections_.empty() ? static_cast<int>(wait.count()) : 0);
     now_ = Clock::now();
     spinner_.Waited(now_, n > 0);
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
-      if (event.data.ptr == &event_) {
-        std::uint64_t count;
-        [[maybe_unused]] const ssize_t got = ::read(event_, &count, sizeof count);
+      if (poller_.Woken(event.data.ptr)) {
         TakeMail();
       } else if (event.data.ptr == &listener_) {
         if (listening_) AcceptAll();

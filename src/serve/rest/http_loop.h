@@ -7,6 +7,7 @@
 
 #include "serve/rest/http_connection.h"
 #include "serve/rest/http_server.h"
+#include "serve/rest/poller.h"
 
 namespace tenon::serve {
 
@@ -43,7 +44,6 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
  private:
   using Clock = std::chrono::steady_clock;
   using Reply = std::pair<std::shared_ptr<HttpConnection>, HttpConnection::Reply>;
-  void Wake();
   void TakeMail();
   void Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply);
   template <class Work>
@@ -55,7 +55,8 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Sweep();
 
   const std::shared_ptr<Shared> shared_;
-  int epoll_ = -1, event_ = -1, listener_ = -1;
+  Poller poller_;
+  int listener_ = -1;
   std::vector<std::shared_ptr<Loop>> loops_;
   std::size_t next_loop_ = 0;
   bool listening_ = false;  // the listener is watched (not while the process is out of files)

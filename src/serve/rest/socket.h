@@ -1,0 +1,53 @@
+// Socket: one client's bytes, plain or by TLS.
+#pragma once
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <cerrno>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "serve/rest/tls.h"
+
+namespace tenon::serve {
+
+/// Owns a connected descriptor that does not block. Of one thread.
+class Socket {
+ public:
+  /// `tls`: the session on `fd`; null: plain.
+  explicit Socket(int fd, std::unique_ptr<TlsSession> tls = nullptr) : fd_(fd), tls_(std::move(tls)) {}
+  ~Socket() { Close(); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  /// -1 once closed.
+  int fd() const { return fd_; }
+  bool secure() const { return tls_ != nullptr; }
+  /// As recv and send: -1 where there is nothing to do now, or where the connection is broken; see Failed.
+  ssize_t Read(char* to, std::size_t size) { return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0); }
+  ssize_t Write(const char* from, std::size_t size) {
+    return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+  }
+  /// Right after a Read or Write that gave -1: the connection is broken.
+  static bool Failed() { return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR; }
+  /// Bytes have been received that Read has not given yet and that no event will tell of.
+  bool pending() const { return tls_ && tls_->pending(); }
+  /// The last Read or Write needs the socket to become writable, whatever it was.
+  bool wants_write() const { return tls_ && tls_->wants_write(); }
+  /// Nothing is written any more. The client gets what was, even when it is still sending: a plain close would reset
+  /// the connection under what it has not read yet.
+  void ShutDown();
+  /// Twice is once.
+  void Close();
+
+ private:
+  int fd_;
+  std::unique_ptr<TlsSession> tls_;
+};
+
+/// The next client of a listener that does not block; -1 when there is none. `stop`: none can be taken (out of files or
+/// memory, which the log says as `who`; or the listener is shut): look again in a moment.
+int AcceptNext(int listener, std::string_view who, bool& stop);
+
+}  // namespace tenon::serve
