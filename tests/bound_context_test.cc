@@ -13,6 +13,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "base/sanitizers.h"
 #include "compiler/backend.h"
 #include "eager/trace.h"
 #include "ir/variable.h"
@@ -20,7 +21,7 @@
 #include "tenon/function.h"
 #include "tenon/keras.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(TENON_OWN_HEAP)
 #define TENON_COUNTS 1
 #endif
 

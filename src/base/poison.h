@@ -2,21 +2,15 @@
 #pragma once
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define TENON_POISON 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TENON_POISON 1
-#endif
-#endif
+#include "base/sanitizers.h"
 
-#if defined(TENON_POISON)
+#if defined(TENON_ADDRESS_SANITIZER)
 #include <sanitizer/asan_interface.h>
 #endif
 
 namespace tenon::base {
 
-#if defined(TENON_POISON)
+#if defined(TENON_ADDRESS_SANITIZER)
 inline constexpr bool kPoison = true;
 /// Touching these bytes ends the program with "use-after-poison". `memory` is 8-byte aligned or ends what is allocated.
 inline void Poison(const void* memory, std::size_t bytes) { __asan_poison_memory_region(memory, bytes); }

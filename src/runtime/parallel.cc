@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 
-#if defined(__SANITIZE_THREAD__)
+#include "base/sanitizers.h"
+#if defined(TENON_THREAD_SANITIZER)
 #include <sanitizer/tsan_interface.h>
-#define TENON_NO_THREAD_SANITIZER __attribute__((no_sanitize_thread, noinline))
+#define TENON_NO_THREAD_SANITIZER __attribute__((no_sanitize("thread"), noinline))
 #else
 #define TENON_NO_THREAD_SANITIZER
 #endif
@@ -42,9 +43,14 @@ int AvailableCpus() {
 namespace internal {
 namespace {
 
-// The order that a team's start and end give, said to the thread sanitizer: it does not see into the OpenMP runtime.
-struct TeamOrder {
-#if defined(__SANITIZE_THREAD__)
+// What the threads of a team share. The order that its start and end give is said to the thread sanitizer: it does not
+// see into the OpenMP runtime.
+struct Team {
+  const int parts;
+  void (*const call)(const void* f, int part);
+  const void* const f;
+
+#if defined(TENON_THREAD_SANITIZER)
   void Before() { __tsan_release(&begins); }
   void Begin() { __tsan_acquire(&begins); }
   void End() { __tsan_release(&ends); }
@@ -56,25 +62,26 @@ struct TeamOrder {
   void End() {}
   void After() {}
 #endif
-};
 
-void RunShare(TeamOrder& order, int n, int id, int parts, void (*call)(const void* f, int part), const void* f) {
-  order.Begin();
-  const int per = parts / n, extra = parts % n;
-  const int begin = id * per + std::min(id, extra), end = begin + per + (id < extra ? 1 : 0);
-  for (int p = begin; p < end; ++p) call(f, p);
-  order.End();
-}
+  void RunShare(int n, int id) {
+    Begin();
+    const int per = parts / n, extra = parts % n;
+    const int begin = id * per + std::min(id, extra), end = begin + per + (id < extra ? 1 : 0);
+    for (int p = begin; p < end; ++p) call(f, p);
+    End();
+  }
+};
 
 }  // namespace
 
-// Not instrumented itself: the threads read its variables before the order is known.
+// Not instrumented itself, and its pointer goes to the threads by value: they read it before the order is known.
 TENON_NO_THREAD_SANITIZER void RunTeam(int threads, int parts, void (*call)(const void* f, int part), const void* f) {
-  TeamOrder order;
-  order.Before();
-#pragma omp parallel num_threads(threads)
-  RunShare(order, omp_get_num_threads(), omp_get_thread_num(), parts, call, f);
-  order.After();
+  Team team{.parts = parts, .call = call, .f = f};
+  Team* const shared = &team;
+  team.Before();
+#pragma omp parallel num_threads(threads) firstprivate(shared)
+  shared->RunShare(omp_get_num_threads(), omp_get_thread_num());
+  team.After();
 }
 
 }  // namespace internal

@@ -64,7 +64,7 @@ TEST(PlanInstance, StepsPassOnWhatTheyWrite) {
   EXPECT_EQ(Chain().Run(), want);
 }
 
-#if defined(TENON_POISON)
+#if defined(TENON_ADDRESS_SANITIZER)
 TEST(PlanInstanceDeathTest, AStepSeesWhatItDeclares) {
   EXPECT_DEATH(Chain(71).Run(), "use-after-poison");
   EXPECT_DEATH(Chain(70, false).Run(), "use-after-poison");

@@ -5,19 +5,15 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/sanitizers.h"
+
 namespace tenon {
 namespace {
 
 constexpr std::size_t kAlign = 64;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(TENON_OWN_HEAP)
 constexpr bool kKeep = false;  // a block in use after its end must be seen
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-constexpr bool kKeep = false;
-#else
-constexpr bool kKeep = true;
-#endif
 #else
 constexpr bool kKeep = true;
 #endif

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/sanitizers.h"
+
 namespace tenon {
 namespace {
 
@@ -54,7 +56,7 @@ TEST(BlockCache, BlocksOfAllSizesOnTwoThreads) {
   }
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(TENON_OWN_HEAP)
 TEST(BlockCache, GivesTheSameBlockAgain) {
   void* const first = AllocateBlock(3136);
   FreeBlock(first, 3136);

@@ -188,7 +188,7 @@ TEST(Literal, FromTakesListsAndSpans) {
   EXPECT_THAT(shorts.data<std::int16_t>(), ElementsAre(-5, 7));
 }
 
-#if defined(TENON_POISON)
+#if defined(TENON_ADDRESS_SANITIZER)
 TEST(BufferDeathTest, EndsAtItsLastByte) {
   const Buffer buffer = Buffer::allocate(70, true);
   const volatile std::byte* const data = buffer.data();

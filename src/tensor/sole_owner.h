@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 
+#include "base/sanitizers.h"
 #include "tenon/types.h"
 
 namespace tenon {
@@ -11,7 +12,7 @@ namespace tenon {
 /// happened. The count itself is read without that order.
 template <class T>
 void AfterLastRelease([[maybe_unused]] const std::shared_ptr<T>& object) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(TENON_THREAD_SANITIZER)
   const std::shared_ptr<T> counted = object;  // the thread sanitizer knows no fences, but the count's own order
 #else
   std::atomic_thread_fence(std::memory_order_acquire);
@@ -21,7 +22,7 @@ void AfterLastRelease([[maybe_unused]] const std::shared_ptr<T>& object) {
 /// Buffer::unique, also for storage that another thread has held.
 inline bool IsSoleOwner(const Buffer& buffer) {
   if (!buffer.unique()) return false;
-#if defined(__SANITIZE_THREAD__)
+#if defined(TENON_THREAD_SANITIZER)
   const Buffer counted = buffer;
 #else
   std::atomic_thread_fence(std::memory_order_acquire);

@@ -6,11 +6,12 @@
 #include <thread>
 
 #include "backends/cpu/test_util.h"
+#include "base/sanitizers.h"
 
 // Every way in which our code gets memory counts: new, malloc and its relatives stand here (not under the sanitizers,
 // which do the same). They are hidden, so what the matmul library takes for itself (dnnl_sgemm packs its operands into
 // memory of its own at each call) is not seen.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(TENON_OWN_HEAP)
 #define TENON_COUNTS_ALLOCATIONS 1
 #endif
 namespace {

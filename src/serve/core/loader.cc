@@ -5,6 +5,8 @@
 #include <exception>
 #include <filesystem>
 
+#include "base/sanitizers.h"
+
 namespace tenon::serve {
 
 Result<std::int64_t> CreatorLoader::EstimateMemory() {
@@ -47,7 +49,7 @@ Status CreatorLoader::Load() {
 void CreatorLoader::Unload() {
   const auto unload = [this] {
     servable_.reset();
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these have a heap of their own
+#if !defined(TENON_OWN_HEAP)
     ::malloc_trim(0);  // give the pages back to the system: the next version must not find them still taken
 #endif
   };
