@@ -10,9 +10,16 @@ namespace tenon::serve {
 namespace {
 
 constexpr int kMaxPaddedRank = 6;
+/// What padding may add to tensors: so many bytes, and so many for each byte that was sent.
+constexpr double kPadBytes = 64 << 20, kPadTimes = 16;
 
 bool SameRows(const Literal& a, const Literal& b) {
   return a.rank() == b.rank() && std::equal(a.dims().begin() + 1, a.dims().end(), b.dims().begin() + 1);
+}
+
+/// Bytes of so many elements, of texts without what they hold.
+double Bytes(DType dtype, std::int64_t count) {
+  return static_cast<double>(count) * (dtype == DType::kString ? sizeof(std::string) : dtype_bits(dtype) / 8.0);
 }
 
 /// The tensor with its dims beyond the first grown to `dims`, the new places filled with its first element.
@@ -69,6 +76,19 @@ Result<Literal> JoinRows(std::span<const Literal* const> tensors, std::int64_t p
     std::vector<std::int64_t> dims(first.dims().begin() + 1, first.dims().end());
     for (const Literal* t : parts)
       for (std::size_t d = 0; d < dims.size(); ++d) dims[d] = std::max(dims[d], t->dims()[d + 1]);
+    double sent = 0;
+    std::vector<std::int64_t> all = {padding};
+    for (const Literal* t : parts) {
+      sent += Bytes(first.dtype(), t->size());
+      all[0] += t->dims()[0];
+    }
+    all.insert(all.end(), dims.begin(), dims.end());
+    const Result<std::int64_t> count = checked_size(all);
+    if (!count.ok() || Bytes(first.dtype(), *count) > kPadBytes + kPadTimes * sent)
+      return Status(Code::kFailedPrecondition,
+                    fmt::format("Tensors with name '{}' from different tasks are not padded to {}: that takes too much "
+                                "memory for the {} bytes that they have.",
+                                name, Shape(all).to_string(), sent));
     padded.reserve(parts.size());
     for (const Literal*& t : parts) t = &padded.emplace_back(Padded(*t, dims));
   }

@@ -12,7 +12,8 @@ namespace tenon::serve {
 
 /// The tensors one after the other, then `padding` copies of the first row of the last one. All have the same dtype and
 /// rank >= 1. Dims beyond the first must agree; with `pad_variable` they are padded at their ends to the largest, each
-/// tensor with its own first element (rank at most 6). kFailedPrecondition otherwise; `name` is for the message.
+/// tensor with its own first element (rank at most 6, and not far beyond the memory that they have: dims may be large
+/// beside an empty one). kFailedPrecondition otherwise; `name` is for the message.
 Result<Literal> JoinRows(std::span<const Literal* const> tensors, std::int64_t padding, bool pad_variable,
                          std::string_view name);
 

@@ -9,6 +9,10 @@
 namespace tenon::serve {
 namespace {
 
+/// Queues for sets of outputs that clients chose: there are more sets than a server could have queues for, and every
+/// thread that looks for work passes all queues.
+constexpr std::size_t kMostChosen = 32;
+
 /// Whether requests to it can be put together.
 bool HasFreeRows(const Signature& signature) {
   return !signature.inputs.empty() && std::ranges::all_of(signature.inputs, [](const TensorInfo& i) {
@@ -52,21 +56,39 @@ BatchingServable::~BatchingServable() {
     if (queue) pool_->Remove(queue.get());
 }
 
-BatchQueue& BatchingServable::QueueOf(const Signature& signature, std::span<const int> wanted) {
+/// nullptr when there are too many for one more.
+BatchQueue* BatchingServable::QueueOf(const Signature& signature, const std::vector<int>& wanted) {
   const auto at = static_cast<std::size_t>(&signature - signatures().data());
   const std::lock_guard lock(queues_mutex_);
-  std::shared_ptr<BatchQueue>& queue = queues_[{at, std::vector<int>(wanted.begin(), wanted.end())}];
-  if (!queue) {
-    queue = std::make_shared<BatchQueue>(inner_, signature, std::vector<int>(wanted.begin(), wanted.end()),
-                                         !HasFreeRows(signature), batching_, *pool_, metrics_, id_, short_batches_);
-    pool_->Add(queue);
+  const auto known = queues_.find({at, wanted});
+  if (known != queues_.end() && known->second) return known->second.get();
+  if (!wanted.empty() && chosen_queues_ == kMostChosen) return nullptr;
+  auto queue = std::make_shared<BatchQueue>(inner_, signature, wanted, !HasFreeRows(signature), batching_, *pool_,
+                                            metrics_, id_, short_batches_);
+  pool_->Add(queue);
+  if (!wanted.empty()) ++chosen_queues_;
+  return (queues_[{at, wanted}] = std::move(queue)).get();
+}
+
+void BatchingServable::Submit(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                              Patience patience, Done done, bool here) {
+  std::vector<int> chosen(wanted.begin(), wanted.end());
+  BatchQueue* queue = QueueOf(signature, chosen);
+  if (queue == nullptr) {
+    queue = QueueOf(signature, {});
+    done = [chosen = std::move(chosen), done = std::move(done)](Result<std::vector<Literal>> all) mutable {
+      if (!all.ok()) return done(std::move(all));
+      std::vector<Literal> outputs;
+      for (const int i : chosen) outputs.push_back((*all)[static_cast<std::size_t>(i)]);
+      done(std::move(outputs));
+    };
   }
-  return *queue;
+  queue->Submit(std::move(inputs), std::move(patience), std::move(done), here);
 }
 
 void BatchingServable::RunAsync(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
                                 Patience patience, Done done) {
-  QueueOf(signature, wanted).Submit(std::move(inputs), std::move(patience), std::move(done), false);
+  Submit(signature, std::move(inputs), wanted, std::move(patience), std::move(done), false);
 }
 
 Result<std::vector<Literal>> BatchingServable::Run(const Signature& signature, std::vector<Literal> inputs,
@@ -78,7 +100,7 @@ Result<std::vector<Literal>> BatchingServable::Run(const Signature& signature, s
     result.emplace(std::move(outputs));
     ready.release();
   };
-  QueueOf(signature, wanted).Submit(std::move(inputs), deadline, done, true);
+  Submit(signature, std::move(inputs), wanted, deadline, done, true);
   ready.acquire();
   return *std::move(result);
 }

@@ -14,9 +14,10 @@ namespace tenon::serve {
 Status CheckBatching(const Batching& batching);
 
 /// A signature whose inputs all have a free dim 0 gets a queue for each set of outputs asked for; the others run one by
-/// one, as they are. A batch runs when it is full, when batch_timeout_micros passed since its first request, or
-/// (timeout 0) at once. RunAsync only queues: the threads of the pool run the batches; on a thread with an open
-/// BatchRound, which keeps what it submits, that thread does where they are adaptive and short. Run, whose thread
+/// one, as they are. Of a signature's sets of outputs, which clients choose, the first few have queues of their own;
+/// the rest is taken out of all outputs. A batch runs when it is full, when batch_timeout_micros passed since its first
+/// request, or (timeout 0) at once. RunAsync only queues: the threads of the pool run the batches; on a thread with an
+/// open BatchRound, which keeps what it submits, that thread does where they are adaptive and short. Run, whose thread
 /// waits, runs its request itself where a thread of the pool is free and nothing is queued.
 ///   kInvalidArgument    inputs without or with different dim 0; more rows than max_batch_size
 ///   kUnavailable        max_enqueued_batches wait already
@@ -44,7 +45,9 @@ class BatchingServable : public Servable {
   }
 
  private:
-  BatchQueue& QueueOf(const Signature& signature, std::span<const int> wanted);
+  void Submit(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted, Patience patience,
+              Done done, bool here);
+  BatchQueue* QueueOf(const Signature& signature, const std::vector<int>& wanted);
   const ServableId id_;
   const std::shared_ptr<Servable> inner_;
   const Batching batching_;
@@ -52,6 +55,7 @@ class BatchingServable : public Servable {
   const std::shared_ptr<ServerMetrics> metrics_;
   const std::shared_ptr<std::atomic<bool>> short_batches_ = std::make_shared<std::atomic<bool>>(false);
   std::map<std::pair<std::size_t, std::vector<int>>, std::shared_ptr<BatchQueue>> queues_;  // guarded by queues_mutex_
+  std::size_t chosen_queues_ = 0;  // of them those that do not give all outputs
   std::mutex queues_mutex_;
 };
 

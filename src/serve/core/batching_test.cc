@@ -4,6 +4,7 @@
 
 #include <future>
 #include <limits>
+#include <set>
 #include <thread>
 
 #include "serve/core/batching_test_util.h"
@@ -235,6 +236,49 @@ TEST_F(BatchingTest, SignaturesWithoutFreeRowsRunOneByOne) {
       one.signatures()[0], {Literal::from<float>({2}, {1, 2})}, {}, std::chrono::steady_clock::now(),
       [&](const Result<std::vector<Literal>>& outputs) { late = outputs.status().code() == Code::kDeadlineExceeded; });
   EXPECT_TRUE(testing::Eventually([&] { return answered == 20 && late; }));
+}
+
+/// y0 = x, y1 = x + 1, y2 = x + 2; remembers which sets of them it was asked for.
+class ManyOutputs : public FakeServable {
+ public:
+  explicit ManyOutputs(std::set<std::vector<int>>& sets)
+      : FakeServable({Make()},
+                     [](const Signature&, std::vector<Literal> in) -> Result<std::vector<Literal>> {
+                       std::vector<Literal> out(3, in[0]);
+                       for (std::size_t k = 0; k < out.size(); ++k)
+                         for (float& v : out[k].mutable_data<float>()) v += static_cast<float>(k);
+                       return out;
+                     }),
+        sets_(sets) {}
+  Result<std::vector<Literal>> Run(const Signature& signature, std::vector<Literal> inputs, std::span<const int> wanted,
+                                   Deadline deadline) override {
+    sets_.emplace(wanted.begin(), wanted.end());
+    return FakeServable::Run(signature, std::move(inputs), wanted, deadline);
+  }
+
+ private:
+  static Signature Make() {
+    Signature s;
+    s.name = "serving_default";
+    s.inputs = {TensorInfo{.alias = "x", .dims = {-1}}};
+    for (const char* alias : {"y0", "y1", "y2"}) s.outputs.push_back(TensorInfo{.alias = alias, .dims = {-1}});
+    return s;
+  }
+  std::set<std::vector<int>>& sets_;
+};
+
+// A client says which outputs it wants, in any order and as often as it likes.
+TEST_F(BatchingTest, SetsOfOutputsDoNotMakeQueuesWithoutEnd) {
+  std::set<std::vector<int>> sets;
+  BatchingServable many({"m", 1}, std::make_unique<ManyOutputs>(sets), {.max_batch_size = 4},
+                        std::make_shared<BatchPool>(1), metrics);
+  for (int i = 0; i < 81; ++i) {
+    const std::vector<int> wanted = {i % 3, i / 3 % 3, i / 9 % 3, i / 27 % 3};
+    const auto out = many.Run(many.signatures()[0], {Literal::from<float>({2}, {10, 20})}, wanted, kNoDeadline);
+    ASSERT_TRUE(out.ok() && out->size() == wanted.size());
+    for (std::size_t k = 0; k < wanted.size(); ++k) EXPECT_EQ((*out)[k].at(1), 20 + wanted[k]);
+  }
+  EXPECT_EQ(sets.size(), 33U);  // the first 32, and all outputs
 }
 
 TEST_F(BatchingTest, APoolInAHurryWaitsForNoCompany) {

@@ -60,6 +60,7 @@ class Http2Connection::Reply : public GrpcReply {
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
   void Send(const Status& status, std::string reply) override {
+    if (!connection_) return;  // it was sent, and what came behind it threw
     connection_->owner_.Post(connection_, stream_, status, std::move(reply));
     connection_.reset();
   }
@@ -270,9 +271,9 @@ void Http2Connection::Answer(Stream& stream, const Status& status, std::string r
 }
 
 void Http2Connection::Write(Stream& stream, std::string message) {
-  if (stream.queued + message.size() > kQueueLimit)
+  if (stream.queued + QueuedSize(message) > kQueueLimit)
     return Finish(stream, Status(Code::kResourceExhausted, "Request: the client does not read the answers"));
-  stream.queued += message.size();
+  stream.queued += QueuedSize(message);
   if (stream.out.empty()) stream.moved = now_;
   stream.out.push_back(std::move(message));
   Resume(stream);

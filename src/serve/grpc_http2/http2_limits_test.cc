@@ -73,6 +73,21 @@ TEST_F(Http2, AnAnswerThatIsNotTakenIsDropped) {
   EXPECT_EQ(client.answers[slow].data, Framed(std::string(100'000, 's')));
 }
 
+TEST_F(Http2, SmallAnswersThatAreNotTakenAreFew) {
+  Open();
+  RawClient client(Connect(), true);
+  client.Window(0);
+  std::string many;
+  for (int i = 0; i < 6000; ++i) many += Framed("r");
+  const std::int32_t id = client.Start(RawClient::Head("/s/Reflect"), many, false);
+  EXPECT_EQ(client.Call(RawClient::Head("/s/Fail"), Framed("behind it")).status(), "3");
+  client.Take(id, 60'000);
+  EXPECT_TRUE(client.Until([&] { return client.answers[id].closed; }));
+  EXPECT_EQ(client.answers[id].status(), "8");
+  EXPECT_LE(client.answers[id].data.size(), 5000 * Framed("<r>").size());
+  EXPECT_GE(client.answers[id].data.size(), 1000 * Framed("<r>").size());
+}
+
 TEST_F(Http2, ARequestThatDripsIsGivenUp) {
   Open({.stall = std::chrono::milliseconds(1000)});
   RawClient client(Connect());

@@ -13,6 +13,9 @@
 
 namespace tenon::serve::http2 {
 
+/// What a message that waits to be sent counts for: small ones take memory, and time, beyond their bytes.
+inline std::size_t QueuedSize(const std::string& message) { return message.size() + 256; }
+
 struct Stream {
   std::int32_t id = 0;
   std::size_t at = 0;  // among the open streams of the connection
@@ -35,7 +38,7 @@ struct Stream {
   bool waiting = false;  // nghttp2 was told to ask again when there is something
   std::vector<std::string> out = {};
   std::size_t out_at = 0;                            // bytes sent of the first message, with its head
-  std::size_t queued = 0;                            // bytes of the messages in `out`
+  std::size_t queued = 0;                            // QueuedSize of the messages in `out`
   std::chrono::steady_clock::time_point moved = {};  // the client took bytes of `out`, or its first message came
   bool finished = false;                             // the trailers follow behind `out`
   Status status = {};
