@@ -56,6 +56,22 @@ TEST(ComplexTest, NumbersOfInfiniteParts) {
   }
 }
 
+// A model may write what Complex makes, but for what stands where a part is infinite.
+TEST(ComplexTest, AChoiceOfTheModelsOwnStays) {
+  for (const double other : {0.0, kInf}) {
+    SmallGraph g;
+    const std::string re = g.Input(Literal::from<float>({2}, {1, 2})),
+                      im = g.Input(Literal::from<float>({2}, {3, -HUGE_VALF}));
+    const auto complex = [&](const std::string& x) { return g.Add("Cast", {x}, {g.Type("DstT", DType::kC64)}); };
+    const std::string i = g.Constant(ir::FromComplex(DType::kC64, {}, {{0, 1}})),
+                      none = g.Constant(ir::FromComplex(DType::kC64, {}, {{0, other}}));
+    const std::string chosen = g.Add("SelectV2", {g.Add("IsFinite", {im}), g.Add("Mul", {complex(im), i}), none});
+    const Result<std::vector<Literal>> out = g.Run({g.Add("Imag", {g.Add("AddV2", {complex(re), chosen})})});
+    ASSERT_TRUE(out.ok()) << out.status().message();
+    ExpectNumbers(ir::ToDoubles((*out)[0]), {3, other}, "Imag");
+  }
+}
+
 TEST(ComplexTest, TheMagnitudeOfATransformNeedsNoComplexNumbers) {
   SmallGraph g;
   const std::string signal = g.Input(Literal::from<float>({1, 4}, {1, 2, 3, 5}));

@@ -57,8 +57,23 @@ std::optional<Parts> PartsOf(OpContext& c, Value x) {
   const ir::Node* im = product == nullptr ? nullptr : made(product->inputs[0], "cast");
   const ir::Node* turn = product == nullptr ? nullptr : made(product->inputs[1], "constant");
   if (finite == nullptr || im == nullptr || turn == nullptr || finite->inputs[0] != im->inputs[0]) return std::nullopt;
-  const Literal& unit = turn->attrs.Lit("value");
-  if (unit.size() != 1 || ir::ToComplex(unit)[0] != std::complex<double>(0, 1)) return std::nullopt;
+  const auto times_i = [&](const ir::Node* node, double factor) {
+    if (node == nullptr || node->attrs.Lit("value").size() != 1) return false;
+    const std::complex<double> z = ir::ToComplex(node->attrs.Lit("value"))[0];
+    return z.real() == 0 && (z.imag() == factor || (std::isnan(z.imag()) && std::isnan(factor)));
+  };
+  const auto compares = [&](Value v, std::string_view op) {
+    const ir::Node* const node = made(v, op);
+    return node != nullptr && node->inputs[0] == im->inputs[0];
+  };
+  constexpr double kEndless = std::numeric_limits<double>::infinity();
+  const ir::Node* up = made(chosen->inputs[2], "select");
+  const ir::Node* down = up == nullptr ? nullptr : made(up->inputs[2], "select");
+  if (!times_i(turn, 1) || down == nullptr || !compares(up->inputs[0], "greater") ||
+      !compares(down->inputs[0], "less") || !times_i(made(up->inputs[1], "constant"), kEndless) ||
+      !times_i(made(down->inputs[1], "constant"), -kEndless) ||
+      !times_i(made(down->inputs[2], "constant"), std::numeric_limits<double>::quiet_NaN()))
+    return std::nullopt;  // a model may choose otherwise
   Parts parts{re->inputs[0], im->inputs[0]};
   const DType dtype = RealOf(c.b.dtype(x));
   if (c.b.dtype(parts.re) != dtype || c.b.dtype(parts.im) != dtype) return std::nullopt;
