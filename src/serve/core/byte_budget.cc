@@ -14,10 +14,11 @@ std::size_t ByteBudget::Room(std::size_t most) const {
 
 Status ByteBudget::Refuse() const {
   if (refused_ != nullptr) refused_->Add();
-  return Status(Code::kResourceExhausted,
-                fmt::format("Request: the server holds {} bytes of requests that are under way; its limit is {} "
-                            "(--max_inflight_bytes): try again later",
-                            used(), limit_));
+  return Status(
+      Code::kResourceExhausted,
+      fmt::format("Request: the server holds {} bytes of requests and answers that are under way; its limit is {} "
+                  "(--max_inflight_bytes): try again later",
+                  used(), limit_));
 }
 
 Status ByteBudget::RefuseForEver() const {

@@ -1,4 +1,4 @@
-// ByteBudget: how many bytes of requests a server holds at a time, over all its connections.
+// ByteBudget: how many bytes of requests, and of answers that wait, a server holds at a time, over all its connections.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -12,10 +12,10 @@
 
 namespace tenon::serve {
 
-/// What holds bytes of requests adds and takes them away; what wants to hold more asks first. The last eighth is kept
-/// for small requests, so that large ones that come slowly do not shut out the others. Where asking and adding are two
-/// steps (Admits), the sum may go beyond the limit by what the I/O threads ask for at the same moment. Bytes that are
-/// counted keep the budget alive: their holders need but a pointer. Any thread.
+/// What holds bytes of requests or answers adds and takes them away; what wants to hold more asks first. The last
+/// eighth is kept for small requests, so that large ones that come slowly do not shut out the others. Where asking and
+/// adding are two steps (Admits), the sum may go beyond the limit by what the I/O threads ask for at the same moment.
+/// Bytes that are counted keep the budget alive: their holders need but a pointer. Any thread.
 class ByteBudget {
  public:
   static constexpr std::size_t kSmall = 64 << 10;  // bytes of a small request
@@ -46,7 +46,7 @@ class ByteBudget {
   std::size_t Room(std::size_t most) const;
   /// Less than half is used: nobody needs to be sparing.
   bool easy() const { return limit_ <= 0 || used() < limit_ / 2; }
-  /// Counts a request that is refused. kResourceExhausted; the text says what is full.
+  /// Counts a request that is refused, or its answer. kResourceExhausted; the text says what is full.
   Status Refuse() const;
   /// The same for a request that has more than most(): it would not fit later either.
   Status RefuseForEver() const;

@@ -24,7 +24,7 @@ TEST(ByteBudget, KeepsAShareForSmallRequests) {
   const Status status = budget->Refuse();
   EXPECT_EQ(status.code(), Code::kResourceExhausted);
   EXPECT_EQ(status.message(),
-            "Request: the server holds 8388598 bytes of requests that are under way; its limit is 8388608 "
+            "Request: the server holds 8388598 bytes of requests and answers that are under way; its limit is 8388608 "
             "(--max_inflight_bytes): try again later");
   EXPECT_EQ(refused.value(), 1);
   budget->Remove((8 << 20) - 10);

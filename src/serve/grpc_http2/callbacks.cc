@@ -164,11 +164,7 @@ int Callbacks::SendData(nghttp2_session*, nghttp2_frame*, const std::uint8_t* he
   }
   out.append(message, stream.out_at - kMessageHead, length);
   stream.out_at += length;
-  if (stream.out_at == kMessageHead + message.size()) {
-    stream.queued -= std::min(stream.queued, QueuedSize(message));
-    stream.out.erase(stream.out.begin());
-    stream.out_at = 0;
-  }
+  if (stream.out_at == kMessageHead + message.size()) connection.Sent(stream);
   return 0;
 }
 

@@ -111,6 +111,7 @@ void Http2Connection::Closed(Stream* stream) {
   std::swap(streams_[stream->at], streams_.back());
   streams_.pop_back();
   if (stream->gone) stream->gone->store(true, std::memory_order_relaxed);
+  answer_bytes_ -= stream->queued;
   stream->Reset();
   free_.push_back(stream);
 }
@@ -263,19 +264,36 @@ void Http2Connection::Run(Stream& stream) {
 }
 
 void Http2Connection::Answer(Stream& stream, const Status& status, std::string reply) {
-  if (status.ok() && !stream.closed) {
-    stream.out.push_back(std::move(reply));
-    stream.moved = now_;
+  if (!status.ok() || stream.closed) return Finish(stream, status);
+  // A few bytes may ask for a large answer: a client that does not take them gets no more than there is room for.
+  const std::size_t all = answer_bytes_ + QueuedSize(reply);
+  if (ByteBudget* const budget = shared_.options.budget.get();
+      budget != nullptr && answer_bytes_ > 0 && all > kFreeAnswers) {
+    answers_.Set(answer_bytes_);
+    if (!budget->Admits(all, QueuedSize(reply))) return Finish(stream, budget->Refuse());
   }
+  Queue(stream, std::move(reply));
   Finish(stream, status);
+}
+
+void Http2Connection::Queue(Stream& stream, std::string message) {
+  stream.queued += QueuedSize(message);
+  answer_bytes_ += QueuedSize(message);
+  if (stream.out.empty()) stream.moved = now_;
+  stream.out.push_back(std::move(message));
+}
+
+void Http2Connection::Sent(Stream& stream) {
+  stream.queued -= QueuedSize(stream.out.front());
+  answer_bytes_ -= QueuedSize(stream.out.front());
+  stream.out.erase(stream.out.begin());
+  stream.out_at = 0;
 }
 
 void Http2Connection::Write(Stream& stream, std::string message) {
   if (stream.queued + QueuedSize(message) > kQueueLimit)
     return Finish(stream, Status(Code::kResourceExhausted, "Request: the client does not read the answers"));
-  stream.queued += QueuedSize(message);
-  if (stream.out.empty()) stream.moved = now_;
-  stream.out.push_back(std::move(message));
+  Queue(stream, std::move(message));
   Resume(stream);
 }
 

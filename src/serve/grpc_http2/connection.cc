@@ -17,7 +17,11 @@ constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::m
 }  // namespace
 
 Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls)
-    : socket_(fd, std::move(tls)), owner_(owner), shared_(shared), peer_(PeerOf(fd)) {
+    : socket_(fd, std::move(tls)),
+      owner_(owner),
+      shared_(shared),
+      peer_(PeerOf(fd)),
+      answers_(shared.options.budget.get()) {
   session_ = Callbacks::MakeSession(this);
   if (session_ == nullptr) {
     done_ = true;
@@ -49,7 +53,8 @@ void Http2Connection::Close() {
   free_.clear();
   storage_.clear();
   base::GiveBack(out_);
-  out_at_ = 0;
+  out_at_ = answer_bytes_ = 0;
+  answers_.Set(0);
 }
 
 void Http2Connection::Check(int result) {
@@ -91,6 +96,7 @@ void Http2Connection::Readable(Clock::time_point now, std::string& scratch) {
 void Http2Connection::AfterProgress() {
   Flush();
   if (done_) return;
+  answers_.Set(answer_bytes_);
   if (unsent() == 0 && !lingering_ &&
       (::nghttp2_session_want_read(session_) == 0 || (going_away_ && streams_.empty())) &&
       ::nghttp2_session_want_write(session_) == 0) {

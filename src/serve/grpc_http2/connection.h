@@ -18,6 +18,7 @@ namespace tenon::serve::http2 {
 
 inline constexpr std::size_t kMaxHeaderBytes = 64 << 10;  // of a request's head
 inline constexpr std::size_t kQueueLimit = 1 << 20;     // of a call that lasts: responses that its client does not take
+inline constexpr std::size_t kFreeAnswers = 1 << 20;    // of a connection: answers that wait whatever the budget says
 inline constexpr std::size_t kOutputLimit = 256 << 10;  // unsent bytes at which no more frames are made
 
 /// What all connections of a server share.
@@ -108,6 +109,9 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
 
   /// One message of the response; more may follow. Ends the call when the client does not take what it asks for.
   void Write(Stream& stream, std::string message);
+  void Queue(Stream& stream, std::string message);
+  /// The first message of the response is out.
+  void Sent(Stream& stream);
   /// The end of the response, behind what was written.
   void Finish(Stream& stream, const Status& status);
   void Answer(Stream& stream, const Status& status, std::string reply);
@@ -126,6 +130,8 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   std::vector<Stream*> free_;
   std::string out_;
   std::size_t out_at_ = 0;
+  std::size_t answer_bytes_ = 0;  // Stream::queued of all streams
+  HeldBytes answers_;             // the same, where some were not taken at once
   Clock::time_point now_ = Clock::now();
   Clock::time_point begun_ = now_;     // accepted
   Clock::time_point progress_ = now_;  // last byte taken by the client

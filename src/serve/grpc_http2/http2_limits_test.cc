@@ -73,6 +73,33 @@ TEST_F(Http2, AnAnswerThatIsNotTakenIsDropped) {
   EXPECT_EQ(client.answers[slow].data, Framed(std::string(100'000, 's')));
 }
 
+TEST_F(Http2, AnswersThatAreNotTakenDoNotFillTheMemory) {
+  const auto budget = ByteBudget::Make(8 << 20);
+  Open({.budget = budget});
+  RawClient client(Connect(), true), other(Connect());
+  client.Window(0);
+  const std::string message(1'000'000, 'a');
+  std::vector<std::int32_t> kept;
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::int32_t id = client.Start(RawClient::Head("/s/Echo"), Framed(message));
+    ASSERT_TRUE(client.Until([&] { return !client.answers[id].head.empty(); })) << i;
+    if (client.answers[id].status() == "8")
+      ++refused;
+    else
+      kept.push_back(id);
+    EXPECT_LE(budget->used(), 8 << 20);
+  }
+  EXPECT_GE(refused, 12);
+  EXPECT_GE(kept.size(), 5U);
+  EXPECT_EQ(other.Call(RawClient::Head("/s/Echo"), Framed("small")).data, Framed("small"));
+  for (const std::int32_t id : kept) client.Take(id, 1'100'000);
+  EXPECT_TRUE(client.Until([&] { return client.answers[kept.back()].closed; }));
+  for (const std::int32_t id : kept) EXPECT_EQ(client.answers[id].data, Framed(message));
+  EXPECT_EQ(other.Call(RawClient::Head("/s/Echo"), Framed(message)).data, Framed(message));
+  EXPECT_LT(budget->used(), 10'000) << "all is given back";
+}
+
 TEST_F(Http2, SmallAnswersThatAreNotTakenAreFew) {
   Open();
   RawClient client(Connect(), true);
