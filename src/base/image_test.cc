@@ -8,21 +8,21 @@
 namespace tenon::base {
 namespace {
 
-std::vector<std::uint8_t> Bytes(std::string_view text) { return {text.begin(), text.end()}; }
+std::vector<std::uint8_t> AsBytes(std::string_view text) { return {text.begin(), text.end()}; }
 
 TEST(Image, PortableFormats) {
-  const Image plain = DecodeImage(Bytes("P2 2 1 15\n0 15")).value();
+  const Image plain = DecodeImage(AsBytes("P2 2 1 15\n0 15")).value();
   EXPECT_EQ(plain.width, 2);
   EXPECT_EQ(plain.rgb, (std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255}));
-  const Image bits = DecodeImage(Bytes("P4 9 1\n\x80\x80")).value();
+  const Image bits = DecodeImage(AsBytes("P4 9 1\n\x80\x80")).value();
   EXPECT_EQ(bits.rgb[0], 0);
   EXPECT_EQ(bits.rgb[3], 255);
   EXPECT_EQ(bits.rgb[24], 0);
-  const Image wide = DecodeImage(Bytes(std::string("P5 1 1 65535\n\xff\xff", 15))).value();
+  const Image wide = DecodeImage(AsBytes(std::string("P5 1 1 65535\n\xff\xff", 15))).value();
   EXPECT_EQ(wide.rgb[0], 255);
-  EXPECT_FALSE(DecodeImage(Bytes("P5 2 2 255\n\1\2\3")).ok());
-  EXPECT_FALSE(DecodeImage(Bytes("P3 1 1 255 1 2")).ok());
-  EXPECT_FALSE(DecodeImage(Bytes("P2 1 1 15 16")).ok());
+  EXPECT_FALSE(DecodeImage(AsBytes("P5 2 2 255\n\1\2\3")).ok());
+  EXPECT_FALSE(DecodeImage(AsBytes("P3 1 1 255 1 2")).ok());
+  EXPECT_FALSE(DecodeImage(AsBytes("P2 1 1 15 16")).ok());
 }
 
 TEST(Image, Bmp) {
@@ -41,7 +41,7 @@ TEST(Image, Bmp) {
 }
 
 TEST(Image, AClaimOfManyPixelsIsRefused) {
-  const Status status = DecodeImage(Bytes("P5 100000 100000 255\n")).status();
+  const Status status = DecodeImage(AsBytes("P5 100000 100000 255\n")).status();
   EXPECT_EQ(status.code(), Code::kResourceExhausted) << status.message();
 }
 
@@ -52,7 +52,7 @@ TEST(Image, BrokenFilesOfEveryFormatAreErrors) {
        {"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0"sv, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"sv, "BM"sv, "II*\0\x08\0\0\0"sv,
         "MM\0*\0\0\0\x08"sv, "RIFF\xff\xff\0\0WEBPVP8 "sv, "\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14"sv,
         "\xff\x4f\xff\x51\0"sv, ""sv, "GIF89a"sv}) {
-    std::vector<std::uint8_t> file = Bytes(start);
+    std::vector<std::uint8_t> file = AsBytes(start);
     EXPECT_FALSE(DecodeImage(file).ok());
     for (const int fill : {0, 1, 127, 255}) {
       file.resize(start.size());

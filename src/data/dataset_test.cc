@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tenon/data.h"
+#include "thrown_code.h"
 
 namespace tenon::data {
 namespace {
@@ -38,14 +39,6 @@ std::vector<std::int64_t> All(const Dataset<Tensor>& dataset) {
   return out;
 }
 std::vector<std::int64_t> Count(std::int64_t n) { return All(Range(n)); }
-Code CodeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.status().code();
-  }
-  return Code::kOk;
-}
 Tensor PlusHundred(const Tensor& t) {
   Literal out = t.literal();
   for (std::int64_t& value : out.mutable_data<std::int64_t>()) value += 100;

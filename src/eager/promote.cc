@@ -108,7 +108,7 @@ std::vector<Tensor> PromoteFor(const ir::OpDef& op, std::span<const Tensor> inpu
   return out;
 }
 
-std::vector<Tensor> Call(const ir::OpDef& op, std::span<const Tensor> inputs, ir::Attrs attrs) {
+std::vector<Tensor> CallOp(const ir::OpDef& op, std::span<const Tensor> inputs, ir::Attrs attrs) {
   if (Fits(op, inputs)) return Apply(op, inputs, std::move(attrs));
   return Apply(op, PromoteFor(op, inputs), std::move(attrs));
 }

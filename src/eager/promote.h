@@ -18,6 +18,6 @@ DType PromotedType(DType a, DType b);
 /// takes (integers become f32 for exp, bools i32 for add; divide takes integers as f32). Undefined ones stay.
 std::vector<Tensor> PromoteFor(const ir::OpDef& op, std::span<const Tensor> inputs);
 /// PromoteFor, then Apply: what every function of ops.h does.
-std::vector<Tensor> Call(const ir::OpDef& op, std::span<const Tensor> inputs, ir::Attrs attrs);
+std::vector<Tensor> CallOp(const ir::OpDef& op, std::span<const Tensor> inputs, ir::Attrs attrs);
 
 }  // namespace tenon::eager

@@ -8,7 +8,7 @@ namespace {
 
 Tensor Pair(std::string_view name, const Tensor& x, Scalar y) {
   const Tensor inputs[] = {x, eager::Weak(y, x)};
-  return eager::Call(ir::GetOp(name), inputs, {})[0];
+  return eager::CallOp(ir::GetOp(name), inputs, {})[0];
 }
 
 bool Open(const Dim& d) { return d.try_value() == -1; }
@@ -48,7 +48,7 @@ Tensor transpose(const Tensor& x, std::initializer_list<std::int64_t> permutatio
 }
 Tensor clip(const Tensor& x, Scalar low, Scalar high) {
   const Tensor inputs[] = {x, eager::Weak(low, x), eager::Weak(high, x)};
-  return eager::Call(ir::GetOp(ir::op::kClip), inputs, {})[0];
+  return eager::CallOp(ir::GetOp(ir::op::kClip), inputs, {})[0];
 }
 Tensor maximum(const Tensor& x, Scalar y) { return Pair(ir::op::kMaximum, x, y); }
 Tensor minimum(const Tensor& x, Scalar y) { return Pair(ir::op::kMinimum, x, y); }

@@ -7,11 +7,11 @@
 #include "ir/op_table.h"
 #include "ir/text.h"
 #include "ir/text_lexer.h"
+#include "ir/verifier.h"
 
 namespace tenon::ir {
 namespace {
 
-constexpr int kMaxDepth = 64;            // nested sub-graphs
 constexpr std::int64_t kMaxInline = 64;  // elements of a literal in place
 
 class Parser {
@@ -175,7 +175,7 @@ class Parser {
   }
 
   Result<Graph> GraphBody(int depth) {
-    if (depth > kMaxDepth) return lex_.Error("at most 64 nested graphs");
+    if (depth > kMaxGraphDepth) return lex_.Error("at most 64 nested graphs");
     Graph g;
     Known known;
     TENON_RETURN_IF_ERROR(lex_.Expect("("));

@@ -27,7 +27,7 @@ std::string Quote(std::string_view s) {
 }
 
 // Shortest decimal that reads back to the same double; always has '.', 'e' or a word, so that it is no integer.
-std::string Number(double v) {
+std::string NumberText(double v) {
   if (std::isnan(v)) return "nan";
   if (std::isinf(v)) return v < 0 ? "-inf" : "inf";
   char text[40];
@@ -91,12 +91,12 @@ class Printer {
     } else if (is_complex(l.dtype())) {
       const std::vector<std::complex<double>> v = ToComplex(l);
       for (std::size_t i = 0; i < v.size(); ++i)
-        out += (i ? ", (" : "(") + Number(v[i].real()) + ", " + Number(v[i].imag()) + ")";
+        out += (i ? ", (" : "(") + NumberText(v[i].real()) + ", " + NumberText(v[i].imag()) + ")";
     } else {
       const std::vector<double> v = ToDoubles(l);
       for (std::size_t i = 0; i < v.size(); ++i) {
         if (std::isnan(v[i])) return Blob(l);  // keeps the bits of a NaN
-        out += (i ? ", " : "") + Number(v[i]);
+        out += (i ? ", " : "") + NumberText(v[i]);
       }
     }
     return out + "}";
@@ -130,7 +130,7 @@ class Printer {
     for (const Provenance& p : r.provenance)
       out += " from=(" + Quote(p.format) + ", " + Quote(p.node) + ", " + Quote(p.name) + ")";
     if (r.quantization) {
-      out += " quant=(" + List(r.quantization->scale, Number) + ", " +
+      out += " quant=(" + List(r.quantization->scale, NumberText) + ", " +
              List(r.quantization->zero_point, [](std::int64_t v) { return std::to_string(v); }) + ", " +
              std::to_string(r.quantization->axis) + ", " + std::to_string(r.quantization->block) + ")";
     }
@@ -151,7 +151,7 @@ class Printer {
       case AttrKind::kInt:
         return std::to_string(std::get<std::int64_t>(a));
       case AttrKind::kFloat:
-        return Number(std::get<double>(a));
+        return NumberText(std::get<double>(a));
       case AttrKind::kString:
         return Quote(std::get<std::string>(a));
       case AttrKind::kDType:
@@ -165,7 +165,7 @@ class Printer {
       case AttrKind::kInts:
         return "ints" + List(std::get<std::vector<std::int64_t>>(a), [](std::int64_t v) { return std::to_string(v); });
       case AttrKind::kFloats:
-        return "floats" + List(std::get<std::vector<double>>(a), Number);
+        return "floats" + List(std::get<std::vector<double>>(a), NumberText);
       case AttrKind::kStrings:
         return "strings" + List(std::get<std::vector<std::string>>(a), Quote);
       case AttrKind::kDTypes:

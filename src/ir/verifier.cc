@@ -11,8 +11,6 @@
 namespace tenon::ir {
 namespace {
 
-constexpr int kMaxDepth = 64;
-
 Status Broken(int rule, const std::string& where, const std::string& message) {
   return Status(Code::kInternal, "V" + std::to_string(rule) + ": " + where + ": " + message);
 }
@@ -30,7 +28,7 @@ bool Exists(const Graph& g, Value v) {
 }
 
 Status Verify(const Graph& g, int depth, bool check_names) {
-  if (depth > kMaxDepth) return Broken(5, "graph", "more than 64 levels of sub-graphs");
+  if (depth > kMaxGraphDepth) return Broken(5, "graph", "more than 64 levels of sub-graphs");
   std::size_t inputs = 0;
   std::set<std::string_view> names;
   for (std::int32_t id = 0; id < g.size(); ++id) {

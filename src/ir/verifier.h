@@ -4,6 +4,9 @@
 
 namespace tenon::ir {
 
+/// How deep sub-graphs nest.
+inline constexpr int kMaxGraphDepth = 64;
+
 /// Rules; a message starts with the number ("V3: …") and names the node.
 ///   V1  a node's inputs are outputs of earlier nodes; absent ones only where the record allows it
 ///   V2  attributes are complete and of the record's kinds

@@ -8,6 +8,7 @@
 #include "ir/module.h"
 #include "ir/op_def.h"
 #include "keras/layer_call.h"
+#include "keras/numeric.h"
 
 namespace tenon::keras::layers {
 namespace {
@@ -127,11 +128,6 @@ class ModuleLayerImpl : public LayerImpl {
   const ir::Function* function_ = nullptr;
   std::vector<Variable> reads_;
 };
-
-std::shared_ptr<LayerImpl> Named(std::shared_ptr<LayerImpl> layer, const std::string& name) {
-  if (!name.empty()) layer->set_name(name);
-  return layer;
-}
 
 }  // namespace
 

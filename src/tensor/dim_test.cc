@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tenon/types.h"
+#include "thrown_code.h"
 
 namespace tenon {
 namespace {
@@ -13,15 +14,6 @@ const std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
 Dim N() { return Dim::symbol("n"); }
 Dim M() { return Dim::symbol("m"); }
 Dim Parse(std::string_view text) { return Dim::parse(text).value(); }
-Code CodeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.status().code();
-  }
-  return Code::kOk;
-}
-
 TEST(Dim, NormalForm) {
   EXPECT_EQ((N() + 1) * (N() - 1), N() * N() - 1);
   EXPECT_EQ(N() * M() + 2 * N(), M() * N() + N() + N());

@@ -6,21 +6,13 @@
 
 #include "base/poison.h"
 #include "tenon/types.h"
+#include "thrown_code.h"
 
 namespace tenon {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-Code CodeOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.status().code();
-  }
-  return Code::kOk;
-}
 
 TEST(Literal, StartsAsZerosAndIsAligned) {
   const Literal zeros(Shape{2, 3}, DType::kF32);

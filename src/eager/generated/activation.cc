@@ -8,89 +8,89 @@ namespace tenon {
 Tensor relu(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("relu");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor relu6(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("relu6");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options) {
   static const ir::OpDef& def = ir::GetOp("leaky_relu");
   const ir::Attrs attrs = {{"negative_slope", options.negative_slope}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor elu(const Tensor& x, const EluOptions& options) {
   static const ir::OpDef& def = ir::GetOp("elu");
   const ir::Attrs attrs = {{"alpha", options.alpha}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor selu(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("selu");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor celu(const Tensor& x, const CeluOptions& options) {
   static const ir::OpDef& def = ir::GetOp("celu");
   const ir::Attrs attrs = {{"alpha", options.alpha}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor gelu(const Tensor& x, const GeluOptions& options) {
   static const ir::OpDef& def = ir::GetOp("gelu");
   const ir::Attrs attrs = {{"approximate", options.approximate}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor silu(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("silu");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor softplus(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("softplus");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor softsign(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("softsign");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor mish(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("mish");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor hard_sigmoid(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("hard_sigmoid");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor hard_swish(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("hard_swish");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor log_sigmoid(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("log_sigmoid");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -9,7 +9,7 @@ Tensor take_along_axis(const Tensor& x, const Tensor& indices, std::int64_t axis
   static const ir::OpDef& def = ir::GetOp("take_along_axis");
   const ir::Attrs attrs = {{"axis", axis}};
   const Tensor inputs[] = {x, indices};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor scatter_add_along_axis(const Tensor& x, const Tensor& indices, const Tensor& updates,
@@ -17,7 +17,7 @@ Tensor scatter_add_along_axis(const Tensor& x, const Tensor& indices, const Tens
   static const ir::OpDef& def = ir::GetOp("scatter_add_along_axis");
   const ir::Attrs attrs = {{"axis", axis}};
   const Tensor inputs[] = {x, indices, updates};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -9,7 +9,7 @@ Tensor as_dims(const Tensor& x, const AsDimsOptions& options) {
   static const ir::OpDef& def = ir::GetOp("as_dims");
   const ir::Attrs attrs = {{"symbols", options.symbols}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -16,7 +16,7 @@ AttentionResult attention(const Tensor& q, const Tensor& k, const Tensor& v,
   if (options.scale) attrs.Set("scale", *options.scale);
   if (options.softmax_dtype) attrs.Set("softmax_dtype", *options.softmax_dtype);
   const Tensor inputs[] = {q, k, v, options.mask, options.past_key, options.past_value, options.lengths};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   AttentionResult result;
   if (out.size() > 0) result.y = std::move(out[0]);
   if (out.size() > 1) result.present_key = std::move(out[1]);

@@ -8,61 +8,61 @@ namespace tenon {
 Tensor add(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("add");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor subtract(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("subtract");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor multiply(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("multiply");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor divide(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("divide");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor floor_divide(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("floor_divide");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor remainder(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("remainder");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor power(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("power");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor maximum(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("maximum");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor minimum(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("minimum");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor atan2(const Tensor& y, const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("atan2");
   const Tensor inputs[] = {y, x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -10,31 +10,31 @@ Tensor broadcast_to(const Tensor& x, const BroadcastToOptions& options) {
   ir::Attrs attrs;
   if (options.dims) attrs.Set("dims", *options.dims);
   const Tensor inputs[] = {x, options.shape};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor broadcast_like(const Tensor& x, const Tensor& like) {
   static const ir::OpDef& def = ir::GetOp("broadcast_like");
   const Tensor inputs[] = {x, like};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor sum_like(const Tensor& x, const Tensor& like) {
   static const ir::OpDef& def = ir::GetOp("sum_like");
   const Tensor inputs[] = {x, like};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor zeros_like(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("zeros_like");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor ones_like(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("ones_like");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -9,14 +9,14 @@ Tensor cast(const Tensor& x, DType dtype) {
   static const ir::OpDef& def = ir::GetOp("cast");
   const ir::Attrs attrs = {{"dtype", dtype}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor bitcast(const Tensor& x, DType dtype) {
   static const ir::OpDef& def = ir::GetOp("bitcast");
   const ir::Attrs attrs = {{"dtype", dtype}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor cast_narrow(const Tensor& x, DType dtype, const CastNarrowOptions& options) {
@@ -25,7 +25,7 @@ Tensor cast_narrow(const Tensor& x, DType dtype, const CastNarrowOptions& option
                            {"saturate", options.saturate},
                            {"rounding", options.rounding}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -8,37 +8,37 @@ namespace tenon {
 Tensor equal(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("equal");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor not_equal(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("not_equal");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor less(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("less");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor less_equal(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("less_equal");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor greater(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("greater");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor greater_equal(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("greater_equal");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

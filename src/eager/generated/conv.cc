@@ -15,7 +15,7 @@ Tensor conv(const Tensor& x, const Tensor& kernel, const ConvOptions& options) {
                            {"layout", options.layout},
                            {"kernel_layout", options.kernel_layout}};
   const Tensor inputs[] = {x, kernel};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor conv_input_grad(const Tensor& dy, const Tensor& kernel, const Tensor& x_like,
@@ -29,7 +29,7 @@ Tensor conv_input_grad(const Tensor& dy, const Tensor& kernel, const Tensor& x_l
                            {"layout", options.layout},
                            {"kernel_layout", options.kernel_layout}};
   const Tensor inputs[] = {dy, kernel, x_like};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor conv_kernel_grad(const Tensor& dy, const Tensor& x, const Tensor& kernel_like,
@@ -43,7 +43,7 @@ Tensor conv_kernel_grad(const Tensor& dy, const Tensor& x, const Tensor& kernel_
                            {"layout", options.layout},
                            {"kernel_layout", options.kernel_layout}};
   const Tensor inputs[] = {dy, x, kernel_like};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -10,7 +10,7 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& targets,
   static const ir::OpDef& def = ir::GetOp("softmax_cross_entropy");
   const ir::Attrs attrs = {{"axis", options.axis}};
   const Tensor inputs[] = {logits, targets};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor sparse_softmax_cross_entropy(const Tensor& logits, const Tensor& labels,
@@ -18,13 +18,13 @@ Tensor sparse_softmax_cross_entropy(const Tensor& logits, const Tensor& labels,
   static const ir::OpDef& def = ir::GetOp("sparse_softmax_cross_entropy");
   const ir::Attrs attrs = {{"axis", options.axis}};
   const Tensor inputs[] = {logits, labels};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor sigmoid_cross_entropy(const Tensor& logits, const Tensor& targets) {
   static const ir::OpDef& def = ir::GetOp("sigmoid_cross_entropy");
   const Tensor inputs[] = {logits, targets};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

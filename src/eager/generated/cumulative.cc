@@ -11,7 +11,7 @@ Tensor cumsum(const Tensor& x, const CumsumOptions& options) {
                            {"exclusive", options.exclusive},
                            {"reverse", options.reverse}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor cumprod(const Tensor& x, const CumprodOptions& options) {
@@ -20,7 +20,7 @@ Tensor cumprod(const Tensor& x, const CumprodOptions& options) {
                            {"exclusive", options.exclusive},
                            {"reverse", options.reverse}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -8,7 +8,7 @@ namespace tenon {
 Tensor cholesky(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("cholesky");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor triangular_solve(const Tensor& a, const Tensor& b, const TriangularSolveOptions& options) {
@@ -16,20 +16,20 @@ Tensor triangular_solve(const Tensor& a, const Tensor& b, const TriangularSolveO
   const ir::Attrs attrs = {{"lower", options.lower},
                            {"adjoint", options.adjoint}};
   const Tensor inputs[] = {a, b};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor matrix_solve(const Tensor& a, const Tensor& b, const MatrixSolveOptions& options) {
   static const ir::OpDef& def = ir::GetOp("matrix_solve");
   const ir::Attrs attrs = {{"adjoint", options.adjoint}};
   const Tensor inputs[] = {a, b};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 SymmetricEigenResult symmetric_eigen(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("symmetric_eigen");
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, {});
+  std::vector<Tensor> out = eager::CallOp(def, inputs, {});
   SymmetricEigenResult result;
   if (out.size() > 0) result.values = std::move(out[0]);
   if (out.size() > 1) result.vectors = std::move(out[1]);
@@ -39,7 +39,7 @@ SymmetricEigenResult symmetric_eigen(const Tensor& x) {
 SingularValuesResult singular_values(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("singular_values");
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, {});
+  std::vector<Tensor> out = eager::CallOp(def, inputs, {});
   SingularValuesResult result;
   if (out.size() > 0) result.s = std::move(out[0]);
   if (out.size() > 1) result.u = std::move(out[1]);

@@ -15,7 +15,7 @@ Tensor roi_align(const Tensor& x, const Tensor& rois, const Tensor& batch_indice
                            {"mode", options.mode},
                            {"aligned", options.aligned}};
   const Tensor inputs[] = {x, rois, batch_indices};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor non_max_suppression(const Tensor& boxes, const Tensor& scores,
@@ -23,7 +23,7 @@ Tensor non_max_suppression(const Tensor& boxes, const Tensor& scores,
   static const ir::OpDef& def = ir::GetOp("non_max_suppression");
   const ir::Attrs attrs = {{"center_point_box", options.center_point_box}};
   const Tensor inputs[] = {boxes, scores, options.max_output, options.iou_threshold, options.score_threshold};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -17,7 +17,7 @@ CombinedNonMaxSuppressionResult combined_non_max_suppression(const Tensor& boxes
                            {"pad_per_class", options.pad_per_class},
                            {"clip_boxes", options.clip_boxes}};
   const Tensor inputs[] = {boxes, scores};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   CombinedNonMaxSuppressionResult result;
   if (out.size() > 0) result.best = std::move(out[0]);
   if (out.size() > 1) result.best_scores = std::move(out[1]);

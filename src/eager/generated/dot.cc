@@ -12,7 +12,7 @@ Tensor dot_general(const Tensor& x, const Tensor& y, const DotGeneralOptions& op
                            {"lhs_batch", options.lhs_batch},
                            {"rhs_batch", options.rhs_batch}};
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor matmul(const Tensor& x, const Tensor& y, const MatmulOptions& options) {
@@ -20,7 +20,7 @@ Tensor matmul(const Tensor& x, const Tensor& y, const MatmulOptions& options) {
   const ir::Attrs attrs = {{"transpose_x", options.transpose_x},
                            {"transpose_y", options.transpose_y}};
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -8,133 +8,133 @@ namespace tenon {
 Tensor identity(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("identity");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor stop_gradient(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("stop_gradient");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor neg(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("neg");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor abs(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("abs");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor sign(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("sign");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor floor(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("floor");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor ceil(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("ceil");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor round(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("round");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor exp(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("exp");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor expm1(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("expm1");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor log(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("log");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor log1p(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("log1p");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor sqrt(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("sqrt");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor rsqrt(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("rsqrt");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor square(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("square");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor reciprocal(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("reciprocal");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor erf(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("erf");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor erfc(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("erfc");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor sigmoid(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("sigmoid");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor is_nan(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("is_nan");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor is_inf(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("is_inf");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor is_finite(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("is_finite");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -12,14 +12,14 @@ Tensor pad(const Tensor& x, const Shape& low, const Shape& high, const PadOption
                            {"mode", options.mode},
                            {"value", options.value}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor tile(const Tensor& x, const Shape& repeats) {
   static const ir::OpDef& def = ir::GetOp("tile");
   const ir::Attrs attrs = {{"repeats", repeats}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor iota(const Shape& dims, const IotaOptions& options) {
@@ -27,7 +27,7 @@ Tensor iota(const Shape& dims, const IotaOptions& options) {
   const ir::Attrs attrs = {{"dims", dims},
                            {"axis", options.axis},
                            {"dtype", options.dtype}};
-  return eager::Call(def, {}, attrs)[0];
+  return eager::CallOp(def, {}, attrs)[0];
 }
 
 Tensor one_hot(const Tensor& indices, std::int64_t depth, const OneHotOptions& options) {
@@ -38,7 +38,7 @@ Tensor one_hot(const Tensor& indices, std::int64_t depth, const OneHotOptions& o
                            {"on_value", options.on_value},
                            {"off_value", options.off_value}};
   const Tensor inputs[] = {indices};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -11,7 +11,7 @@ Tensor group_norm(const Tensor& x, std::int64_t groups, const GroupNormOptions& 
                            {"axis", options.axis},
                            {"epsilon", options.epsilon}};
   const Tensor inputs[] = {x, options.gamma, options.beta};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -10,7 +10,7 @@ Tensor decode_image(const Tensor& file, const DecodeImageOptions& options) {
   const ir::Attrs attrs = {{"channels", options.channels},
                            {"fast", options.fast}};
   const Tensor inputs[] = {file};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

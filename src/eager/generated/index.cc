@@ -10,7 +10,7 @@ Tensor gather(const Tensor& x, const Tensor& indices, const GatherOptions& optio
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"batch_dims", options.batch_dims}};
   const Tensor inputs[] = {x, indices};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates,
@@ -19,19 +19,19 @@ Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"batch_dims", options.batch_dims}};
   const Tensor inputs[] = {x, indices, updates};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor gather_nd(const Tensor& x, const Tensor& indices) {
   static const ir::OpDef& def = ir::GetOp("gather_nd");
   const Tensor inputs[] = {x, indices};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor scatter_nd_add(const Tensor& x, const Tensor& indices, const Tensor& updates) {
   static const ir::OpDef& def = ir::GetOp("scatter_nd_add");
   const Tensor inputs[] = {x, indices, updates};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -8,7 +8,7 @@ namespace tenon {
 Tensor concat(std::span<const Tensor> xs, const ConcatOptions& options) {
   static const ir::OpDef& def = ir::GetOp("concat");
   const ir::Attrs attrs = {{"axis", options.axis}};
-  return eager::Call(def, xs, attrs)[0];
+  return eager::CallOp(def, xs, attrs)[0];
 }
 Tensor concat(std::initializer_list<Tensor> xs, const ConcatOptions& options) {
   return concat(std::span<const Tensor>(xs.begin(), xs.size()), options);
@@ -19,7 +19,7 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, const SplitOption
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"sizes", sizes}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs);
+  return eager::CallOp(def, inputs, attrs);
 }
 
 }  // namespace tenon

@@ -8,13 +8,13 @@ namespace tenon {
 Tensor determinant(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("determinant");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor matrix_inverse(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("matrix_inverse");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

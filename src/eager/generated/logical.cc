@@ -8,49 +8,49 @@ namespace tenon {
 Tensor logical_not(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("logical_not");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor logical_and(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("logical_and");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor logical_or(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("logical_or");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor logical_xor(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("logical_xor");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor bitwise_not(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("bitwise_not");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor bitwise_and(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("bitwise_and");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor bitwise_or(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("bitwise_or");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor bitwise_xor(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("bitwise_xor");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

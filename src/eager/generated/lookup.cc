@@ -8,7 +8,7 @@ namespace tenon {
 Tensor lookup_values(const Tensor& x, const Tensor& keys, const Tensor& values, const Tensor& otherwise) {
   static const ir::OpDef& def = ir::GetOp("lookup_values");
   const Tensor inputs[] = {x, keys, values, otherwise};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor count_ngrams(const Tensor& x, const Tensor& pool, std::int64_t shortest, std::int64_t longest,
@@ -22,7 +22,7 @@ Tensor count_ngrams(const Tensor& x, const Tensor& pool, std::int64_t shortest, 
                            {"weights", options.weights},
                            {"mode", options.mode}};
   const Tensor inputs[] = {x, pool};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -11,7 +11,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& variance,
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"epsilon", options.epsilon}};
   const Tensor inputs[] = {x, mean, variance, options.gamma, options.beta};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 BatchNormTrainingResult batch_norm_training(const Tensor& x, const BatchNormTrainingOptions& options) {
@@ -19,7 +19,7 @@ BatchNormTrainingResult batch_norm_training(const Tensor& x, const BatchNormTrai
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"epsilon", options.epsilon}};
   const Tensor inputs[] = {x, options.gamma, options.beta};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   BatchNormTrainingResult result;
   if (out.size() > 0) result.y = std::move(out[0]);
   if (out.size() > 1) result.mean = std::move(out[1]);
@@ -32,7 +32,7 @@ Tensor layer_norm(const Tensor& x, const LayerNormOptions& options) {
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"epsilon", options.epsilon}};
   const Tensor inputs[] = {x, options.gamma, options.beta};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

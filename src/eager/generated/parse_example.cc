@@ -11,7 +11,7 @@ Tensor parse_example(const Tensor& serialized, const Tensor& default_value, cons
   const ir::Attrs attrs = {{"key", key},
                            {"shape", options.shape}};
   const Tensor inputs[] = {serialized, default_value};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -12,7 +12,7 @@ ParseExampleListsResult parse_example_lists(const Tensor& serialized, const std:
                            {"dtype", dtype},
                            {"multiple", options.multiple}};
   const Tensor inputs[] = {serialized};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   ParseExampleListsResult result;
   if (out.size() > 0) result.values = std::move(out[0]);
   if (out.size() > 1) result.indices = std::move(out[1]);

@@ -15,7 +15,7 @@ Tensor max_pool(const Tensor& x, const std::vector<std::int64_t>& window, const 
                            {"ceil_mode", options.ceil_mode},
                            {"layout", options.layout}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor max_pool_grad(const Tensor& dy, const Tensor& x, const std::vector<std::int64_t>& window,
@@ -29,7 +29,7 @@ Tensor max_pool_grad(const Tensor& dy, const Tensor& x, const std::vector<std::i
                            {"ceil_mode", options.ceil_mode},
                            {"layout", options.layout}};
   const Tensor inputs[] = {dy, x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor max_pool_gather(const Tensor& v, const Tensor& x, const std::vector<std::int64_t>& window,
@@ -43,7 +43,7 @@ Tensor max_pool_gather(const Tensor& v, const Tensor& x, const std::vector<std::
                            {"ceil_mode", options.ceil_mode},
                            {"layout", options.layout}};
   const Tensor inputs[] = {v, x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor avg_pool(const Tensor& x, const std::vector<std::int64_t>& window, const AvgPoolOptions& options) {
@@ -57,7 +57,7 @@ Tensor avg_pool(const Tensor& x, const std::vector<std::int64_t>& window, const 
                            {"layout", options.layout},
                            {"count_include_pad", options.count_include_pad}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor avg_pool_grad(const Tensor& dy, const Tensor& x_like, const std::vector<std::int64_t>& window,
@@ -72,7 +72,7 @@ Tensor avg_pool_grad(const Tensor& dy, const Tensor& x_like, const std::vector<s
                            {"layout", options.layout},
                            {"count_include_pad", options.count_include_pad}};
   const Tensor inputs[] = {dy, x_like};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor global_average_pool(const Tensor& x, const GlobalAveragePoolOptions& options) {
@@ -80,7 +80,7 @@ Tensor global_average_pool(const Tensor& x, const GlobalAveragePoolOptions& opti
   const ir::Attrs attrs = {{"layout", options.layout},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

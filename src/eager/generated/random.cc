@@ -12,7 +12,7 @@ Tensor random_uniform(const Tensor& state, const Shape& dims, const RandomUnifor
                            {"high", options.high},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {state};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor random_normal(const Tensor& state, const Shape& dims, const RandomNormalOptions& options) {
@@ -22,7 +22,7 @@ Tensor random_normal(const Tensor& state, const Shape& dims, const RandomNormalO
                            {"stddev", options.stddev},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {state};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor random_bernoulli(const Tensor& state, const Shape& dims, double probability,
@@ -32,14 +32,14 @@ Tensor random_bernoulli(const Tensor& state, const Shape& dims, double probabili
                            {"probability", probability},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {state};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor dropout(const Tensor& x, const Tensor& state, double rate) {
   static const ir::OpDef& def = ir::GetOp("dropout");
   const ir::Attrs attrs = {{"rate", rate}};
   const Tensor inputs[] = {x, state};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

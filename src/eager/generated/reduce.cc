@@ -10,7 +10,7 @@ Tensor reduce_sum(const Tensor& x, const ReduceSumOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reduce_max(const Tensor& x, const ReduceMaxOptions& options) {
@@ -18,7 +18,7 @@ Tensor reduce_max(const Tensor& x, const ReduceMaxOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reduce_min(const Tensor& x, const ReduceMinOptions& options) {
@@ -26,7 +26,7 @@ Tensor reduce_min(const Tensor& x, const ReduceMinOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reduce_prod(const Tensor& x, const ReduceProdOptions& options) {
@@ -34,7 +34,7 @@ Tensor reduce_prod(const Tensor& x, const ReduceProdOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reduce_any(const Tensor& x, const ReduceAnyOptions& options) {
@@ -42,7 +42,7 @@ Tensor reduce_any(const Tensor& x, const ReduceAnyOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reduce_all(const Tensor& x, const ReduceAllOptions& options) {
@@ -50,7 +50,7 @@ Tensor reduce_all(const Tensor& x, const ReduceAllOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

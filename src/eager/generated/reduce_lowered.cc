@@ -10,7 +10,7 @@ Tensor reduce_mean(const Tensor& x, const ReduceMeanOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor logsumexp(const Tensor& x, const LogsumexpOptions& options) {
@@ -18,7 +18,7 @@ Tensor logsumexp(const Tensor& x, const LogsumexpOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor variance(const Tensor& x, const VarianceOptions& options) {
@@ -26,7 +26,7 @@ Tensor variance(const Tensor& x, const VarianceOptions& options) {
   const ir::Attrs attrs = {{"axes", options.axes},
                            {"keep_dims", options.keep_dims}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

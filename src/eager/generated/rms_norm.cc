@@ -10,7 +10,7 @@ Tensor rms_norm(const Tensor& x, const RmsNormOptions& options) {
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"epsilon", options.epsilon}};
   const Tensor inputs[] = {x, options.scale};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

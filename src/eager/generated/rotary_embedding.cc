@@ -12,7 +12,7 @@ Tensor rotary_embedding(const Tensor& x, const Tensor& cos, const Tensor& sin,
                            {"rotary_dim", options.rotary_dim},
                            {"heads", options.heads}};
   const Tensor inputs[] = {x, cos, sin, options.positions};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -11,7 +11,7 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid, const GridSampleOptions&
                            {"padding_mode", options.padding_mode},
                            {"align_corners", options.align_corners}};
   const Tensor inputs[] = {x, grid};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

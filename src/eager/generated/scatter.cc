@@ -10,7 +10,7 @@ Tensor scatter_nd(const Tensor& x, const Tensor& indices, const Tensor& updates,
   static const ir::OpDef& def = ir::GetOp("scatter_nd");
   const ir::Attrs attrs = {{"reduction", options.reduction}};
   const Tensor inputs[] = {x, indices, updates};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -12,7 +12,7 @@ Tensor argmax(const Tensor& x, const ArgmaxOptions& options) {
                            {"select_last", options.select_last},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor argmin(const Tensor& x, const ArgminOptions& options) {
@@ -22,7 +22,7 @@ Tensor argmin(const Tensor& x, const ArgminOptions& options) {
                            {"select_last", options.select_last},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 TopKResult top_k(const Tensor& x, std::int64_t k, const TopKOptions& options) {
@@ -32,7 +32,7 @@ TopKResult top_k(const Tensor& x, std::int64_t k, const TopKOptions& options) {
                            {"largest", options.largest},
                            {"sorted", options.sorted}};
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   TopKResult result;
   if (out.size() > 0) result.values = std::move(out[0]);
   if (out.size() > 1) result.indices = std::move(out[1]);
@@ -42,7 +42,7 @@ TopKResult top_k(const Tensor& x, std::int64_t k, const TopKOptions& options) {
 Tensor nonzero(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("nonzero");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

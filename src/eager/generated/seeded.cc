@@ -10,7 +10,7 @@ Tensor seeded_uniform(const Shape& dims, std::int64_t seed, const SeededUniformO
   const ir::Attrs attrs = {{"dims", dims},
                            {"seed", seed},
                            {"dtype", options.dtype}};
-  return eager::Call(def, {}, attrs)[0];
+  return eager::CallOp(def, {}, attrs)[0];
 }
 
 Tensor seeded_normal(const Shape& dims, std::int64_t seed, const SeededNormalOptions& options) {
@@ -18,7 +18,7 @@ Tensor seeded_normal(const Shape& dims, std::int64_t seed, const SeededNormalOpt
   const ir::Attrs attrs = {{"dims", dims},
                            {"seed", seed},
                            {"dtype", options.dtype}};
-  return eager::Call(def, {}, attrs)[0];
+  return eager::CallOp(def, {}, attrs)[0];
 }
 
 }  // namespace tenon

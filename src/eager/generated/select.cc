@@ -8,13 +8,13 @@ namespace tenon {
 Tensor select(const Tensor& condition, const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("select");
   const Tensor inputs[] = {condition, x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor clip(const Tensor& x, const ClipOptions& options) {
   static const ir::OpDef& def = ir::GetOp("clip");
   const Tensor inputs[] = {x, options.min, options.max};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -10,35 +10,35 @@ Tensor reshape(const Tensor& x, const ReshapeOptions& options) {
   ir::Attrs attrs;
   if (options.dims) attrs.Set("dims", *options.dims);
   const Tensor inputs[] = {x, options.shape};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor transpose(const Tensor& x, const TransposeOptions& options) {
   static const ir::OpDef& def = ir::GetOp("transpose");
   const ir::Attrs attrs = {{"permutation", options.permutation}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor expand_dims(const Tensor& x, const std::vector<std::int64_t>& axes) {
   static const ir::OpDef& def = ir::GetOp("expand_dims");
   const ir::Attrs attrs = {{"axes", axes}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor squeeze(const Tensor& x, const SqueezeOptions& options) {
   static const ir::OpDef& def = ir::GetOp("squeeze");
   const ir::Attrs attrs = {{"axes", options.axes}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor shape_of(const Tensor& x, const ShapeOfOptions& options) {
   static const ir::OpDef& def = ir::GetOp("shape_of");
   const ir::Attrs attrs = {{"dtype", options.dtype}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

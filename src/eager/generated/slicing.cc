@@ -11,14 +11,14 @@ Tensor slice(const Tensor& x, const Shape& starts, const Shape& limits, const Sl
                            {"limits", limits},
                            {"strides", options.strides}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor reverse(const Tensor& x, const std::vector<std::int64_t>& axes) {
   static const ir::OpDef& def = ir::GetOp("reverse");
   const ir::Attrs attrs = {{"axes", axes}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -9,14 +9,14 @@ Tensor softmax(const Tensor& x, const SoftmaxOptions& options) {
   static const ir::OpDef& def = ir::GetOp("softmax");
   const ir::Attrs attrs = {{"axis", options.axis}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor log_softmax(const Tensor& x, const LogSoftmaxOptions& options) {
   static const ir::OpDef& def = ir::GetOp("log_softmax");
   const ir::Attrs attrs = {{"axis", options.axis}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

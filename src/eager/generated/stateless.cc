@@ -8,7 +8,7 @@ namespace tenon {
 StatelessKeyResult stateless_key(const Tensor& seed) {
   static const ir::OpDef& def = ir::GetOp("stateless_key");
   const Tensor inputs[] = {seed};
-  std::vector<Tensor> out = eager::Call(def, inputs, {});
+  std::vector<Tensor> out = eager::CallOp(def, inputs, {});
   StatelessKeyResult result;
   if (out.size() > 0) result.key = std::move(out[0]);
   if (out.size() > 1) result.counter = std::move(out[1]);
@@ -22,7 +22,7 @@ Tensor stateless_random(const Tensor& key, const Tensor& counter, const Shape& d
                            {"kind", options.kind},
                            {"dtype", options.dtype}};
   const Tensor inputs[] = {key, counter};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

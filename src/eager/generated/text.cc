@@ -8,7 +8,7 @@ namespace tenon {
 Tensor string_concat(const Tensor& x, const Tensor& y) {
   static const ir::OpDef& def = ir::GetOp("string_concat");
   const Tensor inputs[] = {x, y};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 StringSplitResult string_split(const Tensor& x, const StringSplitOptions& options) {
@@ -16,7 +16,7 @@ StringSplitResult string_split(const Tensor& x, const StringSplitOptions& option
   const ir::Attrs attrs = {{"delimiter", options.delimiter},
                            {"max_splits", options.max_splits}};
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   StringSplitResult result;
   if (out.size() > 0) result.pieces = std::move(out[0]);
   if (out.size() > 1) result.counts = std::move(out[1]);
@@ -27,7 +27,7 @@ Tensor regex_full_match(const Tensor& x, const RegexFullMatchOptions& options) {
   static const ir::OpDef& def = ir::GetOp("regex_full_match");
   const ir::Attrs attrs = {{"pattern", options.pattern}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor regex_replace(const Tensor& x, const RegexReplaceOptions& options) {
@@ -36,7 +36,7 @@ Tensor regex_replace(const Tensor& x, const RegexReplaceOptions& options) {
                            {"rewrite", options.rewrite},
                            {"all", options.all}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor string_normalize(const Tensor& x, const StringNormalizeOptions& options) {
@@ -45,7 +45,7 @@ Tensor string_normalize(const Tensor& x, const StringNormalizeOptions& options) 
                            {"case_sensitive", options.case_sensitive},
                            {"stop_words", options.stop_words}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

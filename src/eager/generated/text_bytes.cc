@@ -10,20 +10,20 @@ Tensor decode_bytes(const Tensor& x, const DecodeBytesOptions& options) {
   const ir::Attrs attrs = {{"dtype", options.dtype},
                            {"little_endian", options.little_endian}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor encode_base64(const Tensor& x, const EncodeBase64Options& options) {
   static const ir::OpDef& def = ir::GetOp("encode_base64");
   const ir::Attrs attrs = {{"pad", options.pad}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor decode_base64(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("decode_base64");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

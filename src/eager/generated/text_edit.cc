@@ -10,20 +10,20 @@ Tensor string_case(const Tensor& x, const StringCaseOptions& options) {
   const ir::Attrs attrs = {{"to", options.to},
                            {"ascii", options.ascii}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor string_strip(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("string_strip");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor string_length(const Tensor& x, const StringLengthOptions& options) {
   static const ir::OpDef& def = ir::GetOp("string_length");
   const ir::Attrs attrs = {{"unit", options.unit}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor string_slice(const Tensor& x, const Tensor& start, const Tensor& length,
@@ -31,7 +31,7 @@ Tensor string_slice(const Tensor& x, const Tensor& start, const Tensor& length,
   static const ir::OpDef& def = ir::GetOp("string_slice");
   const ir::Attrs attrs = {{"unit", options.unit}};
   const Tensor inputs[] = {x, start, length};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor string_reduce_join(const Tensor& x, const StringReduceJoinOptions& options) {
@@ -39,7 +39,7 @@ Tensor string_reduce_join(const Tensor& x, const StringReduceJoinOptions& option
   const ir::Attrs attrs = {{"axis", options.axis},
                            {"separator", options.separator}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

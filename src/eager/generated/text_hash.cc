@@ -11,7 +11,7 @@ Tensor string_hash(const Tensor& x, std::int64_t buckets, const StringHashOption
                            {"method", options.method},
                            {"key", options.key}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

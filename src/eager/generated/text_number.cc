@@ -8,7 +8,7 @@ namespace tenon {
 Tensor to_string(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("to_string");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor format_number(const Tensor& x, const FormatNumberOptions& options) {
@@ -18,7 +18,7 @@ Tensor format_number(const Tensor& x, const FormatNumberOptions& options) {
                            {"width", options.width},
                            {"fill", options.fill}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor parse_number(const Tensor& x, const ParseNumberOptions& options) {
@@ -26,7 +26,7 @@ Tensor parse_number(const Tensor& x, const ParseNumberOptions& options) {
   const ir::Attrs attrs = {{"dtype", options.dtype},
                            {"whole", options.whole}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -10,7 +10,7 @@ StringSplitRowsResult string_split_rows(const Tensor& x, const StringSplitRowsOp
   const ir::Attrs attrs = {{"delimiter", options.delimiter},
                            {"max_splits", options.max_splits}};
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   StringSplitRowsResult result;
   if (out.size() > 0) result.pieces = std::move(out[0]);
   if (out.size() > 1) result.row_splits = std::move(out[1]);
@@ -27,7 +27,7 @@ StringNgramsResult string_ngrams(const Tensor& items, const Tensor& row_splits,
                            {"pad_width", options.pad_width},
                            {"preserve_short", options.preserve_short}};
   const Tensor inputs[] = {items, row_splits};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   StringNgramsResult result;
   if (out.size() > 0) result.ngrams = std::move(out[0]);
   if (out.size() > 1) result.row_splits = std::move(out[1]);
@@ -40,7 +40,7 @@ UnicodeDecodeResult unicode_decode(const Tensor& x, const UnicodeDecodeOptions& 
                            {"replacement", options.replacement},
                            {"replace_control", options.replace_control}};
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   UnicodeDecodeResult result;
   if (out.size() > 0) result.points = std::move(out[0]);
   if (out.size() > 1) result.row_splits = std::move(out[1]);
@@ -53,7 +53,7 @@ Tensor unicode_encode(const Tensor& points, const Tensor& row_splits, const Unic
   const ir::Attrs attrs = {{"errors", options.errors},
                            {"replacement", options.replacement}};
   const Tensor inputs[] = {points, row_splits};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

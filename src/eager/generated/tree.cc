@@ -21,7 +21,7 @@ Tensor tree_ensemble(const Tensor& x, std::int64_t targets, const TreeEnsembleOp
                            {"targets", targets},
                            {"aggregate", options.aggregate}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

@@ -8,73 +8,73 @@ namespace tenon {
 Tensor sin(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("sin");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor cos(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("cos");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor tan(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("tan");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor asin(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("asin");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor acos(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("acos");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor atan(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("atan");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor sinh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("sinh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor cosh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("cosh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor tanh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("tanh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor asinh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("asinh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor acosh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("acosh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 Tensor atanh(const Tensor& x) {
   static const ir::OpDef& def = ir::GetOp("atanh");
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, {})[0];
+  return eager::CallOp(def, inputs, {})[0];
 }
 
 }  // namespace tenon

@@ -12,7 +12,7 @@ Tensor im2col(const Tensor& x, const Shape& block_shape, const Im2colOptions& op
                            {"padding", options.padding},
                            {"dilations", options.dilations}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 Tensor col2im(const Tensor& x, const Shape& image_shape, const Shape& block_shape,
@@ -24,7 +24,7 @@ Tensor col2im(const Tensor& x, const Shape& image_shape, const Shape& block_shap
                            {"padding", options.padding},
                            {"dilations", options.dilations}};
   const Tensor inputs[] = {x};
-  return eager::Call(def, inputs, attrs)[0];
+  return eager::CallOp(def, inputs, attrs)[0];
 }
 
 }  // namespace tenon

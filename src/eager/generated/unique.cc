@@ -10,7 +10,7 @@ UniqueResult unique(const Tensor& x, const UniqueOptions& options) {
   ir::Attrs attrs = {{"sorted", options.sorted}};
   if (options.axis) attrs.Set("axis", *options.axis);
   const Tensor inputs[] = {x};
-  std::vector<Tensor> out = eager::Call(def, inputs, attrs);
+  std::vector<Tensor> out = eager::CallOp(def, inputs, attrs);
   UniqueResult result;
   if (out.size() > 0) result.values = std::move(out[0]);
   if (out.size() > 1) result.first = std::move(out[1]);

@@ -36,7 +36,7 @@ Attribute Text(std::string name, std::string value) {
   return a;
 }
 
-struct Case {
+struct OperatorCase {
   std::string op;
   std::vector<Input> inputs;
   std::vector<Attribute> attributes;
@@ -44,7 +44,7 @@ struct Case {
   std::string domain = {};
 };
 
-Status TranslateOne(const Case& c) {
+Status TranslateOne(const OperatorCase& c) {
   Model model;
   model.ir_version = 10;
   model.opset_imports = {{"", 28}, {"com.microsoft", 1}};
@@ -80,8 +80,8 @@ Status TranslateOne(const Case& c) {
   return Translate(model).status();
 }
 
-void Check(const std::vector<Case>& cases) {
-  for (const Case& c : cases) {
+void Check(const std::vector<OperatorCase>& cases) {
+  for (const OperatorCase& c : cases) {
     const Status status = TranslateOne(c);
     if (c.message.empty()) {
       EXPECT_EQ(status.message(), "") << c.op;
@@ -94,7 +94,7 @@ void Check(const std::vector<Case>& cases) {
 
 TEST(Operators, RefuseWhatIsWrong) {
   const Input image{kFloat, {1, 2, 4, 4}}, vector{kFloat, {3}}, indices{kInt64, {2}};
-  const std::vector<Case> cases = {
+  const std::vector<OperatorCase> cases = {
       {"GridSample", {image, {kFloat, {1, 3, 3, 2}}}, {}, ""},
       {"GridSample", {image, {kFloat, {1, 3, 3, 3}}}, {}, "grid_sample_c1"},
       {"GridSample", {image, {kFloat, {2, 3, 3, 2}}}, {}, "grid_sample_c2"},

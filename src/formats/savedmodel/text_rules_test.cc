@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "formats/savedmodel/ops/small_graph_test_util.h"
 #include "formats/savedmodel/parse.h"
 #include "formats/savedmodel/savedmodel.h"
 #include "formats/savedmodel/tensor_proto.h"
@@ -18,13 +19,6 @@ Literal Row(Texts texts) {
 }
 Literal Scalar(std::string text) { return Literal::from_strings({}, {std::move(text)}); }
 Literal Scalar(std::int32_t number) { return Literal::from<std::int32_t>({}, {number}); }
-NodeDef Node(std::string name, std::string op, std::vector<std::string> inputs) {
-  NodeDef node;
-  node.name = std::move(name);
-  node.op = std::move(op);
-  node.inputs = std::move(inputs);
-  return node;
-}
 
 /// The outputs of one op: its first input is fed when the graph runs, the others are constants of it.
 Result<std::vector<Literal>> RunOp(const std::string& op, const Literal& x, const std::vector<Literal>& constants,
@@ -57,7 +51,7 @@ Attrs One(const std::string& name, decltype(AttrValue::value) value) {
   attrs[name].value = std::move(value);
   return attrs;
 }
-std::vector<double> Numbers(const Literal& x) {
+std::vector<double> Reals(const Literal& x) {
   std::vector<double> out;
   for (std::int64_t i = 0; i < x.size(); ++i) out.push_back(x.at(i));
   return out;
@@ -77,19 +71,19 @@ TEST(TextRules, StringToNumberTakesWholeNumbersOfItsType) {
 TEST(TextRules, SplitKeepsTheRest) {
   const auto r =
       RunOp("StringSplitV2", Row({"a b c  ", "a"}), {Scalar("")}, One("maxsplit", std::int64_t{1}), 3).value();
-  EXPECT_EQ(Numbers(r[0]), (std::vector<double>{0, 0, 0, 1, 1, 0, 1, 1}));
+  EXPECT_EQ(Reals(r[0]), (std::vector<double>{0, 0, 0, 1, 1, 0, 1, 1}));
   EXPECT_EQ(r[1].strings(), (Texts{"a", "b c  ", "a", ""}));
-  EXPECT_EQ(Numbers(r[2]), (std::vector<double>{2, 2}));
+  EXPECT_EQ(Reals(r[2]), (std::vector<double>{2, 2}));
 }
 
 TEST(TextRules, TheOldSplitGivesNoPieceOfAnEmptyText) {
   const Literal x = Row({"", "a,,b", ","});
   const auto all = RunOp("StringSplit", x, {Scalar(",")}, One("skip_empty", false), 3).value();
-  EXPECT_EQ(Numbers(all[0]), (std::vector<double>{1, 0, 1, 1, 1, 2, 2, 0, 2, 1}));
+  EXPECT_EQ(Reals(all[0]), (std::vector<double>{1, 0, 1, 1, 1, 2, 2, 0, 2, 1}));
   EXPECT_EQ(all[1].strings(), (Texts{"a", "", "b", "", ""}));
-  EXPECT_EQ(Numbers(all[2]), (std::vector<double>{3, 3}));
+  EXPECT_EQ(Reals(all[2]), (std::vector<double>{3, 3}));
   const auto some = RunOp("StringSplit", x, {Scalar(",")}, One("skip_empty", true), 3).value();
-  EXPECT_EQ(Numbers(some[0]), (std::vector<double>{1, 0, 1, 1}));
+  EXPECT_EQ(Reals(some[0]), (std::vector<double>{1, 0, 1, 1}));
   EXPECT_EQ(some[1].strings(), (Texts{"a", "b"}));
 }
 

@@ -2,6 +2,7 @@
 
 #include "formats/savedmodel/fixture_calls.h"
 #include "formats/savedmodel/fixture_names.h"
+#include "formats/savedmodel/ops/small_graph_test_util.h"
 #include "formats/savedmodel/parse.h"
 #include "formats/savedmodel/savedmodel.h"
 #include "test_data.h"
@@ -87,14 +88,6 @@ TEST(TranslateTest, AllUnknownOpsAreNamedAtOnce) {
   EXPECT_EQ(status.code(), Code::kUnimplemented);
   EXPECT_NE(status.message().find("Unheardfirst (node first)"), std::string::npos) << status.message();
   EXPECT_NE(status.message().find("Unheardsecond (node second)"), std::string::npos) << status.message();
-}
-
-NodeDef Node(std::string name, std::string op, std::vector<std::string> inputs) {
-  NodeDef node;
-  node.name = std::move(name);
-  node.op = std::move(op);
-  node.inputs = std::move(inputs);
-  return node;
 }
 
 TEST(TranslateTest, FunctionsInPythonAreRefusedByName) {

@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using testing_rpc::Field;
 
-std::string Request(std::int64_t ms, std::string_view session) {
+std::string ProfileRequestOf(std::int64_t ms, std::string_view session) {
   proto_wire::Writer w;
   w.Message(4, [&] { w.Varint(9, ms); });
   w.Text(6, session);
@@ -46,7 +46,7 @@ TEST(ProfilerTest, WaitsAndSaysThatTheTraceIsEmpty) {
   Profiler profiler(tracer);
   std::string reply;
   const Clock::time_point begun = Clock::now();
-  ASSERT_TRUE(Wait(profiler, Request(30, "a"), kNoDeadline, reply).ok());
+  ASSERT_TRUE(Wait(profiler, ProfileRequestOf(30, "a"), kNoDeadline, reply).ok());
   EXPECT_GE(Clock::now() - begun, milliseconds(30));
   EXPECT_EQ(reply, "\x38\x01");
 }
@@ -56,7 +56,7 @@ TEST(ProfilerTest, TheTraceHasWhatEndedMeanwhile) {
   Profiler profiler(tracer);
   tracer.Add("too early", Clock::now(), Clock::now());
   for (const bool emit : {false, true}) {
-    std::string request = Request(60'000, "t"), reply;
+    std::string request = ProfileRequestOf(60'000, "t"), reply;
     if (emit) request += "\x48\x01";
     std::thread session([&] { EXPECT_TRUE(Wait(profiler, request, kNoDeadline, reply).ok()); });
     while (!tracer.active()) std::this_thread::yield();
@@ -85,7 +85,7 @@ TEST(ProfilerTest, ASessionEndsWhenItsClientIsGone) {
   Tracer tracer;
   Profiler profiler(tracer);
   std::string reply;
-  EXPECT_EQ(Wait(profiler, Request(60'000, "g"), {kNoDeadline, std::make_shared<Gone>()}, reply).code(),
+  EXPECT_EQ(Wait(profiler, ProfileRequestOf(60'000, "g"), {kNoDeadline, std::make_shared<Gone>()}, reply).code(),
             Code::kCancelled);
 }
 
@@ -94,8 +94,8 @@ TEST(ProfilerTest, EndsBySessionByDeadlineAndByStop) {
   Profiler profiler(tracer);
   std::string reply;
   ASSERT_TRUE(profiler.Terminate(Ended("early")).ok());
-  EXPECT_TRUE(Wait(profiler, Request(60'000, "early"), kNoDeadline, reply).ok());
-  EXPECT_EQ(Wait(profiler, Request(60'000, "late"), Clock::now() + milliseconds(20), reply).code(),
+  EXPECT_TRUE(Wait(profiler, ProfileRequestOf(60'000, "early"), kNoDeadline, reply).ok());
+  EXPECT_EQ(Wait(profiler, ProfileRequestOf(60'000, "late"), Clock::now() + milliseconds(20), reply).code(),
             Code::kDeadlineExceeded);
   EXPECT_EQ(Wait(profiler, "\xff", kNoDeadline, reply).code(), Code::kInvalidArgument);
   std::vector<std::thread> threads;
@@ -105,13 +105,13 @@ TEST(ProfilerTest, EndsBySessionByDeadlineAndByStop) {
       std::string mine;
       Status& own = status[static_cast<std::size_t>(i)];
       // The probe below may hold the last place for a moment.
-      do own = Wait(profiler, Request(60'000, "s" + std::to_string(i)), kNoDeadline, mine);
+      do own = Wait(profiler, ProfileRequestOf(60'000, "s" + std::to_string(i)), kNoDeadline, mine);
       while (own.code() == Code::kResourceExhausted);
     });
   Status fifth;
   while (fifth.ok()) {
     std::this_thread::sleep_for(milliseconds(1));
-    fifth = Wait(profiler, Request(0, "x"), kNoDeadline, reply);
+    fifth = Wait(profiler, ProfileRequestOf(0, "x"), kNoDeadline, reply);
   }
   EXPECT_EQ(fifth.code(), Code::kResourceExhausted);
   ASSERT_TRUE(profiler.Terminate(Ended("s2")).ok());

@@ -13,7 +13,7 @@ using testing::Eventually;
 using testing::RawClient;
 
 /// Gives the body back; that of /long on a worker.
-class Echo : public HttpHandler {
+class LongOrShort : public HttpHandler {
  public:
   Effort EffortOf(const HttpRequest& request) const override {
     return request.target == "/long" ? Effort::kLong : Effort::kShort;
@@ -25,7 +25,7 @@ TEST(HttpMemory, AConnectionThatWaitsHoldsNothing) {
   for (const char* path : {"/short", "/long"}) {
     for (const bool chunked : {false, true}) {
       const auto budget = ByteBudget::Make(64 << 20);
-      HttpServer server({.address = "127.0.0.1", .budget = budget}, std::make_shared<Echo>());
+      HttpServer server({.address = "127.0.0.1", .budget = budget}, std::make_shared<LongOrShort>());
       ASSERT_TRUE(server.Bind().ok() && server.Start().ok());
       RawClient client(server.port());
       const auto ask = [&](std::size_t size) {
@@ -53,7 +53,8 @@ TEST(HttpMemory, AConnectionThatWaitsHoldsNothing) {
 
 TEST(HttpMemory, WhatNeverFitsIsRefusedByItsSize) {
   Counter refused;
-  HttpServer server({.address = "127.0.0.1", .budget = ByteBudget::Make(8 << 20, &refused)}, std::make_shared<Echo>());
+  HttpServer server({.address = "127.0.0.1", .budget = ByteBudget::Make(8 << 20, &refused)},
+                    std::make_shared<LongOrShort>());
   ASSERT_TRUE(server.Bind().ok() && server.Start().ok());
   RawClient large(server.port()), chunked(server.port()), fits(server.port());
   large.Send("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 8000000\r\n\r\n");

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 /// /echo gives the body back, on the I/O thread; /slow does so on a worker once the gate is open; /join does so for
 /// three requests at a time or when the round ends, /away on a thread of its own. /throw…, /drop…: no answer is made,
 /// on the I/O thread, on a worker (…slow), or where requests join (…join).
-class Echo : public HttpHandler {
+class Echoing : public HttpHandler {
  public:
   Effort EffortOf(const HttpRequest& request) const override {
     if (request.target == "/effort") throw std::bad_alloc();
@@ -73,7 +73,7 @@ class Echo : public HttpHandler {
 };
 
 struct HttpServerTest : ::testing::Test {
-  std::shared_ptr<Echo> echo = std::make_shared<Echo>();
+  std::shared_ptr<Echoing> echo = std::make_shared<Echoing>();
   std::unique_ptr<HttpServer> server;
   void Start(HttpServerOptions options = {}) {
     options.address = "127.0.0.1";

@@ -8,7 +8,7 @@
 namespace tenon::opgen {
 namespace {
 
-using Default = ir::AttrSpec::Default;
+using Mode = ir::AttrSpec::Default;
 
 std::string ValueType(ir::AttrKind kind) {
   switch (kind) {
@@ -50,8 +50,7 @@ bool Optional(const ir::Port& p) { return (p.flags & ir::kOptional) != 0 && !Var
 
 bool HasOptions(const ir::OpDef& op) {
   return std::any_of(op.inputs.begin(), op.inputs.end(), Optional) ||
-         std::any_of(op.attrs.begin(), op.attrs.end(),
-                     [](const ir::AttrSpec& a) { return a.mode != Default::kRequired; });
+         std::any_of(op.attrs.begin(), op.attrs.end(), [](const ir::AttrSpec& a) { return a.mode != Mode::kRequired; });
 }
 bool HasVariadic(const ir::OpDef& op) { return !op.inputs.empty() && Variadic(op.inputs[op.inputs.size() - 1]); }
 
@@ -70,7 +69,7 @@ std::string Signature(const ir::OpDef& op, std::string_view variadic_type, bool 
       parameters.push_back(fmt::format("const Tensor& {}", p.name));
   }
   for (const ir::AttrSpec& a : op.attrs)
-    if (a.mode == Default::kRequired) parameters.push_back(fmt::format("{} {}", ParameterType(a.kind), a.name));
+    if (a.mode == Mode::kRequired) parameters.push_back(fmt::format("{} {}", ParameterType(a.kind), a.name));
   if (HasOptions(op))
     parameters.push_back(fmt::format("const {}Options& options{}", Camel(op.name), defaults ? " = {}" : ""));
   std::string out = fmt::format("{} {}(", ResultType(op), op.name);
@@ -111,10 +110,10 @@ std::string PortTexts(const ir::OpDef& op) {
 std::string Options(const ir::OpDef& op) {
   std::string out = fmt::format("struct {}Options {{\n", Camel(op.name));
   for (const ir::AttrSpec& a : op.attrs) {
-    if (a.mode == Default::kRequired) continue;
+    if (a.mode == Mode::kRequired) continue;
     if (!a.doc.empty()) out += Comment("  ///", a.doc);
     const std::string type =
-        a.mode == Default::kAbsent ? fmt::format("std::optional<{}>", ValueType(a.kind)) : ValueType(a.kind);
+        a.mode == Mode::kAbsent ? fmt::format("std::optional<{}>", ValueType(a.kind)) : ValueType(a.kind);
     out += fmt::format("  {} {} = {};\n", type, a.name, opgen::Default(a));
   }
   for (const ir::Port& p : op.inputs) {
@@ -125,7 +124,7 @@ std::string Options(const ir::OpDef& op) {
   return out + "};\n";
 }
 
-std::string Result(const ir::OpDef& op) {
+std::string ReturnType(const ir::OpDef& op) {
   if (op.outputs.size() == 1) return "";
   std::string out = fmt::format("struct {}Result {{\n", Camel(op.name));
   for (const ir::Port& p : op.outputs) {
@@ -140,7 +139,7 @@ std::string Doc(const ir::OpDef& op) {
   std::string out = Comment("///", op.summary);
   if (const std::string ports = PortTexts(op); !ports.empty()) out += Comment("///", ports);
   for (const ir::AttrSpec& a : op.attrs)
-    if (a.mode == Default::kRequired && !a.doc.empty()) out += Comment("///", fmt::format("{}: {}.", a.name, a.doc));
+    if (a.mode == Mode::kRequired && !a.doc.empty()) out += Comment("///", fmt::format("{}: {}.", a.name, a.doc));
   if (op.outputs.size() == 1 && !op.outputs[0].doc.empty())
     out += Comment("///", fmt::format("Gives {}.", op.outputs[0].doc));
   return out;
@@ -149,7 +148,7 @@ std::string Doc(const ir::OpDef& op) {
 std::string Declaration(const ir::OpDef& op) {
   std::string out = "\n";
   if (HasOptions(op)) out += Options(op);
-  out += Result(op);
+  out += ReturnType(op);
   out += Doc(op);
   out += "TENON_API " + Signature(op, "std::span<const Tensor>", true) + ";\n";
   if (HasVariadic(op)) out += "TENON_API " + Signature(op, "std::initializer_list<Tensor>", true) + ";\n";
@@ -159,11 +158,11 @@ std::string Declaration(const ir::OpDef& op) {
 std::string Attributes(const ir::OpDef& op) {
   std::string always, sometimes;
   for (const ir::AttrSpec& a : op.attrs) {
-    if (a.mode == Default::kAbsent) {
+    if (a.mode == Mode::kAbsent) {
       sometimes += fmt::format("  if (options.{0}) attrs.Set(\"{0}\", *options.{0});\n", a.name);
     } else {
       always += fmt::format("{}{{\"{}\", {}{}}}", always.empty() ? "" : ",\n                           ", a.name,
-                            a.mode == Default::kRequired ? "" : "options.", a.name);
+                            a.mode == Mode::kRequired ? "" : "options.", a.name);
     }
   }
   if (always.empty() && sometimes.empty()) return "";
@@ -194,7 +193,7 @@ std::string Definition(const ir::OpDef& op) {
     out += fmt::format("  const Tensor inputs[] = {{{}}};\n", inputs);
     argument = "inputs";
   }
-  const std::string call = fmt::format("eager::Call(def, {}, {})", argument, attributes.empty() ? "{}" : "attrs");
+  const std::string call = fmt::format("eager::CallOp(def, {}, {})", argument, attributes.empty() ? "{}" : "attrs");
   if (op.outputs.size() == 1) {
     out += fmt::format("  return {}{};\n", call, Variadic(op.outputs[0]) ? "" : "[0]");
   } else {
@@ -216,7 +215,7 @@ std::string Definition(const ir::OpDef& op) {
         Variadic(p) ? fmt::format("std::span<const Tensor>({0}.begin(), {0}.size())", p.name) : std::string(p.name);
   }
   for (const ir::AttrSpec& a : op.attrs)
-    if (a.mode == Default::kRequired) arguments += fmt::format(", {}", a.name);
+    if (a.mode == Mode::kRequired) arguments += fmt::format(", {}", a.name);
   if (HasOptions(op)) arguments += ", options";
   return out + arguments + ");\n}\n";
 }

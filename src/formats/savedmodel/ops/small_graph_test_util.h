@@ -1,4 +1,4 @@
-// For tests: a frozen graph of a few nodes, translated and run on the reference evaluation.
+// For tests: nodes, and a frozen graph of a few of them, translated and run on the reference evaluation.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -12,6 +12,14 @@
 #include "ir/module.h"
 
 namespace tenon::savedmodel {
+
+inline NodeDef Node(std::string name, std::string op, std::vector<std::string> inputs) {
+  NodeDef node;
+  node.name = std::move(name);
+  node.op = std::move(op);
+  node.inputs = std::move(inputs);
+  return node;
+}
 
 class SmallGraph {
  public:
@@ -72,11 +80,8 @@ class SmallGraph {
 
  private:
   NodeDef& New(std::string op, std::vector<std::string> inputs) {
-    NodeDef& node = graph_.nodes.emplace_back();
-    node.name = "n" + std::to_string(graph_.nodes.size());
-    node.op = std::move(op);
-    node.inputs = std::move(inputs);
-    return node;
+    const std::string name = "n" + std::to_string(graph_.nodes.size() + 1);
+    return graph_.nodes.emplace_back(Node(name, std::move(op), std::move(inputs)));
   }
   GraphDef graph_;
   LoadOptions options_;
