@@ -291,6 +291,14 @@ def test_tls_on_rest(serve, half_plus_two, tmp_path, mutual):
     with pytest.raises((requests.exceptions.ConnectionError, ssl.SSLError)):
         requests.get(server.url.replace("https:", "http:") + "/readyz", timeout=10)
     assert session.get(server.url + "/readyz", timeout=10).status_code == 200
+    # Parts of a record, from clients that send no more, keep nobody waiting.
+    port = int(server.url.rsplit(":", 1)[1])
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(b"\x16\x03\x01")
+        time.sleep(0.2)
+        for _ in range(8):
+            assert session.get(server.url + "/readyz", timeout=10, headers={"Connection": "close"}).status_code == 200
     assert server.stop()[0] == 0
 
 

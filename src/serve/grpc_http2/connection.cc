@@ -226,7 +226,7 @@ void Http2Connection::Answered(std::int32_t id, const Status& status, std::strin
 
 void Http2Connection::UpdateWatches(Clock::time_point now) {
   now_ = now;
-  if (done_) return;
+  if (done_ || !settled_) return;  // there is no watch yet, and TLS may be in its handshake
   for (Stream* const stream : streams_) UpdateWatch(*stream);
   AfterProgress();
 }

@@ -41,12 +41,15 @@ class OpenSslSession : public TlsSession {
  public:
   explicit OpenSslSession(Session ssl) : ssl_(std::move(ssl)) {}
   ssize_t Read(char* to, std::size_t size) override {
-    return Done(::SSL_read(ssl_.get(), to, static_cast<int>(std::min<std::size_t>(size, INT_MAX))));
+    const ssize_t n = Done(::SSL_read(ssl_.get(), to, static_cast<int>(std::min<std::size_t>(size, INT_MAX))));
+    starved_ = n <= 0;
+    return n;
   }
   ssize_t Write(const char* from, std::size_t size) override {
     return Done(::SSL_write(ssl_.get(), from, static_cast<int>(std::min<std::size_t>(size, INT_MAX))));
   }
-  bool pending() const override { return ::SSL_has_pending(ssl_.get()) == 1; }
+  // OpenSSL has a part of a record pending too: what a Read has left that gave nothing waits for the socket.
+  bool pending() const override { return !starved_ && ::SSL_has_pending(ssl_.get()) == 1; }
   bool wants_write() const override { return wants_write_; }
   void Shutdown() override {
     ::SSL_shutdown(ssl_.get());
@@ -66,6 +69,7 @@ class OpenSslSession : public TlsSession {
   }
   const Session ssl_;
   bool wants_write_ = false;
+  bool starved_ = false;  // the last Read gave nothing
 };
 
 class OpenSslContext : public TlsContext {
