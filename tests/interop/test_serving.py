@@ -1,4 +1,5 @@
 """The server as its users meet it: flags, files, REST, life cycle, batching, metrics, protection."""
+import contextlib
 import json
 import os
 import pathlib
