@@ -16,6 +16,12 @@ DATA = pathlib.Path(os.environ.get("TENON_TEST_DATA", pathlib.Path(__file__).res
 MODELS = DATA / "data/savedmodel/tf_serving/servables/tensorflow/testdata"
 
 
+def sanitized(build):
+    """Programs are slower then, and hold more memory."""
+    cache = build / "CMakeCache.txt"
+    return cache.exists() and "TENON_SANITIZE:STRING=\n" not in cache.read_text(encoding="utf-8")
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ import time
 import grpc
 import h2
 import pytest
-from grpc_client import TF1, ModelServer, failure, free_port
+from grpc_client import TF1, ModelServer, failure, free_port, sanitized
 from serving import metric, wait_for, write_model
 from tensorflow.python.framework import tensor_util
 from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, predict_pb2
@@ -179,7 +179,8 @@ def test_ten_thousand_idle_connections(build, tmp_path):
             for _ in range(20):
                 assert predict(server) == 2
             assert time.monotonic() - begun < 5
-            assert resident_bytes(server) - before < 200e6, "20 KB a connection"
+            if not sanitized(build):
+                assert resident_bytes(server) - before < 200e6, "20 KB a connection"
             payload = h2.message(request().SerializeToString())
             for c in (connections[0], connections[5000], connections[-1]):  # they are alive
                 stream = c.begin()
@@ -223,8 +224,8 @@ def test_slow_loris_and_half_closed_sockets(build, tmp_path, transport):
             c.half_close()
             data = c.answer(stream)
             assert not data or end
-            if end and transport == "http2":
-                assert data
+            if end and transport == "http2" and not sanitized(build):
+                assert data  # a model that is quick runs in the turn that reads its call, before the end is seen
             c.close()
         assert predict(server) == 2
         if transport == "library":

@@ -77,14 +77,21 @@ def test_a_signal_ends_a_start_that_waits(program, tmp_path, number):
     shutil.copytree(HALF, tmp_path / "m" / "1") if HALF.exists() else write_model(tmp_path / "m", 1, 0.5, 2)
     extra = tmp_path / "m" / "1" / "assets.extra"
     extra.mkdir(exist_ok=True)
-    os.mkfifo(extra / "tf_serving_warmup_requests")  # reading it does not end
+    fifo = extra / "tf_serving_warmup_requests"
+    os.mkfifo(fifo)  # reading it does not end
     process = subprocess.Popen([str(program), f"--port={free_port()}", "--model_name=m", f"--model_base_path={tmp_path / 'm'}"],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    time.sleep(0.5)
-    assert process.poll() is None
+    held, until = None, time.monotonic() + 30
+    while held is None and time.monotonic() < until and process.poll() is None:
+        try:
+            held = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # works once the server reads
+        except OSError:
+            time.sleep(0.02)
+    assert process.poll() is None and held is not None
     process.send_signal(number)
     assert process.wait(timeout=20) == 0, process.communicate()[0]
     process.stdout.close()
+    os.close(held)
 
 
 def test_a_load_that_does_not_end_holds_up_neither_requests_nor_the_end(serve, model, tmp_path):

@@ -10,7 +10,7 @@ import grpc
 import onnx
 import pytest
 import requests
-from grpc_client import ModelServer
+from grpc_client import ModelServer, sanitized
 from onnx import TensorProto, helper
 from tensorflow.python.framework import tensor_util
 from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2, predict_pb2
@@ -28,11 +28,6 @@ def write_version(folder, version):
     nodes = [helper.make_node("Add", ["x", "a"], ["y"]), helper.make_node("Add", ["x", "b"], ["z"])]
     graph = helper.make_graph(nodes, "g", [x], outputs, initializer=constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(folder / "model.onnx"))
-
-
-def sanitized(build):
-    cache = build / "CMakeCache.txt"
-    return cache.exists() and "TENON_SANITIZE:STRING=\n" not in cache.read_text(encoding="utf-8")
 
 
 def resident_bytes(pid):
