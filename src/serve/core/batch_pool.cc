@@ -111,20 +111,16 @@ void BatchPool::LeaveLocked() {
 }
 
 void BatchPool::State::DropOrphans(std::unique_lock<std::mutex>& lock) {
-  std::vector<std::shared_ptr<BatchSource>> dropped;
-  for (auto it = sources.begin(); it != sources.end();) {
-    if (it->orphaned && it->over()) {
-      dropped.push_back(std::move(it->source));
-      it = sources.erase(it);
-    } else {
-      ++it;
-    }
+  for (;;) {
+    const auto it = std::ranges::find_if(sources, [](const Entry& e) { return e.orphaned && e.over(); });
+    if (it == sources.end()) return;
+    std::shared_ptr<BatchSource> last = std::move(it->source);
+    sources.erase(it);
+    next = 0;
+    lock.unlock();
+    last.reset();
+    lock.lock();
   }
-  if (dropped.empty()) return;
-  next = 0;
-  lock.unlock();
-  dropped.clear();
-  lock.lock();
 }
 
 void BatchPool::State::Loop() {
@@ -147,11 +143,7 @@ void BatchPool::State::Loop() {
       const BatchSource* const source = sources[chosen].source.get();  // the entry stays while it runs
       ++sources[chosen].running;
       ++busy;
-      std::function<void()> run = sources[chosen].source->Take();
-      lock.unlock();
-      run();
-      run = nullptr;
-      lock.lock();
+      sources[chosen].source->RunNext(lock);
       --busy;
       --Find(source)->running;
       DropOrphans(lock);

@@ -1,7 +1,6 @@
 // BatchPool: the threads that run batches, and the queues that they take them from in turn.
 #pragma once
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -9,15 +8,17 @@
 
 namespace tenon::serve {
 
-/// Something that has work at certain times. Its members are called under the pool's lock; they must not block.
+/// Something that has work at certain times. Its members are called under the pool's lock; they must not block while
+/// they hold it.
 class BatchSource {
  public:
   using Clock = std::chrono::steady_clock;
   virtual ~BatchSource() = default;
   /// When the next batch may run: in the past for at once, Clock::time_point::max() for none.
   virtual Clock::time_point Due() const = 0;
-  /// Takes that batch; the function runs it, outside the lock.
-  virtual std::function<void()> Take() = 0;
+  /// Takes that batch and runs it, with `lock` let go meanwhile. The batch is gone when the lock is held again. Takes
+  /// no memory before it has let go.
+  virtual void RunNext(std::unique_lock<std::mutex>& lock) = 0;
 };
 
 /// Shared by the models of a server. Thread-safe. What its threads run may let go of the last reference to a source's

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
-#include "base/log.h"
+#include "base/log_failure.h"
 #include "serve/core/batch_tensors.h"
 #include "serve/core/split_request.h"
 
@@ -27,7 +28,7 @@ void Give(Servable::Done& done, Result<std::vector<Literal>> outputs) {
   try {
     done(std::move(outputs));
   } catch (const std::exception& error) {
-    base::Log(base::LogLevel::kError, std::string("batch: an answer could not be given: ") + error.what());
+    base::LogFailure(base::LogLevel::kError, "batch: an answer could not be given", error);
   }
 }
 
@@ -118,11 +119,13 @@ BatchSource::Clock::time_point BatchQueue::Due() const {
   return first.tasks[0].queued + std::chrono::microseconds(std::min(batching_.batch_timeout_micros, kLongest));
 }
 
-std::function<void()> BatchQueue::Take() {
-  auto batch = std::make_shared<Batch>(std::move(batches_.front()));
+void BatchQueue::RunNext(std::unique_lock<std::mutex>& lock) {
+  Batch batch = std::move(batches_.front());
   batches_.pop_front();
-  CountLocked(-batch->rows);
-  return [self = shared_from_this(), batch] { self->RunBatch(std::move(*batch)); };
+  CountLocked(-batch.rows);
+  lock.unlock();
+  RunBatch(std::move(batch));
+  lock.lock();
 }
 
 struct BatchQueue::Kept : BatchRound::Batch {
@@ -142,15 +145,17 @@ void BatchQueue::KeepFor(BatchRound& round, Task task, std::int64_t limit) {
     kept = static_cast<Kept*>(round.Keep(this, std::make_unique<Kept>(shared_from_this())));
     kept->batch.tasks.reserve(static_cast<std::size_t>(std::min<std::int64_t>(limit, 64)));
   }
-  kept->batch.rows += task.rows;
+  const std::int64_t rows = task.rows;
   kept->batch.tasks.push_back(std::move(task));
+  kept->batch.rows += rows;
   if (kept->batch.rows >= limit) round.Take(this)->Run();
 }
 
 /// Takes the task, or leaves it as it is and says why not.
 Status BatchQueue::EnqueueLocked(Task& task) {
   if (alone_) {
-    batches_.emplace_back().closed = true;
+    OpenLocked();
+    batches_.back().closed = true;
     batches_.back().tasks.push_back(std::move(task));
     return {};
   }
@@ -170,7 +175,6 @@ Status BatchQueue::EnqueueLocked(Task& task) {
                               "batches enqueued and max_enqueued_batches is {}",
                               waiting, batching_.max_enqueued_batches));
   if (!split || (room <= 0 && task.rows <= limit_)) {
-    CountLocked(task.rows);
     AddLocked(std::move(task));
     return {};
   }
@@ -187,7 +191,6 @@ Status BatchQueue::EnqueueLocked(Task& task) {
     from += rows;
   }
   auto whole = std::make_shared<SplitRequest>(sizes.size(), std::move(task.done));
-  CountLocked(task.rows);
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     Task piece{.inputs = std::move(inputs[i]),
                .rows = sizes[i],
@@ -200,24 +203,36 @@ Status BatchQueue::EnqueueLocked(Task& task) {
   return {};
 }
 
+/// A new batch, with room for a task: without memory the queue is as it was. No batch of the queue is ever empty.
+void BatchQueue::OpenLocked() {
+  Batch batch;
+  batch.tasks.reserve(1);
+  batches_.push_back(std::move(batch));
+}
+
 void BatchQueue::AddLocked(Task task) {
   if (batches_.empty() || batches_.back().closed || batches_.back().rows + task.rows > limit_) {
     if (!batches_.empty()) batches_.back().closed = true;
-    batches_.emplace_back();
+    OpenLocked();
   }
   Batch& batch = batches_.back();
-  batch.rows += task.rows;
+  const std::int64_t rows = task.rows;
   batch.tasks.push_back(std::move(task));
+  batch.rows += rows;
+  CountLocked(rows);
   if (batch.rows >= limit_) batch.closed = true;
 }
 
 /// Takes the requests whose waiter is gone out of the queue: they are in the way of others.
 std::vector<BatchQueue::Task> BatchQueue::TakeLeftLocked(Clock::time_point now) {
   swept_ = now;
+  const auto gone = [](const Task& task) { return task.waiter && task.waiter->gone(); };
+  std::size_t most = 0;
+  for (const Batch& batch : batches_) most += batch.tasks.size();
   std::vector<Task> left;
+  left.reserve(most);  // all or nothing
   for (Batch& batch : batches_) {
-    const auto from = std::stable_partition(batch.tasks.begin(), batch.tasks.end(),
-                                            [](const Task& task) { return !task.waiter || !task.waiter->gone(); });
+    const auto from = std::stable_partition(batch.tasks.begin(), batch.tasks.end(), std::not_fn(gone));
     for (auto task = from; task != batch.tasks.end(); ++task) {
       batch.rows -= task->rows;
       CountLocked(-task->rows);
@@ -242,9 +257,17 @@ bool BatchQueue::Left(Task& task, Clock::time_point now) const {
   return true;
 }
 
+/// Throws nothing: the thread serves others too. A request that is left without an answer gets that of its Done's end.
 void BatchQueue::RunBatch(Batch batch) {
+  try {
+    RunTasks(batch.tasks);
+  } catch (const std::exception& error) {
+    base::LogFailure(base::LogLevel::kError, "batch: not all of its requests were answered", error);
+  }
+}
+
+void BatchQueue::RunTasks(std::vector<Task>& tasks) {
   const Clock::time_point now = Clock::now();
-  std::vector<Task>& tasks = batch.tasks;
   std::size_t kept = 0;
   std::int64_t rows = 0;
   for (Task& task : tasks) {

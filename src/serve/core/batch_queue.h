@@ -31,7 +31,7 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   void Submit(std::vector<Literal> inputs, Patience patience, Servable::Done done, bool here);
 
   Clock::time_point Due() const override;
-  std::function<void()> Take() override;
+  void RunNext(std::unique_lock<std::mutex>& lock) override;
 
  private:
   using Outputs = Result<std::vector<Literal>>;
@@ -55,10 +55,12 @@ class BatchQueue : public BatchSource, public std::enable_shared_from_this<Batch
   void CountLocked(std::int64_t rows);
   void KeepFor(BatchRound& round, Task task, std::int64_t limit);
   Status EnqueueLocked(Task& task);
+  void OpenLocked();
   void AddLocked(Task task);
   std::vector<Task> TakeLeftLocked(Clock::time_point now);
   bool Left(Task& task, Clock::time_point now) const;
   void RunBatch(Batch batch);
+  void RunTasks(std::vector<Task>& tasks);
   void RunAlone(Task& task);
   Outputs RunSafely(const std::vector<Task>& tasks, std::int64_t rows);
   Outputs RunRows(const std::vector<Task>& tasks, std::int64_t rows);

@@ -12,7 +12,7 @@
 #include <set>
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/log_failure.h"
 
 namespace tenon::serve {
 namespace {
@@ -185,8 +185,16 @@ void FileSystemSource::LookAtAllLocked() {
       watched.again = true;
       continue;
     }
-    watched.busy = true;
-    pool_.Submit([state = state_, model = name] { Look(state, model); });
+    // Else, and after a look that found no memory, at the next interval.
+    watched.busy = pool_.Submit([state = state_, model = name] {
+      try {
+        Look(state, model);
+      } catch (const std::exception& error) {
+        base::LogFailure(base::LogLevel::kError, model, error);
+        const std::lock_guard lock(state->mutex);
+        if (const auto it = state->models.find(model); it != state->models.end()) it->second.busy = false;
+      }
+    });
   }
 }
 

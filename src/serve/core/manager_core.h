@@ -18,7 +18,7 @@
 
 namespace tenon::serve {
 
-/// What changes is guarded by `mutex`. Functions are called with it held, except Loop and EndLoad, which take it.
+/// What changes is guarded by `mutex`. Functions are called with it held, except Loop, which takes it.
 struct Manager::Core : std::enable_shared_from_this<Manager::Core> {
   /// One version of one model, and what is under way for it.
   struct Entry {

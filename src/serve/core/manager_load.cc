@@ -10,6 +10,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using enum HarnessState;
 
+Status NoThread(std::string_view what) {
+  return Status(Code::kResourceExhausted, fmt::format("no thread or no memory to {} it", what));
+}
+
 }  // namespace
 
 void Manager::Core::Step(LoaderHarness& harness, HarnessState to) {
@@ -21,8 +25,7 @@ void Manager::Core::RequestLoad(const EntryPtr& entry) {
   if (entry->harness.state() == kNew) Step(entry->harness, kLoadRequested);
   if (options.memory_budget > 0) {
     if (!entry->memory) {
-      entry->busy = true;
-      load_pool.Submit([self = shared_from_this(), entry] {
+      entry->busy = load_pool.Submit([self = shared_from_this(), entry] {
         Result<std::int64_t> bytes = entry->harness.loader()->EstimateMemory();
         const std::lock_guard lock(self->mutex);
         entry->busy = false;
@@ -32,6 +35,7 @@ void Manager::Core::RequestLoad(const EntryPtr& entry) {
           self->Failed(*entry, bytes.status());
         self->Kick();
       });
+      if (!entry->busy) Failed(*entry, NoThread("load"));
       return;
     }
     if (*entry->memory > options.memory_budget - reserved) {
@@ -52,12 +56,15 @@ void Manager::Core::RequestLoad(const EntryPtr& entry) {
 void Manager::Core::StartLoad(const EntryPtr& entry) {
   Step(entry->harness, kLoading);
   if (entry->harness.attempts == 0) Publish(*entry, PublicState::kLoading);
-  entry->busy = true;
-  load_pool.Submit([self = shared_from_this(), entry] { self->EndLoad(entry, entry->harness.loader()->Load()); });
+  entry->busy = load_pool.Submit([self = shared_from_this(), entry] {
+    Status status = entry->harness.loader()->Load();
+    const std::lock_guard lock(self->mutex);
+    self->EndLoad(entry, std::move(status));
+  });
+  if (!entry->busy) EndLoad(entry, NoThread("load"));
 }
 
 void Manager::Core::EndLoad(const EntryPtr& entry, Status status) {
-  const std::lock_guard lock(mutex);
   entry->busy = false;
   LoaderHarness& harness = entry->harness;
   ++harness.attempts;
@@ -108,9 +115,7 @@ void Manager::Core::Retire(const EntryPtr& entry) {
 }
 
 void Manager::Core::StartUnload(const EntryPtr& entry) {
-  Step(entry->harness, kUnloading);
-  entry->busy = true;
-  unload_pool.Submit([self = shared_from_this(), entry] {
+  const bool begun = unload_pool.Submit([self = shared_from_this(), entry] {
     entry->harness.loader()->Unload();
     const std::lock_guard lock(self->mutex);
     entry->busy = false;
@@ -120,6 +125,9 @@ void Manager::Core::StartUnload(const EntryPtr& entry) {
     base::Log(base::LogLevel::kInfo, fmt::format("servable {}: unloaded", entry->harness.id().to_string()));
     self->Kick();
   });
+  if (!begun) return;  // without memory for it: tried again at the next tick
+  Step(entry->harness, kUnloading);
+  entry->busy = true;
 }
 
 bool Manager::Core::MemoryMayComeFree() const {

@@ -106,9 +106,9 @@ class Metrics {
       }
       const std::unique_lock lock(mutex_);
       if (cells_.size() >= kMaxCells && !cells_.contains(key)) key = OtherKey();
-      std::unique_ptr<T>& cell = cells_[key];
-      if (!cell) cell = make_();
-      return *cell;
+      if (const auto it = cells_.find(key); it != cells_.end()) return *it->second;
+      std::unique_ptr<T> made = make_();  // first: without memory there is no cell, and none that is empty
+      return *cells_.emplace(std::move(key), std::move(made)).first->second;
     }
     /// Calls `visit(label values joined by NUL, cell)` for each cell.
     template <class Visit>

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/log_failure.h"
+
 namespace tenon::serve {
 
 struct TaskPool::State {
@@ -21,6 +23,26 @@ struct TaskPool::State {
   int running = 0;  // threads alive
   int idle = 0;
   bool stopping = false;
+
+  /// Another thread, if the system has one to give.
+  static bool StartLocked(const std::shared_ptr<State>& self) {
+    try {
+      self->threads.emplace_back(&State::Run, self);
+    } catch (const std::exception& error) {  // no memory, or too many threads
+      base::LogFailure(base::LogLevel::kWarning, "a thread could not be started", error);
+      return false;
+    }
+    ++self->running;
+    return true;
+  }
+
+  void RunSafely(const std::function<void()>& task) const {
+    try {
+      task();
+    } catch (const std::exception& error) {
+      base::LogFailure(base::LogLevel::kError, name, error);
+    }
+  }
 
   static void Run(const std::shared_ptr<State>& self) {
     ::pthread_setname_np(::pthread_self(), self->name.c_str());
@@ -37,7 +59,7 @@ struct TaskPool::State {
       std::function<void()> task = std::move(self->tasks.front());
       self->tasks.pop_front();
       lock.unlock();
-      task();
+      self->RunSafely(task);
       task = nullptr;  // what it owns dies outside the lock
       lock.lock();
     }
@@ -54,13 +76,15 @@ TaskPool::TaskPool(int max_threads, std::string name) : state_(std::make_shared<
 
 TaskPool::~TaskPool() { Stop(); }
 
-bool TaskPool::Submit(std::function<void()> task) {
+bool TaskPool::Push(std::function<void()> task) {
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping) return false;
   state_->tasks.push_back(std::move(task));
-  if (static_cast<std::size_t>(state_->idle) < state_->tasks.size() && state_->running < state_->limit) {
-    ++state_->running;
-    state_->threads.emplace_back(&State::Run, state_);
+  if (static_cast<std::size_t>(state_->idle) < state_->tasks.size() && state_->running < state_->limit &&
+      !State::StartLocked(state_) && state_->running == 0) {
+    task = std::move(state_->tasks.back());  // dies outside the lock
+    state_->tasks.pop_back();
+    return false;
   }
   state_->work.notify_one();
   return true;
@@ -70,10 +94,8 @@ void TaskPool::SetLimit(int max_threads) {
   const std::lock_guard lock(state_->mutex);
   state_->limit = std::max(1, max_threads);
   for (std::size_t taken = static_cast<std::size_t>(state_->idle);
-       !state_->stopping && taken < state_->tasks.size() && state_->running < state_->limit; ++taken) {
-    state_->threads.emplace_back(&State::Run, state_);
-    ++state_->running;
-  }
+       !state_->stopping && taken < state_->tasks.size() && state_->running < state_->limit; ++taken)
+    if (!State::StartLocked(state_)) break;
   state_->work.notify_all();
 }
 

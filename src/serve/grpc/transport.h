@@ -47,7 +47,7 @@ class GrpcService {
   virtual Result<std::string> Reflect(std::string_view request) const = 0;
   /// The response of Check or Watch.
   virtual Result<std::string> Health(std::string_view request, bool watch, bool serving) const = 0;
-  /// False after the workers have stopped.
+  /// False after the workers have stopped, and where there is no memory or no thread for the task.
   virtual bool Submit(std::function<void()> task) = 0;
 };
 

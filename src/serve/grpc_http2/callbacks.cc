@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log_failure.h"
+
 namespace tenon::serve::http2 {
 namespace {
 
@@ -17,6 +19,21 @@ Stream* StreamOf(nghttp2_session* session, std::int32_t id) {
   return static_cast<Stream*>(::nghttp2_session_get_stream_user_data(session, id));
 }
 
+/// A callback that may throw, for a library in C: without memory the connection ends.
+template <auto Callback>
+struct Safe;
+template <class R, class... Arguments, R (*Callback)(Arguments...)>
+struct Safe<Callback> {
+  static R Call(Arguments... arguments) {
+    try {
+      return Callback(arguments...);
+    } catch (const std::exception& error) {
+      base::LogFailure(base::LogLevel::kWarning, "gRPC: a connection ends", error);
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+};
+
 bool IsRequest(const nghttp2_frame* frame) {
   return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
 }
@@ -29,14 +46,14 @@ nghttp2_session* Callbacks::MakeSession(Http2Connection* connection) {
     nghttp2_option* option = nullptr;
     Made() {
       if (::nghttp2_session_callbacks_new(&callbacks) != 0 || ::nghttp2_option_new(&option) != 0) return;
-      ::nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, BeginHeaders);
-      ::nghttp2_session_callbacks_set_on_header_callback(callbacks, Header);
-      ::nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, FrameReceived);
-      ::nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Chunk);
-      ::nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, FrameSent);
-      ::nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, StreamClosed);
+      ::nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Safe<BeginHeaders>::Call);
+      ::nghttp2_session_callbacks_set_on_header_callback(callbacks, Safe<Header>::Call);
+      ::nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Safe<FrameReceived>::Call);
+      ::nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Safe<Chunk>::Call);
+      ::nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Safe<FrameSent>::Call);
+      ::nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Safe<StreamClosed>::Call);
       ::nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, ReadLength);
-      ::nghttp2_session_callbacks_set_send_data_callback(callbacks, SendData);
+      ::nghttp2_session_callbacks_set_send_data_callback(callbacks, Safe<SendData>::Call);
       ::nghttp2_option_set_no_closed_streams(option, 1);
       // Calls whose deadline passed are reset: under load many are, and the default would end the connection.
       ::nghttp2_option_set_stream_reset_rate_limit(option, 10'000, 1'000);
@@ -119,7 +136,9 @@ int Callbacks::StreamClosed(nghttp2_session* session, std::int32_t id, std::uint
   return 0;
 }
 
-nghttp2_data_provider Callbacks::DataOf(Stream& stream) { return {.source = {.ptr = &stream}, .read_callback = Read}; }
+nghttp2_data_provider Callbacks::DataOf(Stream& stream) {
+  return {.source = {.ptr = &stream}, .read_callback = Safe<Read>::Call};
+}
 
 ssize_t Callbacks::ReadLength(nghttp2_session*, std::uint8_t, std::int32_t, std::int32_t connection_window,
                               std::int32_t stream_window, std::uint32_t max_frame, void*) {

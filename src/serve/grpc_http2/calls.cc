@@ -233,8 +233,9 @@ void Http2Connection::Run(Stream& stream) {
     const std::optional<Status> status = service.Handle(method, bytes, owner, stream.deadline, reply, later);
     return status ? Answer(stream, *status, std::move(reply)) : void();
   }
-  auto run = [self = shared_from_this(), id = stream.id, method, bytes, owner = std::move(owner),
-              deadline = stream.deadline, gone = GoneOf(stream), inflate_later, encoding = stream.encoding]() mutable {
+  std::function<void()> run = [self = shared_from_this(), id = stream.id, method, bytes, owner = std::move(owner),
+                               deadline = stream.deadline, gone = GoneOf(stream), inflate_later,
+                               encoding = stream.encoding]() mutable {
     if (gone->load(std::memory_order_relaxed)) {  // nobody reads the answer
       --self->shared_.working;
       return;
@@ -260,7 +261,7 @@ void Http2Connection::Run(Stream& stream) {
   ++shared_.working;
   if (service.Submit(std::move(run))) return;
   --shared_.working;
-  Finish(stream, Status(Code::kUnavailable, "Request: the server is stopping"));
+  Finish(stream, Status(Code::kUnavailable, "Request: the server is stopping or has no memory for it"));
 }
 
 void Http2Connection::Answer(Stream& stream, const Status& status, std::string reply) {

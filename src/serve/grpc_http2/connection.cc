@@ -16,14 +16,14 @@ constexpr auto kNotice = std::chrono::milliseconds(50), kLinger = std::chrono::m
 
 }  // namespace
 
-Http2Connection::Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls)
-    : socket_(fd, std::move(tls)),
+Http2Connection::Http2Connection(Socket socket, ConnectionOwner& owner, Shared& shared)
+    : socket_(std::move(socket)),
       owner_(owner),
       shared_(shared),
-      peer_(PeerOf(fd)),
+      peer_(PeerOf(socket_.fd())),
       answers_(shared.options.budget.get()) {
   session_ = Callbacks::MakeSession(this);
-  if (session_ == nullptr) {
+  if (session_ == nullptr || socket_.fd() < 0) {
     done_ = true;
     return;
   }
@@ -45,7 +45,7 @@ void Http2Connection::Close() {
   done_ = true;
   ::nghttp2_session_del(session_);
   session_ = nullptr;
-  if (socket_.fd() >= 0) --shared_.connections;
+  if (std::exchange(counted_, false)) --shared_.connections;
   socket_.Close();
   for (const Stream* const stream : streams_)
     if (stream->gone) stream->gone->store(true, std::memory_order_relaxed);

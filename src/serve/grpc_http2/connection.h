@@ -52,8 +52,8 @@ class ConnectionOwner {
 class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
  public:
   using Clock = std::chrono::steady_clock;
-  /// Owns `fd`, and its place among Shared::connections. `tls` may be null.
-  Http2Connection(int fd, ConnectionOwner& owner, Shared& shared, std::unique_ptr<TlsSession> tls);
+  /// Once made it has a place among Shared::connections, which it gives back.
+  Http2Connection(Socket socket, ConnectionOwner& owner, Shared& shared);
   ~Http2Connection();
   Http2Connection(const Http2Connection&) = delete;
   Http2Connection& operator=(const Http2Connection&) = delete;
@@ -137,6 +137,7 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   Clock::time_point progress_ = now_;  // last byte taken by the client
   Clock::time_point moved_ = now_;     // last byte of an answer
   Clock::time_point drained_ = {};     // when the drain began, then when our side was shut
+  bool counted_ = true;                // among Shared::connections
   bool reading_ = true, writing_ = false;
   bool settled_ = false;     // the client's settings have come
   bool draining_ = false;    // the client was told to begin no more calls

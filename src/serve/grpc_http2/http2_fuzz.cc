@@ -122,7 +122,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > 4096 || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) return 0;
   Owner owner;
   auto now = Http2Connection::Clock::now();
-  auto connection = std::make_shared<Http2Connection>(ends[0], owner, shared, nullptr);
+  auto connection = std::make_shared<Http2Connection>(Socket(ends[0]), owner, shared);
   Input input{{reinterpret_cast<const char*>(data), size}};
   const unsigned form = input.Byte();
   const std::size_t piece = form < 16 ? 1 + form : SIZE_MAX;

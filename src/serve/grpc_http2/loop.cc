@@ -12,11 +12,12 @@
 
 #include "base/log.h"
 #include "serve/core/batch_round.h"
+#include "serve/rest/attempt.h"
 
 namespace tenon::serve::http2 {
 namespace {
 
-constexpr std::string_view kWho = "gRPC";
+constexpr std::string_view kWho = "gRPC", kEnds = "gRPC: a connection ends";
 constexpr auto kTick = std::chrono::milliseconds(1000), kDrainTick = std::chrono::milliseconds(10);
 constexpr auto kAcceptAgain = std::chrono::milliseconds(100), kSayAgain = std::chrono::milliseconds(10'000);
 constexpr int kQuiet = 120, kAsk = 30, kAsks = 4;  // seconds without a byte, between two questions; how many
@@ -40,7 +41,11 @@ void Loop::Accept(std::vector<Listener> listeners, std::vector<Loop*> loops) {
 bool Loop::Adopt(int fd, bool secure) {
   const std::lock_guard lock(mutex_);
   if (drain_asked_) return false;
-  mail_.adopted.emplace_back(fd, secure);
+  try {
+    mail_.adopted.emplace_back(fd, secure);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   poller_.Wake();
   return true;
 }
@@ -97,19 +102,24 @@ void Loop::Add(int fd, bool secure) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kQuiet, sizeof kQuiet);
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kAsk, sizeof kAsk);
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kAsks, sizeof kAsks);
-  std::unique_ptr<TlsSession> tls = secure ? shared_.tls->Accept(fd) : nullptr;
-  if (secure && tls == nullptr) {
-    ::close(fd);
-    --shared_.connections;
-    return;
+  std::shared_ptr<Http2Connection> connection;
+  try {
+    Socket socket(fd);
+    if (secure) socket.Secure(*shared_.tls);
+    connection = std::make_shared<Http2Connection>(std::move(socket), *this, shared_);
+    Http2Connection* const raw = connection.get();
+    touched_.push_back(raw);  // of connections that are not there Sweep knows nothing
+    if (connection->done() || !poller_.Add(fd, raw)) return;
+    connections_.emplace(raw, connection);
+    if (!secure) raw->Writable(now_);  // the settings
+    if (draining_) raw->Drain(now_);
+  } catch (const std::bad_alloc& error) {
+    base::LogFailure(base::LogLevel::kWarning, kEnds, error);
+    if (connection)
+      connection->Broken();
+    else
+      --shared_.connections;
   }
-  auto connection = std::make_shared<Http2Connection>(fd, *this, shared_, std::move(tls));
-  if (connection->done() || !poller_.Add(fd, connection.get())) return;
-  Http2Connection* const raw = connection.get();
-  connections_.emplace(raw, std::move(connection));
-  if (!secure) raw->Writable(now_);  // the settings
-  if (draining_) raw->Drain(now_);
-  touched_.push_back(raw);
 }
 
 void Loop::AcceptAll(Listener& listener) {
@@ -144,14 +154,15 @@ void Loop::AcceptAll(Listener& listener) {
 void Loop::Deliver(std::vector<Answer>& answers) {
   shared_.working -= static_cast<int>(answers.size());
   for (Answer& answer : answers)
-    answer.connection->Answered(answer.stream, answer.status, std::move(answer.reply), now_);
+    Attempt(kEnds, *answer.connection,
+            [&] { answer.connection->Answered(answer.stream, answer.status, std::move(answer.reply), now_); });
   const std::size_t before = touched_.size();
   for (const Answer& answer : answers) {
     Http2Connection* const raw = answer.connection.get();
     if (!connections_.contains(raw)) continue;
     if (std::find(touched_.begin() + static_cast<std::ptrdiff_t>(before), touched_.end(), raw) != touched_.end())
       continue;
-    raw->Writable(now_);
+    Attempt(kEnds, *raw, [&] { raw->Writable(now_); });
     touched_.push_back(raw);
   }
 }
@@ -211,12 +222,14 @@ void Loop::Handle(void* from, std::uint32_t events) {
   for (Listener& listener : listeners_)
     if (from == &listener) return listener.watched ? AcceptAll(listener) : void();
   auto& connection = *static_cast<Http2Connection*>(from);
-  if (events & EPOLLIN) connection.Readable(now_, scratch_);
-  while (connection.pending_input()) connection.Readable(now_, scratch_);
-  if (events & EPOLLOUT) {
-    connection.Writable(now_);
+  Attempt(kEnds, connection, [&] {
+    if (events & EPOLLIN) connection.Readable(now_, scratch_);
     while (connection.pending_input()) connection.Readable(now_, scratch_);
-  }
+    if (events & EPOLLOUT) {
+      connection.Writable(now_);
+      while (connection.pending_input()) connection.Readable(now_, scratch_);
+    }
+  });
   if ((events & (EPOLLHUP | EPOLLERR)) && !(events & EPOLLIN)) connection.Broken();
   if (connection.done()) touched_.push_back(&connection);
 }
@@ -227,33 +240,35 @@ void Loop::Run() {
   std::vector<Answer> answered;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BatchRound round;
-  while (!finished_) {
-    if (!draining_ && now_ >= accept_again_)
-      for (Listener& listener : listeners_) Watch(listener, true);
-    const int n = Wait(events);
-    for (int i = 0; i < n; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
-      Handle(event.data.ptr, event.events);
-    }
-    for (round.Run(); !answered_.empty(); round.Run()) {
-      answered.swap(answered_);
-      Deliver(answered);
-      answered.clear();
-    }
-    if (now_ - last_tick_ >= (draining_ ? kDrainTick : kTick)) {
-      last_tick_ = now_;
-      for (const auto& [raw, connection] : connections_) {
-        raw->Tick(now_);
-        if (raw->done()) touched_.push_back(raw);
+  while (!finished_) try {
+      if (!draining_ && now_ >= accept_again_)
+        for (Listener& listener : listeners_) Watch(listener, true);
+      const int n = Wait(events);
+      for (int i = 0; i < n; ++i) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        Handle(event.data.ptr, event.events);
       }
+      for (round.Run(); !answered_.empty(); round.Run()) {
+        answered.swap(answered_);
+        Deliver(answered);
+        answered.clear();
+      }
+      if (now_ - last_tick_ >= (draining_ ? kDrainTick : kTick)) {
+        last_tick_ = now_;
+        for (const auto& [raw, connection] : connections_) {
+          raw->Tick(now_);
+          if (raw->done()) touched_.push_back(raw);
+        }
+      }
+      Sweep();
+      if (draining_ && connections_.empty()) {
+        const std::lock_guard lock(mutex_);
+        empty_ = true;
+        emptied_.notify_all();
+      }
+    } catch (const std::exception& error) {  // no memory to note something: what is not done comes again
+      base::LogFailure(base::LogLevel::kError, kWho, error);
     }
-    Sweep();
-    if (draining_ && connections_.empty()) {
-      const std::lock_guard lock(mutex_);
-      empty_ = true;
-      emptied_.notify_all();
-    }
-  }
   thread_.store({}, std::memory_order_relaxed);  // the number may be another thread's soon
   connections_.clear();
 }

@@ -32,7 +32,7 @@ class Loop : public ConnectionOwner {
 
   // Any thread:
   /// Takes a connection that is counted in Shared::connections. False, and the descriptor stays the caller's, once
-  /// Drain was called: the loop may be at its end.
+  /// Drain was called (the loop may be at its end), and when there is no memory.
   bool Adopt(int fd, bool secure);
   /// The serving state has changed.
   void Notify();

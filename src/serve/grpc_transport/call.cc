@@ -121,7 +121,7 @@ void Call::OnRead(bool ok) {
           Release();
         };
         if (!service.Submit(run)) {
-          Finish(Status(Code::kUnavailable, "Request: the server is stopping"), {});
+          Finish(Status(Code::kUnavailable, "Request: the server is stopping or has no memory for it"), {});
           Release();
         }
       }

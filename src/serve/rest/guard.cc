@@ -161,7 +161,7 @@ HttpResponse Guard::Handle(const HttpRequest& request, Deadline deadline) {
   return response;
 }
 
-void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
+void Guard::HandleAsync(const HttpRequest& request, Patience patience, Done done) {
   const auto begun = std::chrono::steady_clock::now();
   inflight_.Add(1);
   Done finish = [this, &request, bytes_in = request.body.size(), begun,
@@ -170,7 +170,7 @@ void Guard::HandleAsync(const HttpRequest& request, Deadline deadline, Done done
     done(std::move(response));
   };
   if (std::optional<HttpResponse> refused = Refused(request)) return finish(*std::move(refused));
-  inner_->HandleAsync(request, deadline, std::move(finish));
+  inner_->HandleAsync(request, std::move(patience), std::move(finish));
 }
 
 }  // namespace tenon::serve

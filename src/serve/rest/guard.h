@@ -72,7 +72,7 @@ class Guard : public HttpHandler {
         inflight_(metrics_->inflight.At({})) {}
   Effort EffortOf(const HttpRequest& request) const override { return inner_->EffortOf(request); }
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
-  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override;
+  void HandleAsync(const HttpRequest& request, Patience patience, Done done) override;
 
  private:
   std::optional<HttpResponse> Refused(const HttpRequest& request);

@@ -51,8 +51,8 @@ TEST(Guard, WhatIsNotAnsweredIs500AndCounted) {
   struct Bad : HttpHandler {
     Effort EffortOf(const HttpRequest&) const override { return Effort::kLong; }
     HttpResponse Handle(const HttpRequest&, Deadline) override { throw std::bad_alloc(); }
-    void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override {
-      if (request.target == "/throw") HttpHandler::HandleAsync(request, deadline, std::move(done));
+    void HandleAsync(const HttpRequest& request, Patience patience, Done done) override {
+      if (request.target == "/throw") HttpHandler::HandleAsync(request, std::move(patience), std::move(done));
     }
   };
   const auto metrics = std::make_shared<ServerMetrics>();

@@ -25,16 +25,17 @@ void LogFailure(const std::exception& error) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler)
-    : socket_(fd, options.tls ? options.tls->Accept(fd) : nullptr),
+HttpConnection::HttpConnection(Socket socket, ConnectionOwner& owner, const HttpServerOptions& options,
+                               HttpHandler& handler)
+    : socket_(std::move(socket)),
       owner_(owner),
       options_(options),
       handler_(handler),
-      peer_(PeerOf(fd)),
+      peer_(PeerOf(socket_.fd())),
       parser_(WithinBudget(options)),
       counted_(options.budget.get()) {
   parser_.SetPeer(peer_);
-  if (options.tls && !socket_.secure()) done_ = true;
+  done_ = socket_.fd() < 0;
 }
 
 void HttpConnection::Want(bool read, bool write) {
@@ -110,9 +111,10 @@ void HttpConnection::Process(std::string_view input, bool stored) {
       }
       in_at_ += used;
       held_ = parser_.consumed();
-      busy_ = true;
-      owner_.Offload(shared_from_this());
-      return;
+      busy_ = owner_.Offload(shared_from_this());
+      if (busy_) return;
+      RefuseForNow("Request: the server has no memory or no thread to answer it; try again");
+      break;
     }
     if (effort == Effort::kJoins) {
       used += parser_.consumed();
@@ -171,14 +173,18 @@ bool HttpConnection::MakeRoom(std::size_t size) {
 bool HttpConnection::MayKeep(std::size_t bytes) {
   const std::size_t total = std::max(in_.size() + bytes, parser_.expected());
   if (!options_.budget || options_.budget->Admits(total, bytes)) return true;
+  RefuseForNow(options_.budget->Refuse().message());
+  return false;
+}
+
+void HttpConnection::RefuseForNow(std::string_view message) {
   base::GiveBack(in_);
-  in_at_ = 0;
+  in_at_ = held_ = 0;
   parser_.Next();
   CountInput();
   HttpResponse response{.status = 503, .content_type = "application/json", .headers = {{"Retry-After", "1"}}};
-  WriteErrorResponse(options_.budget->Refuse().message(), response.body);
+  WriteErrorResponse(message, response.body);
   Answer(response, false, false);
-  return false;
 }
 
 void HttpConnection::Answer(const HttpResponse& response, bool head_only, bool keep_alive) {
@@ -226,9 +232,10 @@ class HttpConnection::Answering {
 };
 
 void HttpConnection::Work(base::UniqueFunction<void(Reply)> done) {
+  if (presence_->gone()) return done({});
   Answering answering(*this, std::move(done));
   try {
-    handler_.HandleAsync(parser_.request(), deadline_, std::move(answering));
+    handler_.HandleAsync(parser_.request(), {deadline_, presence_}, std::move(answering));
   } catch (const std::exception& error) {
     LogFailure(error);
   }
@@ -288,7 +295,7 @@ void HttpConnection::Flush() {
     const ssize_t n = socket_.Write(out_.data() + out_at_, out_.size() - out_at_);
     if (n < 0) {
       if (errno == EINTR) continue;
-      if (Socket::Failed()) done_ = true;
+      if (Socket::Failed()) Broken();
       return;
     }
     out_at_ += static_cast<std::size_t>(n);

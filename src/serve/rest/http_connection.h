@@ -1,5 +1,6 @@
 // HttpConnection: one client, seen by the I/O thread that owns it.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -15,7 +16,8 @@ class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
   /// Run the connection's current request on a worker; finish with HttpConnection::Finished on the loop's thread.
-  virtual void Offload(const std::shared_ptr<class HttpConnection>& connection) = 0;
+  /// False: there is no memory or no thread for it, and nothing has been done.
+  virtual bool Offload(const std::shared_ptr<class HttpConnection>& connection) = 0;
   /// Run it here, within the loop's BatchRound: Joined before the call returns, or Finished later.
   virtual void Join(const std::shared_ptr<class HttpConnection>& connection) = 0;
   /// Events wanted from now on.
@@ -29,7 +31,7 @@ class ConnectionOwner {
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   using Clock = std::chrono::steady_clock;
-  HttpConnection(int fd, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler);
+  HttpConnection(Socket socket, ConnectionOwner& owner, const HttpServerOptions& options, HttpHandler& handler);
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
@@ -45,7 +47,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool pending_input() const { return !done_ && !busy_ && reading_ && socket_.pending(); }
   void Writable(Clock::time_point now);
   /// The socket is broken.
-  void Broken() { done_ = true; }
+  void Broken() {
+    done_ = true;
+    presence_->left.store(true, std::memory_order_relaxed);
+  }
   /// Closes what waited too long.
   void Tick(Clock::time_point now);
   /// The connection is to end: a request that has come by now is answered, and says so; one that has not sent anything
@@ -58,7 +63,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     bool last = false;
   };
   /// Handles the current request; `done` gets the reply, now or later, on any thread. When the handler throws or drops
-  /// what it is to call, the reply is 500.
+  /// what it is to call, the reply is 500. Where the client is gone the handler is not asked.
   void Work(base::UniqueFunction<void(Reply)> done);
   /// Back on the loop's thread with what Work returned.
   void Finished(Reply reply, Clock::time_point now);
@@ -71,11 +76,18 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// on).
   void Process(std::string_view input, bool stored);
   class Answering;
+  /// The client, to those that work for it; may outlive the connection.
+  struct Presence : Waiter {
+    bool gone() const override { return left.load(std::memory_order_relaxed); }
+    std::atomic<bool> left{false};
+  };
   HttpResponse HandleSafely(const HttpRequest& request);
   void Answer(const HttpResponse& response, bool head_only, bool keep_alive);
   void Refuse(int status) { Answer(HttpErrorPage(status), false, false); }
   /// Answers what the parser does not take.
   void RefuseUnread();
+  /// Answers 503, and gives up what came of the request.
+  void RefuseForNow(std::string_view message);
   /// Whether `bytes` more of a request may be kept; else it is answered with 503.
   bool MayKeep(std::size_t bytes);
   /// Room for an input of `size` bytes, if they may be kept.
@@ -98,6 +110,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   ConnectionOwner& owner_;
   const HttpServerOptions& options_;
   HttpHandler& handler_;
+  const std::shared_ptr<Presence> presence_ = std::make_shared<Presence>();
   std::string peer_;
   HttpParser parser_;
   std::string in_;         // bytes received and not yet done with

@@ -1,6 +1,5 @@
 #include "serve/rest/http_loop.h"
 
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -11,13 +10,13 @@
 #include <array>
 #include <exception>
 
-#include "base/log.h"
 #include "serve/core/batch_round.h"
+#include "serve/rest/attempt.h"
 
 namespace tenon::serve {
 namespace {
 
-constexpr std::string_view kWho = "HTTP server";
+constexpr std::string_view kWho = "HTTP server", kEnds = "HTTP server: a connection ends";
 
 }  // namespace
 
@@ -38,7 +37,11 @@ void HttpServer::Loop::Accept(int listener, std::vector<std::shared_ptr<Loop>> l
 bool HttpServer::Loop::Adopt(int fd) {
   const std::lock_guard lock(mutex_);
   if (drain_asked_) return false;
-  adopted_.push_back(fd);
+  try {
+    adopted_.push_back(fd);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   poller_.Wake();
   return true;
 }
@@ -50,11 +53,12 @@ void HttpServer::Loop::Drain(Clock::time_point until) {
   poller_.Wake();
 }
 
-void HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
-  ++working_;
-  shared_->workers.Submit([self = shared_from_this(), connection] {
+bool HttpServer::Loop::Offload(const std::shared_ptr<HttpConnection>& connection) {
+  const bool taken = shared_->workers.Submit([self = shared_from_this(), connection] {
     connection->Work([self, connection](HttpConnection::Reply reply) { self->Answered(connection, std::move(reply)); });
   });
+  if (taken) ++working_;
+  return taken;
 }
 
 void HttpServer::Loop::Join(const std::shared_ptr<HttpConnection>& connection) {
@@ -79,21 +83,10 @@ void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connectio
   }
 }
 
-/// What throws (no memory to read, to answer) ends the connection and not the process.
-template <class Work>
-void HttpServer::Loop::Attempt(HttpConnection& connection, Work work) {
-  try {
-    work();
-  } catch (const std::exception& error) {
-    base::Log(base::LogLevel::kWarning, fmt::format("HTTP server: a connection ends: {}", error.what()));
-    connection.Broken();
-  }
-}
-
 void HttpServer::Loop::Deliver(std::vector<Reply>& replies) {
   working_ -= replies.size();
   for (auto& [connection, reply] : replies) {
-    Attempt(*connection, [&] {
+    Attempt(kEnds, *connection, [&] {
       connection->Finished(std::move(reply), now_);
       while (connection->pending_input()) connection->Readable(now_, scratch_);
     });
@@ -108,14 +101,18 @@ void HttpServer::Loop::Watch(HttpConnection& connection, bool read, bool write) 
 void HttpServer::Loop::Add(int fd) {
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  auto connection = std::make_shared<HttpConnection>(fd, *this, shared_->options, *shared_->handler);
-  if (!poller_.Add(fd, connection.get())) {
+  try {
+    Socket socket(fd);
+    if (shared_->options.tls) socket.Secure(*shared_->options.tls);
+    auto connection = std::make_shared<HttpConnection>(std::move(socket), *this, shared_->options, *shared_->handler);
+    touched_.push_back(connection.get());  // of connections that are not there Sweep knows nothing
+    HttpConnection& added = *connections_.emplace(connection.get(), connection).first->second;
+    if (!poller_.Add(added.fd(), &added)) added.Broken();
+    if (draining_) Attempt(kEnds, added, [&] { added.Drain(now_, scratch_); });
+  } catch (const std::bad_alloc& error) {
+    base::LogFailure(base::LogLevel::kWarning, kEnds, error);
     --shared_->connections;
-    return;
   }
-  if (draining_) connection->Drain(now_, scratch_);
-  touched_.push_back(connection.get());
-  connections_.emplace(connection.get(), std::move(connection));
 }
 
 void HttpServer::Loop::AcceptAll() {
@@ -189,51 +186,54 @@ void HttpServer::Loop::Run() {
   std::vector<Reply> answered;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BatchRound round;
-  for (;;) {
-    if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_)
-      listening_ = poller_.Add(listener_, &listener_);
-    const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
-    const int n = poller_.Wait(
-        events, spinner_.MaySleep(working_ > 0) || connections_.empty() ? static_cast<int>(wait.count()) : 0);
-    now_ = Clock::now();
-    spinner_.Waited(now_, n > 0);
-    for (int i = 0; i < n; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
-      if (poller_.Woken(event.data.ptr)) {
-        TakeMail();
-      } else if (event.data.ptr == &listener_) {
-        if (listening_) AcceptAll();
-      } else {
-        auto& connection = *static_cast<HttpConnection*>(event.data.ptr);
-        Attempt(connection, [&] {
-          if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
-          while (connection.pending_input()) connection.Readable(now_, scratch_);
-          if (event.events & EPOLLOUT) {
-            connection.Writable(now_);
+  for (;;) try {
+      if (listener_ >= 0 && !listening_ && !draining_ && now_ >= accept_again_)
+        listening_ = poller_.Add(listener_, &listener_);
+      const auto wait = draining_ ? std::min(tick, std::chrono::milliseconds(20)) : tick;
+      const int n = poller_.Wait(
+          events, spinner_.MaySleep(working_ > 0) || connections_.empty() ? static_cast<int>(wait.count()) : 0);
+      now_ = Clock::now();
+      spinner_.Waited(now_, n > 0);
+      for (int i = 0; i < n; ++i) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        if (poller_.Woken(event.data.ptr)) {
+          TakeMail();
+        } else if (event.data.ptr == &listener_) {
+          if (listening_) AcceptAll();
+        } else {
+          auto& connection = *static_cast<HttpConnection*>(event.data.ptr);
+          Attempt(kEnds, connection, [&] {
+            if (event.events & EPOLLIN) connection.Readable(now_, scratch_);
             while (connection.pending_input()) connection.Readable(now_, scratch_);
-          }
-        });
-        if ((event.events & (EPOLLHUP | EPOLLERR)) && !(event.events & EPOLLIN)) connection.Broken();
-        if (connection.busy() && (event.events & (EPOLLHUP | EPOLLERR))) connection.Broken();
-        if (connection.done()) touched_.push_back(&connection);
+            if (event.events & EPOLLOUT) {
+              connection.Writable(now_);
+              while (connection.pending_input()) connection.Readable(now_, scratch_);
+            }
+          });
+          // A reset. A client that has only shut its side (an end of the input) may wait for its reply.
+          if ((event.events & (EPOLLHUP | EPOLLERR)) && (connection.busy() || !(event.events & EPOLLIN)))
+            connection.Broken();
+          if (connection.done()) touched_.push_back(&connection);
+        }
       }
-    }
-    for (round.Run(); !answered_.empty(); round.Run()) {
+      for (round.Run(); !answered_.empty(); round.Run()) {
+        answered.clear();
+        answered.swap(answered_);
+        Deliver(answered);
+      }
       answered.clear();
-      answered.swap(answered_);
-      Deliver(answered);
-    }
-    answered.clear();
-    if (now_ - last_tick_ >= wait) {
-      last_tick_ = now_;
-      for (const auto& [raw, connection] : connections_) {
-        raw->Tick(now_);
-        if (raw->done()) touched_.push_back(raw);
+      if (now_ - last_tick_ >= wait) {
+        last_tick_ = now_;
+        for (const auto& [raw, connection] : connections_) {
+          raw->Tick(now_);
+          if (raw->done()) touched_.push_back(raw);
+        }
       }
+      Sweep();
+      if (draining_ && (connections_.empty() || now_ >= drain_until_)) break;
+    } catch (const std::exception& error) {  // no memory to note something: what is not done comes again
+      base::LogFailure(base::LogLevel::kError, kWho, error);
     }
-    Sweep();
-    if (draining_ && (connections_.empty() || now_ >= drain_until_)) break;
-  }
   thread_.store({}, std::memory_order_relaxed);  // the number may be another thread's soon
   shared_->connections -= connections_.size();
   connections_.clear();

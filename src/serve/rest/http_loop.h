@@ -32,11 +32,12 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   void Accept(int listener, std::vector<std::shared_ptr<Loop>> loops);
   /// The thread's function; returns when everything is drained, or at the time given to Drain.
   void Run();
-  /// Any thread. False, and the descriptor stays the caller's, once Drain was called: the loop may be at its end.
+  /// Any thread. False, and the descriptor stays the caller's, once Drain was called (the loop may be at its end), and
+  /// when there is no memory.
   bool Adopt(int fd);
   void Drain(std::chrono::steady_clock::time_point until);
 
-  void Offload(const std::shared_ptr<HttpConnection>& connection) override;
+  bool Offload(const std::shared_ptr<HttpConnection>& connection) override;
   void Join(const std::shared_ptr<HttpConnection>& connection) override;
   void Watch(HttpConnection& connection, bool read, bool write) override;
   bool ending() const override { return shared_->ending.load(std::memory_order_relaxed); }
@@ -46,8 +47,6 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   using Reply = std::pair<std::shared_ptr<HttpConnection>, HttpConnection::Reply>;
   void TakeMail();
   void Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply);
-  template <class Work>
-  void Attempt(HttpConnection& connection, Work work);
   void Deliver(std::vector<Reply>& replies);
   void AcceptAll();
   void StopAccepting();

@@ -53,10 +53,12 @@ class HttpHandler {
   /// `deadline`: when the client no longer wants the answer.
   virtual HttpResponse Handle(const HttpRequest& request, Deadline deadline) = 0;
   /// Handle for what may wait without a thread: `done` gets the reply, now or later, on any thread. The request stays
-  /// valid until then, but for its body, which ends with the call where it joins. The default calls Handle.
+  /// valid until then, but for its body, which ends with the call where it joins. Where the waiter is gone any reply
+  /// will do: nobody gets it. The default calls Handle.
   using Done = ReplyTo;
-  virtual void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
-    done(Handle(request, deadline));
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): overrides move from it
+  virtual void HandleAsync(const HttpRequest& request, Patience patience, Done done) {
+    done(Handle(request, patience.deadline));
   }
 };
 

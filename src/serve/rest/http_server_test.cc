@@ -29,7 +29,7 @@ class Echoing : public HttpHandler {
     if (request.target.ends_with("join") || request.target == "/away") return Effort::kJoins;
     return request.target.ends_with("slow") ? Effort::kLong : Effort::kShort;
   }
-  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override {
+  void HandleAsync(const HttpRequest& request, Patience patience, Done done) override {
     if (request.target.starts_with("/drop")) return;
     if (request.target == "/away") {
       std::jthread([&request, body = std::string(request.body), done = std::move(done)]() mutable {
@@ -45,7 +45,7 @@ class Echoing : public HttpHandler {
       });
       if (three.done.size() == 3) round.Take(this)->Run();
     } else {
-      HttpHandler::HandleAsync(request, deadline, std::move(done));
+      HttpHandler::HandleAsync(request, std::move(patience), std::move(done));
     }
   }
   struct Three : BatchRound::Batch {

@@ -54,12 +54,13 @@ struct RestBatching : ::testing::Test {
         });
   }
   /// Answers come in `answers`, at their place.
-  void Ask(std::size_t at, std::string_view target, const std::string& body) {
+  void Ask(std::size_t at, std::string_view target, const std::string& body,
+           std::shared_ptr<const Waiter> waiter = nullptr) {
     HttpRequest request;
     request.method = "POST";
     request.target = target;
     request.body = body;
-    handler->HandleAsync(request, kNoDeadline, [this, at](const HttpResponse& response) {
+    handler->HandleAsync(request, {kNoDeadline, std::move(waiter)}, [this, at](const HttpResponse& response) {
       const std::lock_guard lock(mutex);
       answers[at] = std::to_string(response.status) + " " + response.body;
       ++answered;
@@ -103,6 +104,27 @@ TEST_F(RestBatching, ClassifyAndRegress) {
   EXPECT_NE(page.find("tenon_requests_total{model=\"batched\",api=\"regress\",protocol=\"REST\",code=\"OK\"} 18"),
             std::string::npos)
       << page.substr(page.find("tenon_requests_total"), 1000);
+}
+
+TEST_F(RestBatching, WhoHasGoneDoesNotRun) {
+  struct Client : Waiter {
+    bool gone() const override { return left; }
+    std::atomic<bool> left{false};
+  };
+  const auto stays = std::make_shared<Client>(), goes = std::make_shared<Client>();
+  const std::string regress = R"({"signature_name":"r","examples":[{"x":[1]}]})";
+  Ask(0, "/v1/models/batched:regress", regress, stays);
+  entered.wait();
+  Ask(1, "/v1/models/batched:regress", regress, goes);
+  Ask(2, "/v1/models/batched:classify", R"({"signature_name":"c","examples":[{"x":[1]}]})", goes);
+  Ask(3, "/v1/models/batched:predict", R"({"signature_name":"c","instances":["a"]})", goes);
+  Ask(4, "/v1/models/batched:regress", regress, stays);
+  goes->left = true;
+  gate.count_down();
+  ASSERT_TRUE(Eventually([&] { return answered == 5; }));
+  for (const std::size_t at : {0, 4}) EXPECT_EQ(answers[at].substr(0, 4), "200 ") << at;
+  for (const std::size_t at : {1, 2, 3}) EXPECT_EQ(answers[at].substr(0, 4), "499 ") << at;
+  EXPECT_EQ(runs, 2);
 }
 
 }  // namespace

@@ -214,7 +214,8 @@ struct RestHandler::Finish {
   Done done;
 };
 
-void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, Done done) {
+void RestHandler::HandleAsync(const HttpRequest& request, Patience patience, Done done) {
+  const Deadline deadline = patience.deadline;
   const Clock::time_point begun = Clock::now();
   const Result<Route> route = request.method == "POST" ? ParseRoute(request.method, request.target)
                                                        : Result<Route>(Status(Code::kNotFound, ""));
@@ -224,7 +225,8 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, Don
   const Result<ServableHandle> handle = Find(*route);
   if (!handle.ok() || !(*handle)->waits()) return done(Handle(request, deadline));
   Finish finish{*this, begun, route->model, ApiName(route->verb), std::move(done)};
-  if (route->verb != Route::Verb::kPredict) return ExamplesAsync(*route, *handle, request, deadline, std::move(finish));
+  if (route->verb != Route::Verb::kPredict)
+    return ExamplesAsync(*route, *handle, request, std::move(patience), std::move(finish));
   std::optional<PredictRequest> read;
   const Status status = Guarded([&]() -> Status {
     Body body(options_);
@@ -234,7 +236,7 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, Don
   });
   if (!status.ok()) return finish(status);
   const Clock::time_point was_read = Clock::now();
-  invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, deadline, {"predict", "REST"},
+  invoker_->RunAsync(*handle, *read->signature, std::move(read->inputs), {}, std::move(patience), {"predict", "REST"},
                      [finish = std::move(finish), was_read, deadline, signature = read->signature, form = read->form,
                       handle = *handle](const Result<std::vector<Literal>>& outputs) mutable {
                        const Clock::time_point ran = Clock::now();
@@ -248,7 +250,8 @@ void RestHandler::HandleAsync(const HttpRequest& request, Deadline deadline, Don
 }
 
 void RestHandler::ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request,
-                                Deadline deadline, Finish finish) const {
+                                Patience patience, Finish finish) const {
+  const Deadline deadline = patience.deadline;
   const bool classify = route.verb == Route::Verb::kClassify;
   std::optional<ExamplesRequest> read;
   std::optional<ExamplesCall> call;
@@ -263,8 +266,8 @@ void RestHandler::ExamplesAsync(const Route& route, const ServableHandle& handle
     return {};
   });
   if (!status.ok()) return finish(status);
-  invoker_->RunAsync(handle, *call->signature, ExampleInputs(std::move(read->examples)), call->wanted, deadline,
-                     {ApiName(route.verb), "REST"},
+  invoker_->RunAsync(handle, *call->signature, ExampleInputs(std::move(read->examples)), call->wanted,
+                     std::move(patience), {ApiName(route.verb), "REST"},
                      [finish = std::move(finish), classify, deadline, call = *call,
                       handle](const Result<std::vector<Literal>>& outputs) mutable {
                        finish(Guarded([&]() -> Result<std::string> {

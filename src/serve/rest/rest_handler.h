@@ -39,8 +39,9 @@ class RestHandler : public HttpHandler {
         invoker_(invoker ? std::move(invoker) : std::make_shared<Invoker>(std::make_shared<ServerMetrics>())) {}
   Effort EffortOf(const HttpRequest& request) const override;
   HttpResponse Handle(const HttpRequest& request, Deadline deadline) override;
-  /// Waits without a thread for servables that batch.
-  void HandleAsync(const HttpRequest& request, Deadline deadline, Done done) override;
+  /// Waits without a thread for servables that batch; a request that is queued there while its waiter goes does not
+  /// run.
+  void HandleAsync(const HttpRequest& request, Patience patience, Done done) override;
 
  private:
   struct Finish;
@@ -49,7 +50,7 @@ class RestHandler : public HttpHandler {
   Result<std::string> Infer(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Predict(const Route& route, std::string_view body, Deadline deadline) const;
   Result<std::string> Examples(const Route& route, std::string_view body, Deadline deadline) const;
-  void ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request, Deadline deadline,
+  void ExamplesAsync(const Route& route, const ServableHandle& handle, const HttpRequest& request, Patience patience,
                      Finish finish) const;
   HttpResponse Shell() const;
   HttpResponse Reply(Result<std::string> body) const;

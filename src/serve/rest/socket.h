@@ -15,15 +15,18 @@ namespace tenon::serve {
 /// Owns a connected descriptor that does not block. Of one thread.
 class Socket {
  public:
-  /// `tls`: the session on `fd`; null: plain.
-  explicit Socket(int fd, std::unique_ptr<TlsSession> tls = nullptr) : fd_(fd), tls_(std::move(tls)) {}
+  explicit Socket(int fd) : fd_(fd) {}
   ~Socket() { Close(); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)) {}
+  Socket& operator=(Socket&&) = delete;
 
   /// -1 once closed.
   int fd() const { return fd_; }
-  bool secure() const { return tls_ != nullptr; }
+  /// From now on it speaks TLS; closed when there is no memory for that.
+  void Secure(TlsContext& context) {
+    tls_ = context.Accept(fd_);
+    if (!tls_) Close();
+  }
   /// As recv and send: -1 where there is nothing to do now, or where the connection is broken; see Failed.
   ssize_t Read(char* to, std::size_t size) { return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0); }
   ssize_t Write(const char* from, std::size_t size) {
