@@ -90,6 +90,12 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   const bool known = std::ranges::all_of(grpc.channel_arguments, [](const auto& a) { return Http2Knows(a.first); });
   if (options.grpc_transport == "http2" || (options.grpc_transport == "auto" && known))
     grpc.transport = MakeHttp2Transport;
+  else if (options.max_connections != ServerOptions().max_connections)
+    base::Log(base::LogLevel::kWarning,
+              fmt::format("--max_connections={} holds for REST alone: the gRPC library, which serves here ({}), cannot "
+                          "limit its connections; --grpc_transport=http2 can",
+                          options.max_connections,
+                          known ? "--grpc_transport=library" : "for an argument of --grpc_channel_arguments"));
   auto server = std::make_unique<GrpcServer>(std::move(grpc), std::move(handler));
   TENON_RETURN_IF_ERROR(server->Start());
   if (options.grpc_port != 0)
