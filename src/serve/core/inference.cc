@@ -80,6 +80,15 @@ Result<ExamplesCall> PrepareRegress(const Servable& servable, std::string_view s
   return call;
 }
 
+Status CheckContext(std::size_t context_bytes, std::size_t examples, std::size_t input_bytes) {
+  const std::size_t most = (std::size_t{64} << 20) + 16 * input_bytes;
+  if (examples == 0 || context_bytes <= most / examples) return {};
+  return Invalid(
+      fmt::format("Input: a context of {} bytes for each of {} examples takes more than the {} bytes that an input of "
+                  "{} bytes may take: send fewer examples at a time",
+                  context_bytes, examples, most, input_bytes));
+}
+
 std::vector<Literal> ExampleInputs(std::vector<std::string> examples) {
   const auto count = static_cast<std::int64_t>(examples.size());
   std::vector<Literal> inputs;

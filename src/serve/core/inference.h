@@ -35,6 +35,9 @@ Result<ExamplesCall> PrepareClassify(const Servable& servable, std::string_view 
                                      bool check_method);
 Result<ExamplesCall> PrepareRegress(const Servable& servable, std::string_view signature, std::size_t examples,
                                     bool check_method);
+/// Whether a context may be copied in front of each example: kInvalidArgument when the copies would take far more
+/// memory than an input of `input_bytes`.
+Status CheckContext(std::size_t context_bytes, std::size_t examples, std::size_t input_bytes);
 std::vector<Literal> ExampleInputs(std::vector<std::string> examples);
 Result<ClassifyResult> ClassifyResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs);
 Result<std::vector<float>> RegressResultOf(const ExamplesCall& call, const std::vector<Literal>& outputs);

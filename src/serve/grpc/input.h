@@ -12,8 +12,8 @@
 
 namespace tenon::serve::rpc {
 
-/// The serialized examples, each with the context in front, so that the example's own features win. Whether they are
-/// Examples is seen by the model.
+/// The serialized examples, each with the context in front, so that the example's own features win: kInvalidArgument
+/// when that takes too much memory (CheckContext). Whether they are Examples is seen by the model.
 Status ParseInput(std::string_view bytes, const proto_wire::Place& place, std::vector<std::string>* examples);
 
 }  // namespace tenon::serve::rpc

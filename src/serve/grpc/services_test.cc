@@ -34,6 +34,10 @@ TEST_F(Handler, ClassifyAndRegress) {
   const Reply r = Ask(Method::kRegress, WithExamples("e", "r", {"abc"}, &context));
   ASSERT_EQ(r.Text(), "OK");
   EXPECT_EQ(Field(r.bytes, {1, 1, 1}), "5.000000") << "the context stands in front of the example";
+  const std::string large(1 << 20, 'c');
+  EXPECT_EQ(Ask(Method::kRegress, WithExamples("e", "r", std::vector<std::string>(2000, "a"), &large)).Text(),
+            "3 Input: a context of 1048576 bytes for each of 2000 examples takes more than the 83982208 bytes that an "
+            "input of 1054584 bytes may take: send fewer examples at a time");
   EXPECT_EQ(Ask(Method::kClassify, WithExamples("e", "none", {"a"})).Text(),
             "3 No signature was found with the name: none");
   EXPECT_EQ(Ask(Method::kClassify, WithExamples("e", "c", {})).Text(), "3 Input is empty.");

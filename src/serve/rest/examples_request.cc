@@ -9,6 +9,7 @@
 
 #include <cstring>
 
+#include "serve/core/inference.h"
 #include "serve/rest/base64.h"
 #include "serve/rest/json_dom.h"
 
@@ -156,6 +157,7 @@ Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_v
     return bad(fmt::format("When method is {}, key 'examples' is expected and was not found", method));
   if (json.kind(list) != JsonKind::kArray) return bad("Expecting 'examples' value to be an list/array");
   if (json.size(list) == 0) return bad("'examples' value is an empty array");
+  if (Status s = CheckContext(context.size(), json.size(list), body.size()); !s.ok()) return s;
   for (Index example = json.first(list); example != json.end(list); example = json.end(example)) {
     out.examples.push_back(context);
     if (Status s = PutExample(json, example, out.examples.back()); !s.ok()) return s;

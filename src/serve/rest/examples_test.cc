@@ -53,6 +53,17 @@ TEST(ExamplesRequest, Errors) {
   EXPECT_EQ(Read(R"({"examples":[{"f":{"b64":"?"}}]})"), "3 Unable to base64 decode");
 }
 
+// A megabyte in front of each of many empty examples.
+TEST(ExamplesRequest, AContextIsNotCopiedWithoutEnd) {
+  std::string body = R"({"context":{"c":")" + std::string(1 << 20, 'c') + R"("},"examples":[{})";
+  const std::string few = body + "]}";
+  for (int i = 0; i < 2000; ++i) body += ",{}";
+  EXPECT_EQ(ReadExamplesRequest(few, "classify").value().examples.size(), 1U);
+  const Status status = ReadExamplesRequest(body + "]}", "classify").status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_NE(status.message().find("for each of 2001 examples"), std::string::npos) << status.message();
+}
+
 /// Two classes for each example: its length, and twice that.
 struct ClassifyTest : ::testing::Test {
   static Signature Make(const char* name, std::vector<TensorInfo> outputs) {
