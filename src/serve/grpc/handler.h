@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "serve/core/byte_budget.h"
 #include "serve/core/invoker.h"
 #include "serve/core/manager.h"
 #include "serve/core/model_admin.h"
@@ -21,6 +22,7 @@ struct GrpcHandlerOptions {
   bool check_method = false;                    // a signature's method_name must be that of the call
   bool profiler = true;                         // the methods of ProfilerService are there
   std::chrono::microseconds cheap = kShortRun;  // a model whose recent requests took less runs on the I/O thread
+  std::shared_ptr<ByteBudget> budget = {};      // of tensors that take far more memory than their requests
 };
 
 /// Unary methods only. Thread-safe.

@@ -11,11 +11,11 @@
 #include <set>
 
 #include "base/status_macros.h"
-#include "formats/savedmodel/tensor_proto.h"
 #include "serve/core/inference.h"
 #include "serve/core/tf_names.h"
 #include "serve/grpc/handler_call.h"
 #include "serve/grpc/model_spec.h"
+#include "serve/grpc/request_tensor.h"
 
 namespace tenon::serve {
 namespace {
@@ -138,11 +138,8 @@ GrpcHandler::Outcome GrpcHandler::Predict(Call& call) const {
   for (const TensorInfo& input : signature->inputs)
     inputs.push_back(input.default_value ? *input.default_value : Literal());
   for (const auto& [alias, tensor] : request.inputs) {
-    savedmodel::TensorProto proto;
-    const Place place("TensorProto", tensor);
-    if (!savedmodel::ParseTensor(tensor, place, &proto).ok())
-      return Invalid(fmt::format("tensor parsing error: {}", alias));
-    Result<Literal> literal = savedmodel::LiteralOf(proto, "TensorProto", call.owner, true);
+    Result<Literal> literal = rpc::RequestTensor(tensor, call.owner, options_.budget.get());
+    if (!literal.ok() && literal.status().code() == Code::kResourceExhausted) return literal.status();
     if (!literal.ok()) return Invalid(fmt::format("tensor parsing error: {}", alias));
     inputs[static_cast<std::size_t>(signature->input_index(alias))] = *std::move(literal);
   }

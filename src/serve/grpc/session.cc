@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 
 #include "base/status_macros.h"
-#include "formats/savedmodel/tensor_proto.h"
 #include "serve/core/tf_names.h"
 #include "serve/grpc/handler_call.h"
 #include "serve/grpc/model_spec.h"
+#include "serve/grpc/request_tensor.h"
 
 namespace tenon::serve {
 namespace {
@@ -104,10 +104,7 @@ GrpcHandler::Outcome GrpcHandler::SessionRun(Call& call) const {
     const auto at = static_cast<std::size_t>(IndexOf(signature->inputs, name, request.by_alias));
     if (fed[at]) return Invalid(fmt::format("SessionRun: {} is fed more than once", name));
     fed[at] = true;
-    savedmodel::TensorProto proto;
-    const Place place("TensorProto", tensor);
-    TENON_RETURN_IF_ERROR(savedmodel::ParseTensor(tensor, place, &proto));
-    TENON_ASSIGN_OR_RETURN(inputs[at], savedmodel::LiteralOf(proto, "TensorProto", call.owner, true));
+    TENON_ASSIGN_OR_RETURN(inputs[at], rpc::RequestTensor(tensor, call.owner, options_.budget.get()));
     if (inputs[at].dtype() != signature->inputs[at].dtype)
       return Invalid(fmt::format("Expects arg[{}] to be {} but {} is provided", at,
                                  TfTypeName(signature->inputs[at].dtype), TfTypeName(inputs[at].dtype())));

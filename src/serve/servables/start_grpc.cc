@@ -57,7 +57,8 @@ Result<std::unique_ptr<GrpcServer>> StartGrpc(const ServerOptions& options, std:
   Counter &refused = reasons.At({"rate"}), &auth = reasons.At({"auth"}), &connections = reasons.At({"connections"});
   auto handler = std::make_shared<GrpcHandler>(GrpcHandlerOptions{.tensor_content = options.tensor_content_replies,
                                                                   .check_method = options.check_signature_method,
-                                                                  .profiler = options.grpc_profiler},
+                                                                  .profiler = options.grpc_profiler,
+                                                                  .budget = budget},
                                                std::move(manager), std::move(invoker), &admin);
   GrpcServerOptions grpc;
   grpc.address = options.address;
