@@ -121,6 +121,7 @@ void Http2Connection::Collect() {
 void Http2Connection::Flush() {
   for (;;) {
     Collect();
+    if (unsent() == 0) uptake_.Rest();
     if (done_ || unsent() == 0) break;
     const ssize_t n = socket_.Write(out_.data() + out_at_, unsent());
     if (n < 0) {
@@ -129,7 +130,6 @@ void Http2Connection::Flush() {
       return;
     }
     out_at_ += static_cast<std::size_t>(n);
-    progress_ = now_;
     if (unsent() > 0) {
       out_.erase(0, out_at_);
       out_at_ = 0;
@@ -154,7 +154,7 @@ void Http2Connection::Tick(Clock::time_point now) {
   } else if (!settled_) {
     done_ = draining_ ? now - drained_ >= kNotice : now - begun_ > kHandshake;
   } else if (unsent() > 0) {
-    done_ = now - progress_ > shared_.options.stall;
+    done_ = !uptake_.GoesOn(socket_, now, shared_.options.stall, kLeastRate);
   } else if (draining_) {
     if (!going_away_ && now - drained_ >= kNotice) {
       going_away_ = true;

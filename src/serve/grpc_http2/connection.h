@@ -133,11 +133,11 @@ class Http2Connection : public std::enable_shared_from_this<Http2Connection> {
   std::size_t answer_bytes_ = 0;  // Stream::queued of all streams
   HeldBytes answers_;             // the same, where some were not taken at once
   Clock::time_point now_ = Clock::now();
-  Clock::time_point begun_ = now_;     // accepted
-  Clock::time_point progress_ = now_;  // last byte taken by the client
-  Clock::time_point moved_ = now_;     // last byte of an answer
-  Clock::time_point drained_ = {};     // when the drain began, then when our side was shut
-  bool counted_ = true;                // among Shared::connections
+  Clock::time_point begun_ = now_;  // accepted
+  Uptake uptake_;                   // of out_
+  Clock::time_point moved_ = now_;  // last byte of an answer
+  Clock::time_point drained_ = {};  // when the drain began, then when our side was shut
+  bool counted_ = true;             // among Shared::connections
   bool reading_ = true, writing_ = false;
   bool settled_ = false;     // the client's settings have come
   bool draining_ = false;    // the client was told to begin no more calls

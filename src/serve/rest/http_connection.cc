@@ -302,6 +302,7 @@ void HttpConnection::Flush() {
     progress_ = now_;
   }
   out_at_ = 0;
+  uptake_.Rest();
   if (out_.capacity() > (64 << 10)) base::GiveBack(out_);
   out_.clear();
 }
@@ -319,7 +320,7 @@ void HttpConnection::Tick(Clock::time_point now) {
   if (lingering_) {
     done_ = quiet > std::chrono::milliseconds(draining_ ? 200 : 2000) || now - begun_ > options_.write_timeout;
   } else if (out_at_ < out_.size()) {
-    done_ = quiet > options_.write_timeout;
+    if (!uptake_.GoesOn(socket_, now, options_.write_timeout, options_.least_rate)) Broken();
   } else if (parser_.in_request()) {
     const auto since = now - begun_;
     const auto seconds = static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(since).count());

@@ -120,6 +120,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string head_;       // of a request that waits for its round
   std::string out_;
   std::size_t out_at_ = 0;
+  Uptake uptake_;  // of out_
   Clock::time_point now_ = Clock::now();
   Clock::time_point progress_ = now_;  // last byte in or out
   Clock::time_point begun_ = now_;     // first byte of the current request

@@ -26,10 +26,10 @@ struct HttpServerOptions {
   std::chrono::milliseconds request_timeout{30'000};  // from the complete request to its deadline
   std::chrono::milliseconds idle_timeout{120'000};    // between two requests of a connection
   std::chrono::milliseconds read_timeout{20'000};     // for the head of a request, and without any byte of a body
-  std::chrono::milliseconds write_timeout{30'000};    // without any byte taken by the client
+  std::chrono::milliseconds write_timeout{30'000};    // without any byte taken by the client, or with too few of them
   std::shared_ptr<TlsContext> tls = {};               // none: plain HTTP
   SpinOptions spin = {};                              // of the I/O threads
-  std::size_t least_rate = 1024;                      // bytes a second that a body must come with after read_timeout
+  std::size_t least_rate = 1024;                      // bytes a second: of a body after read_timeout, of a reply taken
   std::shared_ptr<ByteBudget> budget = {};            // of requests that are under way; beyond it 503. None: no limit
   std::function<void()> refused = {};                 // called for each connection beyond the limit; must not throw
 };

@@ -4,6 +4,8 @@
 #include <sys/types.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -17,7 +19,8 @@ class Socket {
  public:
   explicit Socket(int fd) : fd_(fd) {}
   ~Socket() { Close(); }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)) {}
+  Socket(Socket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)), written_(other.written_) {}
   Socket& operator=(Socket&&) = delete;
 
   /// -1 once closed.
@@ -30,8 +33,14 @@ class Socket {
   /// As recv and send: -1 where there is nothing to do now, or where the connection is broken; see Failed.
   ssize_t Read(char* to, std::size_t size) { return tls_ ? tls_->Read(to, size) : ::recv(fd_, to, size, 0); }
   ssize_t Write(const char* from, std::size_t size) {
-    return tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+    const ssize_t n = tls_ ? tls_->Write(from, size) : ::send(fd_, from, size, MSG_NOSIGNAL);
+    if (n > 0) written_ += static_cast<std::uint64_t>(n);
+    return n;
   }
+  /// Bytes that Write has given away in all: to the client, or to the system's memory.
+  std::uint64_t written() const { return written_; }
+  /// Bytes that the client's system has told to have; 0 where that is not known (no TCP).
+  std::uint64_t Acknowledged() const;
   /// Right after a Read or Write that gave -1: the connection is broken.
   static bool Failed() { return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR; }
   /// Bytes have been received that Read has not given yet and that no event will tell of.
@@ -47,6 +56,25 @@ class Socket {
  private:
   int fd_;
   std::unique_ptr<TlsSession> tls_;
+  std::uint64_t written_ = 0;
+};
+
+/// Whether a client takes what waits for it. One that takes a byte now and then keeps the memory of its reply as one
+/// does that takes none.
+class Uptake {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// To be asked while something waits, every `patience` or more often: false when nothing was taken for that long, or
+  /// within such a time less than `rate` bytes a second.
+  bool GoesOn(const Socket& socket, Clock::time_point now, std::chrono::milliseconds patience, std::size_t rate);
+  /// Nothing waits any more.
+  void Rest() { begun_ = {}; }
+
+ private:
+  Clock::time_point begun_ = {};                 // of the time that is looked at; none: nothing waited
+  Clock::time_point moved_ = {};                 // when something was last seen to be taken
+  std::uint64_t written_ = 0, known_ = 0;        // then
+  std::uint64_t written_at_ = 0, known_at_ = 0;  // when it began
 };
 
 /// The next client of a listener that does not block; -1 when there is none. `stop`: none can be taken (out of files or
