@@ -4,9 +4,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +23,29 @@ num_request_iterations_for_warmup version monitoring_config_file remove_unused_f
 num_tflite_pools num_tflite_interpreters_per_pool enable_signature_method_name_check xla_cpu_compilation_enabled
 xla_gpu_compilation_enabled enable_profiler thread_pool_factory_config_file mixed_precision skip_initialize_tpu
 enable_grpc_healthcheck_service enable_serialization_as_tensor_content""".split()
+
+
+def check_client(build, port, check):
+    """tenon client, and what it says of options that do not fit."""
+    def client(*arguments):
+        done = subprocess.run([build / "bin" / "tenon", "client", *arguments], capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = client("status", f"127.0.0.1:{port}")
+    check(code == 0 and '"models"' in out, f"client status: {code} {out} {err}")
+    code, out, err = client("status", f"http://127.0.0.1:{port}/", "--model=default")
+    check(code == 3 and "Could not find any versions" in out and "status 404" in err, f"client status --model: {code} {out} {err}")
+    for arguments, text in [(["health", f"http://127.0.0.1:{port}/v1/models/default"], "without a path"),
+                            (["health", "https://localhost"], "https"),
+                            (["predict", f"127.0.0.1:{port}", "--model=m"], "needs --inputs"),
+                            (["predict", f"127.0.0.1:{port}", "--model=m", "--inputs=a.json", "--signature=s"], "signature_name"),
+                            (["predict", f"127.0.0.1:{port}", "--model=m", "--inputs=a.npy", "--method=classify"], ".json")]:
+        code, out, err = client(*arguments)
+        check(code == 3 and text in err, f"client {arguments}: {code} {out} {err}")
+    with socket.create_server(("127.0.0.1", 0)) as other:  # what speaks no HTTP/1
+        threading.Thread(target=lambda: other.accept()[0].sendall(b"\0\0\x12\4\0\0\0\0\0" + bytes(18)), daemon=True).start()
+        code, out, err = client("health", f"127.0.0.1:{other.getsockname()[1]}")
+        check(code == 3 and "gRPC" in err, f"client to a gRPC port: {code} {out} {err}")
 
 
 def main(build):
@@ -70,6 +95,7 @@ def main(build):
             except urllib.error.HTTPError as error:
                 body = error.read().decode()
                 check(error.code == 404 and body == '{\n    "error": "Could not find any versions of model default"\n}', body)
+            check_client(build, port, check)
             os.kill(server.pid, signal.SIGTERM)
             until = time.monotonic() + 30
             while server.poll() is None and time.monotonic() < until:
@@ -78,6 +104,21 @@ def main(build):
         finally:
             if server.poll() is None:
                 server.kill()
+            server.wait()
+            server.stderr.close()
+        # The limit of connections is not the gRPC library's.
+        server = subprocess.Popen([program, "--port=0", f"--grpc_socket_path={folder}/grpc", f"--model_base_path={base}",
+                                   "--max_connections=5", "--grpc_transport=library"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True)
+        try:
+            said = False
+            for line in server.stderr:
+                said = said or "--max_connections=5 holds for REST alone" in line
+                if "Running gRPC ModelServer" in line:
+                    break
+            check(said, "nothing is said of --max_connections with the gRPC library")
+        finally:
+            server.kill()
             server.wait()
             server.stderr.close()
     print("flags, texts and exit status are the original's")

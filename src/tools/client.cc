@@ -45,6 +45,17 @@ void WriteNested(JsonWriter& json, const Literal& value, std::size_t dim, std::i
   ++at;
 }
 
+/// What BodyOf would have to leave out.
+Status CheckBody(const ClientOptions& o) {
+  const bool whole = o.inputs.ends_with(".json");
+  if (whole && !o.signature.empty())
+    return Status(Code::kInvalidArgument,
+                  "--signature: a .json file is sent as it is; write \"signature_name\" into it instead");
+  if (!whole && o.method != "predict")
+    return Status(Code::kInvalidArgument, "--method " + o.method + ": expected a .json file with \"examples\"");
+  return {};
+}
+
 /// The body of a predict request: the file as it is (.json), as tensors (.npy, .npz) or as bytes of one string input.
 Result<std::string> BodyOf(const ClientOptions& o) {
   const auto ends = [&](std::string_view end) { return o.inputs.ends_with(end); };
@@ -87,7 +98,9 @@ std::string PathOf(const ClientOptions& o) {
 int Show(const Result<HttpReply>& reply) {
   if (!reply.ok()) return Fail("client", reply.status());
   std::cout << reply->body << (reply->body.ends_with('\n') ? "" : "\n");
-  return reply->status == 200 ? kDone : kFailed;
+  if (reply->status == 200) return kDone;
+  std::cerr << "tenon client: the server answers with status " << reply->status << '\n';
+  return kFailed;
 }
 
 struct Load {
@@ -164,10 +177,12 @@ int Client(const ClientOptions& o) {
   if (!url.ok()) return Fail("client", url.status());
   HttpClient client(*url, o.timeout, o.token);
   if (o.action == "health") return Show(client.Send("GET", "/readyz", ""));
+  if (o.action == "status" && o.model.empty()) return Show(client.Send("GET", "/status.json", ""));
   if (o.model.empty()) return Fail("client", Status(Code::kInvalidArgument, o.action + " needs --model"));
   if (o.action == "status") return Show(client.Send("GET", PathOf(o), ""));
   if (o.action == "metadata") return Show(client.Send("GET", PathOf(o) + "/metadata", ""));
   if (o.inputs.empty()) return Fail("client", Status(Code::kInvalidArgument, o.action + " needs --inputs"));
+  if (const Status fits = CheckBody(o); !fits.ok()) return Fail("client", fits);
   const Result<std::string> body = BodyOf(o);
   if (!body.ok()) return Fail("client", body.status());
   if (o.action == "load") return LoadTest(o, *url, *body);

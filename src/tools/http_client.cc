@@ -17,6 +17,7 @@
 namespace tenon::tools {
 namespace {
 
+constexpr const char* kNoHttp = "the reply is no HTTP/1; is this the port of REST, and not that of gRPC?";
 constexpr std::size_t kMaxHead = 1 << 20;
 constexpr std::size_t kMaxBody = std::size_t{4} << 30;
 
@@ -34,14 +35,25 @@ Result<HttpUrl> ParseHttpUrl(std::string_view url) {
   HttpUrl out;
   const std::string_view whole = url;
   if (url.starts_with(kScheme)) url.remove_prefix(kScheme.size());
-  url = url.substr(0, url.find('/'));
+  const std::size_t slash = url.find('/');
+  const std::string_view path = slash == std::string_view::npos ? std::string_view() : url.substr(slash);
+  url = url.substr(0, slash);
   const std::size_t colon = url.rfind(':');
   out.host = url.substr(0, colon);
   if (colon != std::string_view::npos) out.port = url.substr(colon + 1);
   if (out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']')
     out.host = out.host.substr(1, out.host.size() - 2);
-  if (whole.starts_with("https:") || out.host.empty() || out.port.empty())
+  if (whole.starts_with("https:"))
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: expected http://HOST[:PORT]; for https ask a proxy, or use curl", whole));
+  if (out.host.empty() || out.port.empty())
     return Status(Code::kInvalidArgument, fmt::format("{}: expected http://HOST[:PORT]", whole));
+  if (path.size() > 1)
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{}: expected http://HOST[:PORT] without a path: --model, --version, --label and --method "
+                    "make it",
+                    whole));
   return out;
 }
 
@@ -98,14 +110,17 @@ Status HttpClient::More() {
 }
 
 Result<HttpReply> HttpClient::Read() {
-  const auto bad = [&](const char* what) { return Status(Code::kDataLoss, fmt::format("{}: {}", url_.host, what)); };
+  const auto bad = [&](const char* what) {
+    return Status(Code::kDataLoss, fmt::format("{}:{}: {}", url_.host, url_.port, what));
+  };
   std::size_t head = 0;
   while ((head = buffer_.find("\r\n\r\n")) == std::string::npos) {
+    if (buffer_.size() >= 7 && !buffer_.starts_with("HTTP/1.")) return bad(kNoHttp);
     if (buffer_.size() > kMaxHead) return bad("the head of the reply does not end");
     TENON_RETURN_IF_ERROR(More());
   }
   HttpReply reply;
-  if (buffer_.size() < 12 || !buffer_.starts_with("HTTP/1.")) return bad("the reply is no HTTP/1");
+  if (buffer_.size() < 12 || !buffer_.starts_with("HTTP/1.")) return bad(kNoHttp);
   std::from_chars(buffer_.data() + 9, buffer_.data() + 12, reply.status);
   std::string lower = buffer_.substr(0, head + 2);
   std::ranges::transform(lower, lower.begin(),

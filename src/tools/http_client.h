@@ -7,10 +7,11 @@
 
 namespace tenon::tools {
 
-/// "http://host[:port]"; kInvalidArgument for anything else (https needs a proxy).
+/// "[http://]host[:port][/]"; the port is that of a server's REST API unless it is named. kInvalidArgument for anything
+/// else: https needs a proxy, and paths are made from other options.
 struct HttpUrl {
   std::string host = {};
-  std::string port = "80";
+  std::string port = "8501";
 };
 Result<HttpUrl> ParseHttpUrl(std::string_view url);
 

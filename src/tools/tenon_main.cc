@@ -122,32 +122,43 @@ int main(int argc, char** argv) {
   app.add_subcommand("serve", "Serves models behind TensorFlow Serving's API; its flags: tenon serve --help.");
 
   ClientOptions client;
-  CLI::App* k = app.add_subcommand("client", "Asks a server: health, status, metadata, predict, or a load test.");
+  CLI::App* k = app.add_subcommand("client", "Asks a server (Tenon's or TensorFlow's) over REST.");
   k->footer(
-      "Examples: tenon client predict http://localhost:8501 --model digits --inputs image.npy\n"
+      "Exit status: 0 for an answer with status 200, 2 for wrong options, 3 for all else. The server's answer goes to "
+      "standard output, what went wrong to standard error.\n"
+      "Examples: tenon client status localhost\n"
+      "          tenon client predict http://localhost:8501 --model digits --inputs image.npy\n"
       "          tenon client load http://localhost:8501 --model digits --inputs body.json --connections 4 --seconds "
       "10");
-  k->add_option("action", client.action, "health, status, metadata, predict or load")
+  k->add_option("action", client.action,
+                "health: whether the server is ready; status: of --model, else of all models (Tenon only); metadata: "
+                "signatures of --model; predict: send --inputs; load: send them again and again and measure")
       ->required()
       ->check(CLI::IsMember({"health", "status", "metadata", "predict", "load"}));
-  k->add_option("url", client.url, "http://HOST[:PORT]")->required();
-  k->add_option("--model", client.model, "its name");
-  k->add_option("--inputs", client.inputs,
-                "a request body (.json), one tensor (.npy), tensors by name (.npz), or any other file as the bytes of "
-                "one string (an image)");
-  k->add_option("--signature", client.signature, "the signature to ask for");
-  k->add_option("--method", client.method, "predict, classify or regress")
+  k->add_option("url", client.url, "of the server: [http://]HOST[:PORT], the port of REST; 8501 unless named")
+      ->required();
+  k->add_option("--model", client.model, "the model's name");
+  k->add_option(
+      "--inputs", client.inputs,
+      "a file: a whole request body (.json); the model's one input, with its batch dim (.npy); all its inputs "
+      "by name (.npz); anything else is sent as the bytes of one string (an image)");
+  k->add_option("--signature", client.signature,
+                "of the model, for .npy, .npz and bytes; else serving_default (a .json names its own)");
+  k->add_option("--method", client.method,
+                "what predict and load ask for; classify and regress need a .json with examples")
       ->check(CLI::IsMember({"predict", "classify", "regress"}))
       ->capture_default_str();
-  k->add_option("--version", client.version, "of the model; else the newest")->check(CLI::NonNegativeNumber);
-  k->add_option("--label", client.label, "of the version");
-  k->add_option("--token", client.token, "bearer token")->envname("TENON_TOKEN");
-  k->add_option("--timeout", client.timeout, "seconds of each wait")->check(CLI::Range(1, 3600))->capture_default_str();
-  k->add_option("--connections", client.connections, "of the load test")
+  k->add_option("--version", client.version, "of the model; default: the newest")->check(CLI::NonNegativeNumber);
+  k->add_option("--label", client.label, "of the version, instead of its number");
+  k->add_option("--token", client.token, "sent as bearer token (serve --bearer_token_file)")->envname("TENON_TOKEN");
+  k->add_option("--timeout", client.timeout, "seconds to wait for the server, each time")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  k->add_option("--connections", client.connections, "load: so many requests are under way at a time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  k->add_option("--seconds", client.seconds, "of the load test")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
-  k->add_flag("--json", client.json, "the load test's numbers as JSON");
+  k->add_option("--seconds", client.seconds, "load: how long")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  k->add_flag("--json", client.json, "load: the numbers as JSON");
 
   BenchOptions bench;
   CLI::App* b = app.add_subcommand("bench", "Times a model on random inputs.");
