@@ -11,7 +11,7 @@
 
 #include "serve/core/inference.h"
 #include "serve/rest/base64.h"
-#include "serve/rest/json_dom.h"
+#include "serve/rest/request_json.h"
 
 namespace tenon::serve {
 namespace {
@@ -139,16 +139,11 @@ Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_v
   const Result<JsonDocument> parsed = JsonDocument::Parse(body);
   if (!parsed.ok()) return parsed.status();
   const JsonDocument& json = *parsed;
-  const auto bad = [&](std::string_view what) {
-    return Invalid("JSON Value: " + json.ToText(JsonDocument::kRoot) + " " + std::string(what));
-  };
-  if (json.kind(JsonDocument::kRoot) != JsonKind::kObject) return bad("Is not object");
+  const auto bad = [&](std::string_view what) { return BadRequest(json, what); };
+  const Result<std::string_view> name = SignatureNameOf(json);
+  if (!name.ok()) return name.status();
   ExamplesRequest out;
-  if (const Index at = json.Find(JsonDocument::kRoot, "signature_name"); at != JsonDocument::kNone) {
-    if (json.kind(at) != JsonKind::kString)
-      return bad("not formatted correctly. 'signature_name' key must be a string value.");
-    out.signature_name = json.text(at);
-  }
+  out.signature_name = *name;
   std::string context;
   if (const Index at = json.Find(JsonDocument::kRoot, "context"); at != JsonDocument::kNone)
     if (Status s = PutExample(json, at, context); !s.ok()) return s;

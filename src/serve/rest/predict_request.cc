@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "serve/rest/json_dom.h"
+#include "serve/rest/request_json.h"
 #include "serve/rest/tensor_reader.h"
 
 namespace tenon::serve {
@@ -139,16 +139,10 @@ Result<PredictRequest> ReadPredictRequest(std::string_view body, const Status& f
   const Result<JsonDocument> parsed = JsonDocument::Parse(body);
   if (!parsed.ok()) return parsed.status();
   const JsonDocument& json = *parsed;
-  const auto bad = [&](std::string_view what) {
-    return Invalid("JSON Value: " + json.ToText(JsonDocument::kRoot) + " " + std::string(what));
-  };
-  if (json.kind(JsonDocument::kRoot) != JsonKind::kObject) return bad("Is not object");
-  std::string_view name;
-  if (const Index at = json.Find(JsonDocument::kRoot, "signature_name"); at != JsonDocument::kNone) {
-    if (json.kind(at) != JsonKind::kString)
-      return bad("not formatted correctly. 'signature_name' key must be a string value.");
-    name = json.text(at);
-  }
+  const auto bad = [&](std::string_view what) { return BadRequest(json, what); };
+  const Result<std::string_view> named = SignatureNameOf(json);
+  if (!named.ok()) return named.status();
+  const std::string_view name = *named;
   if (!found.ok()) return found;
   PredictRequest out;
   out.signature = servable->FindSignature(name);
