@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 
 namespace tenon::serve {
 
@@ -38,12 +39,18 @@ thread_local const BatchPool::State* BatchPool::State::own = nullptr;
 
 BatchPool::BatchPool(int threads) : state_(std::make_shared<State>()) {
   state_->limit = threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  for (int i = 0; i < state_->limit; ++i)
-    threads_.emplace_back([state = state_] {
-      ::pthread_setname_np(::pthread_self(), "tenon-batch");
-      State::own = state.get();
-      state->Loop();
-    });
+  const std::lock_guard lock(state_->mutex);
+  try {
+    while (static_cast<int>(threads_.size()) < state_->limit)
+      threads_.emplace_back([state = state_] {
+        ::pthread_setname_np(::pthread_self(), "tenon-batch");
+        State::own = state.get();
+        state->Loop();
+      });
+  } catch (const std::exception&) {  // no memory, or more threads than the system grants
+    if (threads_.empty()) throw;
+    state_->limit = static_cast<int>(threads_.size());
+  }
 }
 
 BatchPool::~BatchPool() {

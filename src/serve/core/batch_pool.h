@@ -25,6 +25,8 @@ class BatchSource {
 /// owner and to the pool: Remove and the destructor do not wait for the thread that calls them.
 class BatchPool {
  public:
+  /// At most that many threads (<= 0: one for each processor): where the system grants fewer, those do the work. Throws
+  /// std::system_error where it grants none.
   explicit BatchPool(int threads);
   ~BatchPool();  // runs what is there, then joins
   BatchPool(const BatchPool&) = delete;
