@@ -253,9 +253,22 @@ void HttpConnection::Joined(Reply reply) {
     out_ += reply.bytes;
 }
 
-void HttpConnection::Finished(Reply reply, Clock::time_point now) {
+void HttpConnection::Letters::Add(const std::shared_ptr<HttpConnection>& connection, Reply reply) {
+  connection->arrived_ = std::move(reply);
+  (last_ == nullptr ? first_ : last_->next_) = connection;
+  last_ = connection.get();
+}
+
+std::shared_ptr<HttpConnection> HttpConnection::Letters::Take() {
+  std::shared_ptr<HttpConnection> first = std::move(first_);
+  if (first) first_ = std::move(first->next_);
+  if (!first_) last_ = nullptr;
+  return first;
+}
+
+void HttpConnection::Finished(Clock::time_point now) {
   now_ = now;
-  Joined(std::move(reply));
+  Joined(std::exchange(arrived_, {}));
   in_at_ += held_;
   if (in_at_ == in_.size()) {
     base::GiveBack(in_);

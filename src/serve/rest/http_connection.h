@@ -65,11 +65,37 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   /// Handles the current request; `done` gets the reply, now or later, on any thread. When the handler throws or drops
   /// what it is to call, the reply is 500. Where the client is gone the handler is not asked.
   void Work(base::UniqueFunction<void(Reply)> done);
-  /// Back on the loop's thread with what Work returned.
-  void Finished(Reply reply, Clock::time_point now);
+  /// Back on the loop's thread with what Work returned, which was put into Letters.
+  void Finished(Clock::time_point now);
   /// The same while Join is being called.
   void Joined(Reply reply);
   bool joining() const { return joining_; }
+
+  /// Replies on their way to the loop's thread: a list through their connections, each of which has one at the most, so
+  /// that none is lost for want of memory.
+  class Letters {
+   public:
+    Letters() = default;
+    ~Letters() {
+      while (Take()) {
+      }
+    }
+    Letters(const Letters&) = delete;
+    Letters& operator=(const Letters&) = delete;
+    bool empty() const { return first_ == nullptr; }
+    /// The last; Finished takes it.
+    void Add(const std::shared_ptr<HttpConnection>& connection, Reply reply);
+    /// The first; null when there is none.
+    std::shared_ptr<HttpConnection> Take();
+    void swap(Letters& other) noexcept {
+      first_.swap(other.first_);
+      std::swap(last_, other.last_);
+    }
+
+   private:
+    std::shared_ptr<HttpConnection> first_;
+    HttpConnection* last_ = nullptr;
+  };
 
  private:
   /// Handles the requests in `input`; returns how many of its bytes are done with. `stored`: it is in_ (from in_at_
@@ -113,11 +139,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const std::shared_ptr<Presence> presence_ = std::make_shared<Presence>();
   std::string peer_;
   HttpParser parser_;
-  std::string in_;         // bytes received and not yet done with
-  HeldBytes counted_;      // of in_
-  std::size_t in_at_ = 0;  // the current request begins here
-  std::size_t held_ = 0;   // bytes at in_at_ that the request which is elsewhere lies in
-  std::string head_;       // of a request that waits for its round
+  std::string in_;                        // bytes received and not yet done with
+  HeldBytes counted_;                     // of in_
+  std::size_t in_at_ = 0;                 // the current request begins here
+  std::size_t held_ = 0;                  // bytes at in_at_ that the request which is elsewhere lies in
+  Reply arrived_;                         // while it is among Letters, and until Finished
+  std::shared_ptr<HttpConnection> next_;  // there
+  std::string head_;                      // of a request that waits for its round
   std::string out_;
   std::size_t out_at_ = 0;
   Uptake uptake_;  // of out_

@@ -73,24 +73,24 @@ void HttpServer::Loop::Join(const std::shared_ptr<HttpConnection>& connection) {
 void HttpServer::Loop::Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply) {
   if (std::this_thread::get_id() != thread_.load(std::memory_order_relaxed)) {
     const std::lock_guard lock(mutex_);
-    finished_.emplace_back(connection, std::move(reply));
+    finished_.Add(connection, std::move(reply));
     poller_.Wake();
   } else if (connection->joining()) {
     --working_;
     connection->Joined(std::move(reply));
   } else {
-    answered_.emplace_back(connection, std::move(reply));
+    answered_.Add(connection, std::move(reply));
   }
 }
 
-void HttpServer::Loop::Deliver(std::vector<Reply>& replies) {
-  working_ -= replies.size();
-  for (auto& [connection, reply] : replies) {
+void HttpServer::Loop::Deliver(Letters& letters) {
+  while (const std::shared_ptr<HttpConnection> connection = letters.Take()) {
+    --working_;
     Attempt(kEnds, *connection, [&] {
-      connection->Finished(std::move(reply), now_);
+      connection->Finished(now_);
       while (connection->pending_input()) connection->Readable(now_, scratch_);
+      touched_.push_back(connection.get());
     });
-    touched_.push_back(connection.get());
   }
 }
 
@@ -143,7 +143,7 @@ void HttpServer::Loop::StopAccepting() {
 
 void HttpServer::Loop::TakeMail() {
   std::vector<int> adopted;
-  std::vector<Reply> finished;
+  Letters finished;
   bool drain = false;
   {
     const std::lock_guard lock(mutex_);
@@ -159,7 +159,7 @@ void HttpServer::Loop::TakeMail() {
   StopAccepting();
   if (listener_ >= 0) ::shutdown(listener_, SHUT_RD);  // refuses new clients
   for (const auto& [raw, connection] : connections_) {
-    raw->Drain(now_, scratch_);
+    Attempt(kEnds, *raw, [&] { raw->Drain(now_, scratch_); });
     touched_.push_back(raw);
   }
 }
@@ -183,7 +183,7 @@ void HttpServer::Loop::Run() {
   const auto shortest = std::min({o.idle_timeout, o.read_timeout, o.write_timeout, std::chrono::milliseconds(4000)});
   const auto tick = std::max(shortest / 4, std::chrono::milliseconds(5));
   std::array<epoll_event, 128> events;
-  std::vector<Reply> answered;
+  Letters answered;
   thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   BatchRound round;
   for (;;) try {
@@ -217,11 +217,9 @@ void HttpServer::Loop::Run() {
         }
       }
       for (round.Run(); !answered_.empty(); round.Run()) {
-        answered.clear();
         answered.swap(answered_);
         Deliver(answered);
       }
-      answered.clear();
       if (now_ - last_tick_ >= wait) {
         last_tick_ = now_;
         for (const auto& [raw, connection] : connections_) {

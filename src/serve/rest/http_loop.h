@@ -44,10 +44,10 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
 
  private:
   using Clock = std::chrono::steady_clock;
-  using Reply = std::pair<std::shared_ptr<HttpConnection>, HttpConnection::Reply>;
+  using Letters = HttpConnection::Letters;
   void TakeMail();
   void Answered(const std::shared_ptr<HttpConnection>& connection, HttpConnection::Reply reply);
-  void Deliver(std::vector<Reply>& replies);
+  void Deliver(Letters& letters);
   void AcceptAll();
   void StopAccepting();
   void Add(int fd);
@@ -65,13 +65,13 @@ class HttpServer::Loop : public ConnectionOwner, public std::enable_shared_from_
   Clock::time_point now_ = Clock::now(), last_tick_ = now_, accept_again_ = now_;
   Spinner spinner_;
   std::size_t working_ = 0;              // requests that workers or the round have
-  std::vector<Reply> answered_;          // by the round
+  Letters answered_;                     // by the round
   std::atomic<std::thread::id> thread_;  // that runs the loop
   bool draining_ = false;
 
   std::mutex mutex_;  // guards the mail
   std::vector<int> adopted_;
-  std::vector<Reply> finished_;
+  Letters finished_;
   bool drain_asked_ = false;
   Clock::time_point drain_until_ = Clock::time_point::max();
 };
