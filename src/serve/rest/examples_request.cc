@@ -135,8 +135,8 @@ Status PutExample(const JsonDocument& json, Index example, std::string& out) {
 
 }  // namespace
 
-Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_view method) {
-  const Result<JsonDocument> parsed = JsonDocument::Parse(body);
+Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_view method, ByteBudget* budget) {
+  const Result<JsonDocument> parsed = JsonDocument::Parse(body, budget);
   if (!parsed.ok()) return parsed.status();
   const JsonDocument& json = *parsed;
   const auto bad = [&](std::string_view what) { return BadRequest(json, what); };

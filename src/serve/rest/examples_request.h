@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serve/core/byte_budget.h"
 #include "tenon/status.h"
 
 namespace tenon::serve {
@@ -20,7 +21,9 @@ struct ExamplesRequest {
   std::vector<std::string> examples;
 };
 
-/// `method` is "classify" or "regress", for the messages, which are those of TensorFlow Serving (kInvalidArgument).
-Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_view method);
+/// `method` is "classify" or "regress", for the messages, which are those of TensorFlow Serving (kInvalidArgument), and
+/// those of JsonDocument::Parse for `budget`.
+Result<ExamplesRequest> ReadExamplesRequest(std::string_view body, std::string_view method,
+                                            ByteBudget* budget = nullptr);
 
 }  // namespace tenon::serve

@@ -1,5 +1,6 @@
 #include "serve/rest/json_dom.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -194,9 +195,20 @@ class JsonReader {
   bool opened_ = false;  // the value just read was an opening bracket
 };
 
-Result<JsonDocument> JsonDocument::Parse(std::string_view text) {
+Result<JsonDocument> JsonDocument::Parse(std::string_view text, ByteBudget* budget) {
+  constexpr std::size_t kLarge = 256 << 10;
   JsonDocument out;
-  out.nodes_.reserve(64);
+  std::size_t nodes = 64;
+  if (text.size() > kLarge) {
+    // Every value but the first, and every name, stands behind one of these.
+    nodes = 1 + static_cast<std::size_t>(
+                    std::ranges::count_if(text, [](char c) { return c == ',' || c == ':' || c == '[' || c == '{'; }));
+    const std::size_t bytes = nodes * sizeof(Node);
+    out.held_ = std::make_unique<HeldBytes>(budget);
+    if (const Status room = out.held_->Grow(bytes); !room.ok())
+      return Status(bytes <= budget->most() ? Code::kUnavailable : Code::kInvalidArgument, room.message());
+  }
+  out.nodes_.reserve(nodes);
   if (Status s = JsonReader(text).Read(out); !s.ok()) return s;
   return out;
 }

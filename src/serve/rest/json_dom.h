@@ -3,10 +3,12 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "serve/core/byte_budget.h"
 #include "tenon/status.h"
 
 namespace tenon::serve {
@@ -22,7 +24,9 @@ class JsonDocument {
   /// The rules beside RFC 8259: NaN, Inf, Infinity and their negatives are numbers; a byte order mark is skipped; what
   /// follows the root is not looked at; bytes above 0x7f are not checked; a zero byte ends the text. Nesting is not
   /// limited (no recursion). kInvalidArgument "JSON Parse error: <reason> at offset: <n>".
-  static Result<JsonDocument> Parse(std::string_view text);
+  /// A document takes up to sixteen times its text: that of a large text is counted by `budget` (may be null) while the
+  /// document lives. kUnavailable while there is no room for it, kInvalidArgument when there will never be.
+  static Result<JsonDocument> Parse(std::string_view text, ByteBudget* budget = nullptr);
 
   /// A place in the document. Children of an object are name, value, name, value.
   using Index = std::size_t;
@@ -62,6 +66,7 @@ class JsonDocument {
       const char* s;
     };
   };
+  std::unique_ptr<HeldBytes> held_;  // of nodes_
   std::vector<Node> nodes_;
   std::deque<std::string> decoded_;
 };

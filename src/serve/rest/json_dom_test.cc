@@ -229,5 +229,23 @@ TEST(FloatText, Words) {
   EXPECT_EQ(d(INFINITY), "Infinity");
 }
 
+TEST(JsonDocument, LargeOnesAreCounted) {
+  std::string text = "[1";
+  for (int i = 1; i < 1'000'000; ++i) text += ",1";
+  text += "]";
+  const auto budget = ByteBudget::Make(24 << 20), small = ByteBudget::Make(8 << 20);
+  {
+    const Result<JsonDocument> first = JsonDocument::Parse(text, budget.get());
+    ASSERT_TRUE(first.ok()) << first.status().message();
+    EXPECT_EQ(first->size(JsonDocument::kRoot), 1'000'000U);
+    EXPECT_EQ(budget->used(), 16 * 1'000'001);
+    EXPECT_EQ(JsonDocument::Parse(text, budget.get()).status().code(), Code::kUnavailable);
+    EXPECT_TRUE(JsonDocument::Parse("[1,2]", budget.get()).ok());
+  }
+  EXPECT_EQ(budget->used(), 0);
+  EXPECT_EQ(JsonDocument::Parse(text, small.get()).status().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(JsonDocument::Parse(text).ok());
+}
+
 }  // namespace
 }  // namespace tenon::serve

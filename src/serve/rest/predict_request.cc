@@ -132,11 +132,12 @@ Status ReadColumns(const JsonDocument& json, Index value, PredictRequest& out) {
 
 }  // namespace
 
-Result<PredictRequest> ReadPredictRequest(std::string_view body, const Status& found, const Servable* servable) {
+Result<PredictRequest> ReadPredictRequest(std::string_view body, const Status& found, const Servable* servable,
+                                          ByteBudget* budget) {
   if (servable != nullptr)
     if (std::optional<PredictRequest> plain = ReadPlainPredictRequest(body, *servable)) return *std::move(plain);
 
-  const Result<JsonDocument> parsed = JsonDocument::Parse(body);
+  const Result<JsonDocument> parsed = JsonDocument::Parse(body, budget);
   if (!parsed.ok()) return parsed.status();
   const JsonDocument& json = *parsed;
   const auto bad = [&](std::string_view what) { return BadRequest(json, what); };

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serve/core/byte_budget.h"
 #include "serve/core/servable.h"
 
 namespace tenon::serve {
@@ -23,8 +24,9 @@ struct PredictRequest {
 
 /// Reads the whole body. `found` is the outcome of the look-up of the model, `servable` is null unless it is ok: an
 /// error in the JSON text comes before a model that is not there. The messages and codes are those of TensorFlow
-/// Serving.
-Result<PredictRequest> ReadPredictRequest(std::string_view body, const Status& found, const Servable* servable);
+/// Serving, and those of JsonDocument::Parse for `budget`.
+Result<PredictRequest> ReadPredictRequest(std::string_view body, const Status& found, const Servable* servable,
+                                          ByteBudget* budget = nullptr);
 
 /// The same for well-formed requests in the usual forms (numbers in lists of equal length, no key that nobody reads),
 /// in one pass and without a document. nullopt for every other body: it says nothing about whether that body is right.

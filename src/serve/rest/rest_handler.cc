@@ -231,7 +231,7 @@ void RestHandler::HandleAsync(const HttpRequest& request, Patience patience, Don
   const Status status = Guarded([&]() -> Status {
     Body body(options_);
     TENON_ASSIGN_OR_RETURN(const std::string_view text, body.Of(request));
-    TENON_ASSIGN_OR_RETURN(read, ReadPredictRequest(text, {}, &**handle));
+    TENON_ASSIGN_OR_RETURN(read, ReadPredictRequest(text, {}, &**handle, options_.budget.get()));
     return options_.check_method ? CheckPredictMethod(*read->signature) : Status();
   });
   if (!status.ok()) return finish(status);
@@ -258,7 +258,7 @@ void RestHandler::ExamplesAsync(const Route& route, const ServableHandle& handle
   const Status status = Guarded([&]() -> Status {
     Body body(options_);
     TENON_ASSIGN_OR_RETURN(const std::string_view text, body.Of(request));
-    TENON_ASSIGN_OR_RETURN(read, ReadExamplesRequest(text, ApiName(route.verb)));
+    TENON_ASSIGN_OR_RETURN(read, ReadExamplesRequest(text, ApiName(route.verb), options_.budget.get()));
     const std::size_t count = read->examples.size();
     TENON_ASSIGN_OR_RETURN(call, classify
                                      ? PrepareClassify(*handle, read->signature_name, count, options_.check_method)
@@ -310,7 +310,7 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
   const Clock::time_point begun = Clock::now();
   const Result<ServableHandle> handle = Find(route);
   Servable* const servable = handle.ok() ? &**handle : nullptr;
-  Result<PredictRequest> request = ReadPredictRequest(body, handle.status(), servable);
+  Result<PredictRequest> request = ReadPredictRequest(body, handle.status(), servable, options_.budget.get());
   if (!request.ok()) return request.status();
   if (options_.check_method)
     if (const Status method = CheckPredictMethod(*request->signature); !method.ok()) return method;
@@ -329,7 +329,7 @@ Result<std::string> RestHandler::Predict(const Route& route, std::string_view bo
 Result<std::string> RestHandler::Examples(const Route& route, std::string_view body, Deadline deadline) const {
   const bool classify = route.verb == Route::Verb::kClassify;
   const Clock::time_point begun = Clock::now();
-  Result<ExamplesRequest> request = ReadExamplesRequest(body, classify ? "classify" : "regress");
+  Result<ExamplesRequest> request = ReadExamplesRequest(body, classify ? "classify" : "regress", options_.budget.get());
   if (!request.ok()) return request.status();
   const Result<ServableHandle> handle = Find(route);
   if (!handle.ok()) return handle.status();
