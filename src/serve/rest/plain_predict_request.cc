@@ -12,19 +12,25 @@
 namespace tenon::serve {
 namespace {
 
-/// Where the elements are put until their number is known; kept by the thread, so that a request allocates only what
-/// the model gets.
+/// Where the elements are put until their number is known; kept by the thread where it is small, so that a request
+/// allocates only what the model gets.
 class Scratch {
  public:
   /// Room for `bytes`; what was in it is gone.
   std::byte* Room(std::size_t bytes) {
-    if (bytes > size_ || size_ > kKeep) {
+    if (bytes > size_) {
       size_ = bytes < kLeast ? kLeast : bytes;
       room_.reset();
       room_.reset(new (std::nothrow) std::byte[size_]);
       if (room_ == nullptr) size_ = 0;
     }
     return room_.get();
+  }
+  /// The room is not needed any more.
+  void Leave() {
+    if (size_ <= kKeep) return;
+    room_.reset();
+    size_ = 0;
   }
 
  private:
@@ -166,6 +172,10 @@ class PlainReader {
   template <class T, class One>
   std::optional<Literal> Numbers(DType dtype, One one) {
     thread_local Scratch scratch;
+    const struct Use {
+      Scratch& of;
+      ~Use() { of.Leave(); }
+    } use{scratch};
     // Each element takes at least a digit and a comma or bracket.
     auto* const values = reinterpret_cast<T*>(scratch.Room((static_cast<std::size_t>(end_ - p_) / 2 + 1) * sizeof(T)));
     if (values == nullptr) return std::nullopt;

@@ -1,5 +1,6 @@
 // The rules of :predict bodies, both ways.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cmath>
 
@@ -302,6 +303,17 @@ TEST(PlainPredictRequest, TakesTheUsualBodies) {
         R"({"instances":[1)", R"({"instances":["a"]})", R"({"instances":1})", R"({"instances":[01]})",
         R"({"instances":[1],"instances":[2]})", R"({"inputs":{"y":1}})", R"({"inputs":{}})"})
     EXPECT_FALSE(ReadPlainPredictRequest(body, *model).has_value()) << body;
+}
+
+TEST(PlainPredictRequest, AThreadKeepsNoRoomOfALargeBody) {
+  const auto model = testing::Affine(1, 0);
+  std::string body = R"({"instances":[1)";
+  for (int i = 1; i < 4'000'000; ++i) body += ",1";
+  body += "]}";
+  const auto in_use = [] { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; };
+  const std::size_t before = in_use();
+  EXPECT_EQ(ReadPlainPredictRequest(body, *model).value().inputs[0].size(), 4'000'000);
+  EXPECT_LT(in_use(), before + (1 << 20)) << "of 16 MB";
 }
 
 }  // namespace
