@@ -86,7 +86,7 @@ def run(args, work, flags):
     late.wait(60)
     text = log.read_text(encoding="utf-8", errors="replace")
     if status != 0 or "Sanitizer" in text or "runtime error" in text:
-        wrong.append(f"the server ended with {status}:\n{text[-8000:]}")
+        wrong.append(f"the server ended with {status}:\n{text[-20000:]}")
     return answers, version, wrong
 
 
