@@ -207,7 +207,7 @@ def test_large_half_sent_messages_do_not_fill_the_memory(build, tmp_path, transp
             if i % 4 == 0:
                 assert predict(server) == 2
             most = max(most, resident_bytes(server))
-        assert most - before < 80e6, "of 320 MB"
+        assert most - before < 80e6 or sanitized(build), "of 320 MB"  # the address sanitizer keeps what is freed
 
 
 @TRANSPORTS
