@@ -10,7 +10,7 @@ import grpc
 import h2
 import pytest
 import requests
-from grpc_client import free_port
+from grpc_client import free_port, sanitized
 from serving import Server, metric, wait_for, write_model
 from tensorflow.python.framework import tensor_util
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -106,7 +106,7 @@ def test_disk_full(serve, tmp_path):
     assert code == 0 and out.count("requests cannot be recorded") == 1
 
 
-def test_ten_thousand_idle_connections(serve, tmp_path):
+def test_ten_thousand_idle_connections(serve, build, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 10_200:
         pytest.skip(f"this machine grants {hard} files")
@@ -123,7 +123,7 @@ def test_ten_thousand_idle_connections(serve, tmp_path):
             assert server.predict("m", [1]).json() == {"predictions": [2.0]}
         assert time.monotonic() - begun < 5
         after = metric(server.get("/metrics").text, "process_resident_memory_bytes")
-        assert after - before < 100e6, "10 KB a connection"
+        assert after - before < 100e6 or sanitized(build), "10 KB a connection"
         request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         for c in (connections[0], connections[5000], connections[-1]):  # they are alive
             c.sendall(request)
@@ -135,7 +135,7 @@ def test_ten_thousand_idle_connections(serve, tmp_path):
     assert server.stop()[0] == 0
 
 
-def test_large_half_sent_requests_do_not_fill_the_memory(serve, tmp_path):
+def test_large_half_sent_requests_do_not_fill_the_memory(serve, build, tmp_path):
     """60 connections, half of them REST's and half gRPC's, send 8 MiB each of a larger request; 32 MiB may be under way."""
     base = write_model(tmp_path / "m", 1, 1, 1)
     port = free_port()
@@ -167,7 +167,7 @@ def test_large_half_sent_requests_do_not_fill_the_memory(serve, tmp_path):
         page = server.get("/metrics").text
         assert metric(page, "tenon_inflight_bytes") <= 33554432
         assert metric(page, "tenon_refused_requests_total", reason="memory") >= 40
-        assert most - before < 100e6, "of 480 MB"
+        assert most - before < 100e6 or sanitized(build), "of 480 MB"  # the address sanitizer keeps what is freed
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as s:
             s.sendall(head)
             for _ in range(12):  # what the others left free is less than that
