@@ -5,7 +5,6 @@ must fail. Only the new files are compiled: they are linked with what the build 
 Usage: add_an_op.py SOURCE_DIR BUILD_DIR."""
 import ast
 import glob
-import json
 import os
 import re
 import shlex
@@ -18,6 +17,9 @@ import types
 import zipfile
 
 SOURCE, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+sys.path.insert(0, os.path.join(SOURCE, "tools"))
+from commands import compile_commands  # noqa: E402
+
 OP, SOURCE_FILE, GOLDEN_FILE, USER_FILE = "cube", "src/ops/cube.cc", "tools/goldens/table/cube.py", "main.cc"
 COPIED = ("include", "src", "docs", "cmake", "tests/goldens", "tools/goldens")
 
@@ -91,8 +93,7 @@ class Tree:
         for folder in COPIED:
             shutil.copytree(os.path.join(SOURCE, folder), os.path.join(root, folder))
         self.objects = []
-        with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as f:
-            self.commands = {entry["file"]: entry["command"] for entry in json.load(f)}
+        self.commands = {entry["file"]: entry["command"] for entry in compile_commands(BUILD)}
 
     def path(self, *names):
         return os.path.join(self.root, *names)

@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from commands import compile_commands
+
 TESTS = re.compile(r"(^|/)tests/|_(test|fuzz)\.cc$")
 
 
@@ -39,8 +41,7 @@ def part_of(path, parts):
 
 def own_database(build):
     """The build's commands without its precompiled headers (which are g++'s): every file must include what it needs."""
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
-        commands = json.load(f)
+    commands = compile_commands(build)
     for entry in commands:
         entry["command"] = re.sub(r" -Winvalid-pch| -include \S+/cmake_pch\.hxx", "", entry["command"])
     commands = [e for e in commands if not e["file"].endswith("/cmake_pch.hxx.cxx")]

@@ -20,6 +20,7 @@ class NoMemory {
 
 }  // namespace tenon::serve::testing
 
+// NOLINTBEGIN(misc-definitions-in-headers): one file of a program includes this
 [[gnu::noinline]] void* operator new(std::size_t size) {
   int& granted = tenon::serve::testing::granted;
   if (granted == 0) {
@@ -32,3 +33,4 @@ class NoMemory {
 }
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+// NOLINTEND(misc-definitions-in-headers)

@@ -19,7 +19,7 @@ TensorInfo Info(std::string alias, DType dtype) {
 std::unique_ptr<Servable> Model(std::vector<TensorInfo> inputs) {
   Signature main, other, none;
   main.name = "serving_default";
-  main.inputs = inputs;
+  main.inputs = std::move(inputs);
   other.name = "other";
   other.inputs = {Info("o", DType::kI64)};
   none.name = "none";
@@ -138,7 +138,7 @@ TEST(PredictRequest, ShapeErrors) {
 }
 
 TEST(PredictRequest, TypeErrors) {
-  const auto col = [](DType dtype, std::string value) { return Read(dtype, "{\"inputs\":" + value + "}"); };
+  const auto col = [](DType dtype, const std::string& value) { return Read(dtype, "{\"inputs\":" + value + "}"); };
   EXPECT_EQ(col(DType::kI32, "3.0"), "3 JSON Value: 3.0 Type: Number is not of expected type: int32");
   EXPECT_EQ(col(DType::kI32, "2147483648"), "3 JSON Value: 2147483648 Type: Number is not of expected type: int32");
   EXPECT_EQ(col(DType::kI8, "2147483648"), "3 JSON Value: 2147483648 Type: Number is not of expected type: int8");

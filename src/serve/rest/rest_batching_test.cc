@@ -122,8 +122,8 @@ TEST_F(RestBatching, WhoHasGoneDoesNotRun) {
   goes->left = true;
   gate.count_down();
   ASSERT_TRUE(Eventually([&] { return answered == 5; }));
-  for (const std::size_t at : {0, 4}) EXPECT_EQ(answers[at].substr(0, 4), "200 ") << at;
-  for (const std::size_t at : {1, 2, 3}) EXPECT_EQ(answers[at].substr(0, 4), "499 ") << at;
+  for (const std::size_t at : {0U, 4U}) EXPECT_EQ(answers[at].substr(0, 4), "200 ") << at;
+  for (const std::size_t at : {1U, 2U, 3U}) EXPECT_EQ(answers[at].substr(0, 4), "499 ") << at;
   EXPECT_EQ(runs, 2);
 }
 
