@@ -120,7 +120,7 @@ struct ServerOptions {
   std::vector<std::string> bearer_tokens = {};  // requests of /v1 must carry one of them; none: no check
   double requests_per_second = 0;               // of one client address; more answers 429; 0: no limit
   bool compress_replies = false;                // gzip REST replies of 1 KB and more to clients that accept it
-  int max_connections = 65536;                  // of REST clients, and as many of gRPC; more are closed at once
+  int max_connections = 65536;                  // of REST clients, and as many of gRPC (not with its library)
   std::int64_t max_inflight_bytes = -1;         // of the requests under way, REST and gRPC together; what would be more
                                                 // answers 503 or RESOURCE_EXHAUSTED; 0: no limit; -1: a quarter of the
                                                 // memory that the process may use

@@ -92,12 +92,12 @@ void BatchQueue::Submit(std::vector<Literal> inputs, Patience patience, Servable
     here = here && batches_.empty() && batching_.batch_timeout_micros == 0 &&
            (task.rows <= limit_ || batching_.adaptive) && pool_.EnterLocked();
     if (!here) {
+      pool_.WakeLocked();  // first: without memory for all of its parts, a request may have left some in the queue
       full = EnqueueLocked(task);
       if (!full.ok() && task.queued - swept_ >= kSweep) {
         left = TakeLeftLocked(task.queued);
         if (!left.empty()) full = EnqueueLocked(task);
       }
-      if (full.ok()) pool_.WakeLocked();
     }
   }
   for (Task& other : left) Left(other, Clock::now());
