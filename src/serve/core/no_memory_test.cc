@@ -1,4 +1,8 @@
 // What becomes of a task, and of a request that waits for its batch, when there is no memory for it.
+#include "base/sanitizers.h"
+
+#if !defined(TENON_OWN_HEAP)  // a sanitizer has its own operator new
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -143,3 +147,5 @@ TEST_F(BatchMemory, ABatchThatCannotRunEndsItsRequestsAlone) {
 
 }  // namespace
 }  // namespace tenon::serve
+
+#endif

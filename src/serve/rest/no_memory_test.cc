@@ -1,4 +1,8 @@
 // A request that there is no memory for costs its client a reply, at most its connection, and nobody else anything.
+#include "base/sanitizers.h"
+
+#if !defined(TENON_OWN_HEAP)  // a sanitizer has its own operator new
+
 #include <gtest/gtest.h>
 
 #include <charconv>
@@ -58,3 +62,5 @@ TEST(NoMemory, ARequestForAWorkerIsRefused) {
 
 }  // namespace
 }  // namespace tenon::serve
+
+#endif
