@@ -27,7 +27,7 @@ std::size_t HashOf(const Node& n) {
     if (const auto* l = std::get_if<Literal>(&value)) {
       h = Mix(h, static_cast<std::size_t>(l->size()));
       std::uint64_t first = 0;
-      std::memcpy(&first, l->raw().data(), std::min<std::size_t>(8, l->nbytes()));
+      if (l->nbytes() > 0) std::memcpy(&first, l->raw().data(), std::min<std::size_t>(8, l->nbytes()));
       h = Mix(h, first);
     }
     if (const auto* ints = std::get_if<std::vector<std::int64_t>>(&value))
