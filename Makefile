@@ -40,7 +40,7 @@ test: build
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
 # The tests in a build with the address and undefined-behaviour sanitizers, or with the thread sanitizer. A finding ends
-# the test that made it. About an hour each on two cores. TESTS="-R serve" takes some of the tests only.
+# the test that made it. The build alone takes about twelve minutes on two cores. TESTS="-R serve" takes some of the tests only.
 asan tsan: setup-dev
 	cmake --preset $@
 	cmake --build --preset $@ -j $(JOBS)

@@ -4,7 +4,7 @@
   bench/serving/rows.py --build build --out out/bench-serving.json [--seconds 1.5] [--rounds 3]
 
 Everything runs on the loopback, servers on the first processor, the client on the last one, and ends by itself (about
-three minutes). Servers of a group run side by side, the idle ones stopped; rounds of them alternate; a row holds the
+five minutes). Servers of a group run side by side, the idle ones stopped; rounds of them alternate; a row holds the
 medians. Rows that are in the file already and that this run does not measure are kept. docs/serving.md says what the
 rows mean.
 """

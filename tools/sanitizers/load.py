@@ -25,12 +25,12 @@ sys.path.insert(0, str(ROOT / "bench/serving"))
 from inputs import write_models, write_requests  # noqa: E402
 from servers import free_port  # noqa: E402
 
-OPTIONS = {
-    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1",
-    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={ROOT}/tools/sanitizers/tsan.supp",
-    "PATH": f"/usr/lib/llvm-19/bin:{os.environ['PATH']}",
-}
+
+def options():
+    """The environment that CMakePresets.json gives the tests of both sanitizer builds."""
+    presets = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))["testPresets"]
+    given = {k: v for p in presets if p["name"] in ("asan", "tsan") for k, v in p["environment"].items()}
+    return {k: v.replace("${sourceDir}", str(ROOT)).replace("$penv{PATH}", os.environ["PATH"]) for k, v in given.items()}
 
 
 def ready(port):
@@ -48,7 +48,7 @@ def run(args, work, flags):
     command = [args.build / "bin/tenon", "serve", "--address=127.0.0.1", f"--port={grpc}", f"--rest_api_port={rest}", "--model_name=m",
                f"--model_base_path={base}", "--file_system_poll_wait_seconds=1", *flags]
     with open(log, "w", encoding="utf-8") as out:
-        server = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **OPTIONS})
+        server = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **options()})
     end = time.monotonic() + 60
     while time.monotonic() < end and server.poll() is None:
         try:
