@@ -2,6 +2,7 @@
 opset from 13 to 28, one of them with its weights in a side file."""
 import os
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -33,16 +34,19 @@ def fixtures():
     return FIXTURES
 
 
+# What an opset has no form for, and what is said of it.
+REFUSED = {("embedding", 13): "a seq<f32[*]> that a graph inside gives has no form in ONNX opset 13 (UNIMPLEMENTED)"}
+
+
 @pytest.mark.parametrize("name,opset", cases())
 def test_checker_and_runtime(name, opset, fixtures, tenon, tmp_path):
     source = fixtures / name / "model.onnx"
     out = tmp_path / "out.onnx"
-    try:
-        tenon("convert", source, out, "--opset", opset, "--no-verify")
-    except AssertionError as e:
-        if "UNIMPLEMENTED" not in str(e):
-            raise
-        pytest.skip(str(e)[-200:])  # an operator that this opset lacks
+    if (name, opset) in REFUSED:
+        with pytest.raises(AssertionError, match=re.escape(REFUSED[name, opset])):
+            tenon("convert", source, out, "--opset", opset, "--no-verify")
+        return
+    tenon("convert", source, out, "--opset", opset, "--no-verify")
     model = onnx.load(out)
     assert {d.domain: d.version for d in model.opset_import}[""] == opset
     if opset <= NEWEST:
